@@ -1,0 +1,76 @@
+"""The card of a run: everything that is known about it, beside its weights, as validated JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from xkd_core.types import Role, Transform
+
+Compression = Literal["none", "width", "slimmable", "structured", "unstructured", "int8"]
+CARD_SCHEMA = 1
+
+
+class Frozen(BaseModel):
+    """Base of the card's parts: immutable, and unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Metric(Frozen):
+    """One measured number: on how many images of which split."""
+
+    value: float | None
+    n: int
+    split: str
+
+
+class CardTransform(Frozen):
+    """Input size in pixels and the normalisation of each colour channel."""
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Card(Frozen):
+    """A run's identity, how it was made, what it measured, and the sha256 of its weights.
+
+    width: fraction of the teacher's channels. ratio: teacher parameters / own parameters.
+    lam, beta, T: weights of the losses (see distillation/losses.py); None where the method has none.
+    curve: validation metrics after each epoch. metrics: measured on the stored file.
+    """
+
+    schema_version: int = CARD_SCHEMA
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{2,80}$")
+    dataset: str
+    arch: str
+    role: Role
+    compression: Compression = "none"
+    method: str
+    teacher_id: str | None = None
+    width: float = Field(default=1.0, gt=0, le=1)
+    ratio: float = 1.0
+    lam: float | None = None
+    beta: float | None = None
+    T: float | None = None
+    seed: int
+    params: int
+    transform: CardTransform
+    classes: tuple[str, ...]
+    multi_label: bool
+    recipe: dict[str, Any]
+    recipe_hash: str
+    metrics: dict[str, Metric] = {}
+    curve: tuple[dict[str, float], ...] = ()
+    undertrained: bool = False
+    dead_maps: float | None = None
+    train_seconds: float | None = None
+    versions: dict[str, str] = {}
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    note: str = ""
+
+    def input_transform(self) -> Transform:
+        """The transform as the images package takes it."""
+        return Transform(size=self.transform.size, mean=self.transform.mean, std=self.transform.std)

@@ -1,0 +1,164 @@
+"""Runs on disk: ``checkpoints/<dataset>/<run id>/{model.safetensors, card.json}``.
+
+Weights are safetensors only, verified by sha256 before they are parsed; the architecture comes from
+the allow-list of architectures.py. The card is written last: a folder without one is no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from xkd_core import settings
+from xkd_core.errors import RunError, XKDError, unknown_name
+from xkd_core.files import write_atomic
+from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.cards import Card
+
+WEIGHTS, CARD = "model.safetensors", "card.json"
+MAX_WEIGHT_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A network ready to explain (eval, frozen, float32) with its card."""
+
+    model: VggGap
+    card: Card
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All readable cards, and a sentence for each folder that looks like a run but is not one."""
+
+    cards: tuple[Card, ...]
+    problems: tuple[str, ...]
+
+
+def scan(root: Path | None = None) -> Scan:
+    """Read every card below ``root`` (default: the settings' place); weights are not opened."""
+    root = settings.checkpoints_dir() if root is None else root
+    cards: list[Card] = []
+    problems: list[str] = []
+    for folder in sorted(root.glob("*/*/")):
+        if folder.name == "results" or folder.name.startswith("."):
+            continue
+        try:
+            cards.append(read_card(folder))
+        except RunError as error:
+            problems.append(str(error))
+    return Scan(tuple(cards), tuple(problems))
+
+
+def list_runs(root: Path | None = None) -> list[Card]:
+    """The cards of all readable runs, ordered by data set and id."""
+    return list(scan(root).cards)
+
+
+def find_card(run_id: str, root: Path | None = None) -> Card:
+    """The card of one run. Errors: UnknownNameError with the nearest id, RunError for a broken card."""
+    return read_card(_folder(run_id, root))
+
+
+def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
+    """Load, verify and freeze a run. Errors: UnknownNameError; RunError for damaged or foreign files."""
+    folder = _folder(run_id, root)
+    card = read_card(folder)
+    state = parse_verified(_read(folder / WEIGHTS), card)
+    model = build(card.arch, len(card.classes), width=card.width)
+    try:
+        model.load_state_dict({name: value.float() if value.is_floating_point() else value
+                               for name, value in state.items()})
+    except RuntimeError as error:
+        raise RunError(f"Run {run_id}: its weights do not fit {card.arch} at width {card.width:g}.") from error
+    model.eval().requires_grad_(False)
+    return LoadedRun(model, card)
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check ``folder/card.json``. Errors: RunError that names the folder and the field."""
+    try:
+        card = Card.model_validate_json(_read(folder / CARD))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise RunError(f"Run {folder.name}: card.json is not valid ({place}: {first['msg']}).") from error
+    if card.id != folder.name:
+        raise RunError(f"Run {folder.name}: its card says {card.id!r}. Was the folder renamed?")
+    return card
+
+
+def save_run(folder: Path, model: VggGap, card: Card) -> Card:
+    """Write weights (convolutions as float16) and then the card; returns the card with its sha256."""
+    data = weights_bytes(model.state_dict())
+    card = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    write_atomic(folder / WEIGHTS, data)
+    write_card(folder, card)
+    return card
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write ``card.json``, keys in the order of the class, so that two equal runs are equal files."""
+    write_atomic(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+
+
+def weights_bytes(state: Mapping[str, Tensor]) -> bytes:
+    """Serialise a state: convolution kernels as float16, everything else (norms, head) as it is."""
+    return dump_tensors({name: _stored(value) for name, value in state.items()})
+
+
+def run_folder(dataset: str, run_id: str, root: Path | None = None) -> Path:
+    """Where a run of that data set lies."""
+    return (settings.checkpoints_dir() if root is None else root) / dataset / run_id
+
+
+def parse_verified(data: bytes, card: Card) -> dict[str, Tensor]:
+    """Check the sha256 of the weights, then parse them. Errors: RunError."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != card.sha256:
+        raise RunError(
+            f"Run {card.id}: model.safetensors is damaged or was changed (sha256 {found[:12]}..., "
+            f"the card says {card.sha256[:12]}...). Restore the file or train the run again."
+        )
+    try:
+        return parse_tensors(data)
+    except Exception as error:  # safetensors raises its own Rust error type, which is not importable as a class
+        raise RunError(f"Run {card.id}: model.safetensors cannot be read ({error}).") from error
+
+
+def _stored(value: Tensor) -> Tensor:
+    value = value.detach().cpu()
+    return (value.half() if value.ndim == 4 else value).contiguous()
+
+
+def _folder(run_id: str, root: Path | None) -> Path:
+    root = settings.checkpoints_dir() if root is None else root
+    folders = {folder.name: folder for folder in root.glob("*/*/") if folder.name != "results"}
+    if run_id not in folders:
+        raise unknown_name("run", run_id, folders)
+    return folders[run_id]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_WEIGHT_BYTES:
+            raise RunError(f"Run {path.parent.name}: {path.name} is larger than any run may be.")
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"Run {path.parent.name}: {path.name} is missing or cannot be read.") from error
+
+
+def cpu_state(model: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of the model's state on the CPU, detached from further training."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+__all__ = ["Card", "LoadedRun", "Scan", "XKDError", "find_card", "list_runs", "load_run", "save_run", "scan"]

@@ -1,0 +1,29 @@
+"""Where things are: every place and switch that the environment may set, read anew at each call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Caches, jobs and databases: ``XKD_HOME``, or ``.xkd`` beside the code."""
+    return Path(os.environ.get("XKD_HOME") or REPOSITORY / ".xkd")
+
+
+def data_dir() -> Path:
+    """Data sets that torchvision or the user put there: ``XKD_DATA_DIR``, or ``data`` in the home."""
+    return Path(os.environ.get("XKD_DATA_DIR") or home() / "data")
+
+
+def checkpoints_dir() -> Path:
+    """The runs: ``XKD_CHECKPOINTS``, or ``checkpoints`` beside the code."""
+    return Path(os.environ.get("XKD_CHECKPOINTS") or REPOSITORY / "checkpoints")
+
+
+def threads() -> int:
+    """Torch threads of this process: ``XKD_THREADS``, or half of the cores, at least one."""
+    given = os.environ.get("XKD_THREADS")
+    return max(1, int(given)) if given else max(1, (os.cpu_count() or 2) // 2)
