@@ -18,7 +18,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from xkd_core import settings
-from xkd_core.errors import RunError, XKDError, unknown_name
+from xkd_core.errors import RunError, unknown_name
 from xkd_core.files import write_atomic
 from xkd_core.models.architectures import VggGap, build
 from xkd_core.models.cards import Card
@@ -161,4 +161,3 @@ def cpu_state(model: torch.nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-__all__ = ["Card", "LoadedRun", "Scan", "XKDError", "find_card", "list_runs", "load_run", "save_run", "scan"]

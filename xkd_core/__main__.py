@@ -1,0 +1,166 @@
+"""The command line: ``python -m xkd_core COMMAND``. Parsing and printing only; the work is elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xkd_core import settings
+from xkd_core.errors import BadInputError, XKDError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
+    "Did the compressed network keep its teacher's reasons, or only its answers?"))
+sweep = typer.Typer(no_args_is_help=True, help="Train all runs of a sweep file, in resumable pieces.")
+app.add_typer(sweep, name="sweep")
+
+SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
+
+
+@app.callback()
+def prepare() -> None:
+    """Set the number of torch threads once, before any command runs."""
+
+
+def _use_threads() -> None:
+    import torch
+
+    torch.set_num_threads(settings.threads())
+
+
+@app.command()
+def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for scripts.")] = False) -> None:
+    """List the runs: what they are, how they were made, what they measured."""
+    from xkd_core.models.checkpoints import scan
+
+    found = scan()
+    for problem in found.problems:
+        print(problem, file=sys.stderr)
+    if as_json:
+        print(json.dumps([card.model_dump(exclude={"curve", "recipe", "schema_version"}) for card in found.cards]))
+        return
+    for card in found.cards:
+        lam = "" if card.lam is None else f"λ {card.lam:g}"
+        print(f"{card.id:56} {card.role:9} {card.method:5} 1/{1 / card.width:<3g} {card.params:>10,} {lam}")
+
+
+@app.command()
+def distill(
+    dataset: str = "scenes",
+    method: Annotated[str, typer.Option(help="ce (teacher), kd, ewa, swa or sswa")] = "kd",
+    teacher: Annotated[str | None, typer.Option(help="run id of the teacher; default: the data set's first")] = None,
+    lam: Annotated[float, typer.Option(help="λ: 0 = labels only, 1 = teacher only")] = 0.5,
+    beta: Annotated[float, typer.Option(help="β: weight of attribution matching, β (1 - cos)")] = 2.0,
+    temperature: float = 4.0,
+    width: Annotated[float, typer.Option(help="fraction of the teacher's channels")] = 0.25,
+    seed: int = 0,
+    epochs: int = 20,
+    split: Annotated[str | None, typer.Option(help="training split; default: the data set's own")] = None,
+    arch: Annotated[str | None, typer.Option(help="architecture; default: the data set's own")] = None,
+    limit: Annotated[int | None, typer.Option(help="train on the first N images only")] = None,
+    recipe: Annotated[str | None, typer.Option(help="a whole recipe as JSON, instead of the other options")] = None,
+    quiet: bool = False,
+) -> None:
+    """Train one run and print its id. Killed at any moment, the same command goes on where it was."""
+    _use_threads()
+    from xkd_core.distillation.recipes import Recipe, recipe_from
+    from xkd_core.distillation.runs import distill as train_run
+    from xkd_core.evaluation.quick import measure_card
+
+    given: dict[str, Any] = {
+        "dataset": dataset, "method": method, "teacher_id": teacher, "lam": lam, "beta": beta, "epochs": epochs,
+        "temperature": temperature, "width": width, "seed": seed, "split": split, "arch": arch, "limit": limit,
+    }
+    chosen = Recipe(**_json(recipe)) if recipe is not None else recipe_from(given)
+    card = measure_card(train_run(chosen, report=None if quiet else _epoch_printer()))
+    print(card.id)
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise BadInputError(f"--recipe must be a JSON object; got {text[:60]!r} ({error}).") from error
+    if not isinstance(value, dict):
+        raise BadInputError(f"--recipe must be a JSON object; got {type(value).__name__}.")
+    return value
+
+
+def _epoch_printer() -> Any:
+    import time
+
+    started, first = time.monotonic(), [0]
+
+    def report(epoch: int, epochs: int, watched: dict[str, float]) -> None:
+        first[0] = first[0] or epoch
+        left = (time.monotonic() - started) / (epoch - first[0] + 1) * (epochs - epoch)
+        values = "  ".join(f"{name} {value:.3f}" for name, value in watched.items())
+        print(f"epoch {epoch}/{epochs}  {values}  about {left / 60:.1f} min left", file=sys.stderr, flush=True)
+
+    return report
+
+
+@sweep.command("plan")
+def sweep_plan(file: SweepFile) -> None:
+    """Print the run ids of a sweep in training order."""
+    from xkd_core.sweep.plan import read_sweep
+
+    for recipe in read_sweep(file):
+        print(recipe.run_id)
+
+
+@sweep.command("status")
+def sweep_status(file: SweepFile) -> None:
+    """Say how many runs of a sweep are done, begun and missing."""
+    from xkd_core.sweep.local import status
+    from xkd_core.sweep.plan import read_sweep
+
+    now = status(read_sweep(file))
+    print(f"{len(now.done)} done, {len(now.begun)} begun, {len(now.missing)} missing")
+    for run_id in (*now.begun, *now.missing):
+        print(f"  {run_id}")
+
+
+@sweep.command("run")
+def sweep_run(
+    file: SweepFile,
+    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 2,
+    minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
+) -> None:
+    """Train what is missing of a sweep and print the time it took."""
+    import time
+
+    from tqdm import tqdm
+
+    from xkd_core.sweep.local import run_all
+    from xkd_core.sweep.plan import read_sweep
+
+    plan, started = read_sweep(file), time.monotonic()
+    with tqdm(total=len(plan), unit="run") as bar:
+
+        def report(run_id: str, outcome: str) -> None:
+            bar.write(f"{run_id}: {outcome}", file=sys.stderr)
+            bar.update(outcome == "done")
+
+        outcomes = run_all(plan, workers=workers, minutes=minutes, report=report)
+    failed = [(run_id, outcome) for run_id, outcome in outcomes if outcome not in ("done", "out of time")]
+    done = sum(outcome == "done" for _, outcome in outcomes)
+    print(f"{done} of {len(plan)} runs done after {(time.monotonic() - started) / 60:.1f} minutes of this piece")
+    if failed:
+        raise XKDError("; ".join(f"{run_id}: {outcome}" for run_id, outcome in failed[:3]))
+
+
+def main() -> None:
+    """Run a command; an error of the user is one line on stderr and exit status 1, never a traceback."""
+    try:
+        app()
+    except XKDError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Losses of the five papers on logits and maps; a training objective is a weighted sum of these.
+
+λ mixes hard labels and teacher (0 = labels only, 1 = teacher only), β weighs attribution matching:
+L = (1-λ) task + λ T² KD + β (1 - cos). Formulas and compat scales: Hinton et al. 2015; papers 000, 004.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def task_loss(logits: Tensor, labels: Tensor, *, multi_label: bool) -> Tensor:
+    """Cross-entropy with (B,) indices, or binary cross-entropy averaged over (B, C) multi-hot labels."""
+    if multi_label:
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return F.cross_entropy(logits, labels)
+
+
+def kd_loss(student: Tensor, teacher: Tensor, *, temperature: float, multi_label: bool, t2: bool = True) -> Tensor:
+    """KL(teacher || student) of softened answers, mean over the batch, times T² unless ``t2`` is off.
+
+    Single-label: softmax over C (Hinton et al. 2015, sec. 2). Multi-label: one Bernoulli per class,
+    averaged over B·C (paper 004). Without T² the gradient fades as 1/T² (definitions 2.1).
+    Args: logits (B, C) each; the teacher's are treated as constants. Returns: scalar >= 0.
+    """
+    divergence = _bernoulli_kl if multi_label else _softmax_kl
+    value = divergence(student / temperature, teacher.detach() / temperature)
+    return value * temperature**2 if t2 else value
+
+
+@dataclass(frozen=True)
+class Matching:
+    """1 - cos averaged over the batch, and how many maps of it were all zero (no gradient there)."""
+
+    loss: Tensor
+    dead: int
+
+
+def matching_loss(student_map: Tensor, teacher_map: Tensor) -> Matching:
+    """Mean of 1 - cos(student, teacher) over maps (B, h, w); paper 004 Eq. 2 in the scale of definitions 2.5.
+
+    A zero map has no direction: it counts as 1 (F.normalize gives 0) without a gradient, and is counted.
+    Maps of another size are refused: resample before, so that the size enters no loss.
+    """
+    if student_map.shape != teacher_map.shape:
+        raise ValueError(
+            f"student and teacher maps must have one shape; got {tuple(student_map.shape)} and "
+            f"{tuple(teacher_map.shape)}. Pool the larger to the smaller with adaptive_avg_pool2d."
+        )
+    flat_student, flat_teacher = student_map.flatten(1), teacher_map.detach().flatten(1)
+    cosine = (F.normalize(flat_student, dim=1) * F.normalize(flat_teacher, dim=1)).sum(dim=1)  # (B,)
+    dead = (flat_student.detach().abs().sum(dim=1) == 0) | (flat_teacher.abs().sum(dim=1) == 0)
+    return Matching((1 - cosine).mean(), int(dead.sum()))
+
+
+def _softmax_kl(student: Tensor, teacher: Tensor) -> Tensor:
+    return F.kl_div(student.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="batchmean", log_target=True)
+
+
+def _bernoulli_kl(student: Tensor, teacher: Tensor) -> Tensor:
+    yes = torch.sigmoid(teacher)
+    log_yes = F.logsigmoid(teacher) - F.logsigmoid(student)
+    log_no = F.logsigmoid(-teacher) - F.logsigmoid(-student)
+    return (yes * log_yes + (1 - yes) * log_no).mean()

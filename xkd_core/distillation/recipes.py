@@ -1,0 +1,140 @@
+"""A recipe is everything that decides a training, as one frozen value; its hash names the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xkd_core.errors import BadInputError
+from xkd_core.types import Role
+
+METHODS = ("ce", "kd", "ewa", "swa", "sswa")
+MATCHING = ("ewa", "swa", "sswa")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a run is trained. λ, β and T are read only by methods that have them.
+
+    method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps.
+    width: fraction of the architecture's channels. views: fixed augmented copies of each image that
+    teacher outputs are cached for. shuffled: match the map of another image (a control).
+    drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
+    """
+
+    dataset: str
+    arch: str
+    split: str
+    method: str = "kd"
+    width: float = 1.0
+    lam: float = 0.5
+    beta: float = 2.0
+    temperature: float = 4.0
+    seed: int = 0
+    teacher_id: str | None = None
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 4e-3
+    weight_decay: float = 0.02
+    warmup_epochs: float = 2.0
+    views: int = 4
+    shift_px: int = 4
+    drop_prob: float = 0.3
+    shuffled: bool = False
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over all fields: equal recipes, equal name, equal run."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def matches_maps(self) -> bool:
+        """Whether a map is in the loss."""
+        return self.method in MATCHING and self.beta > 0
+
+    @property
+    def role(self) -> Role:
+        """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control."""
+        if self.method == "ce":
+            return "teacher"
+        if self.shuffled or self.split == "plain":
+            return "control"
+        if self.matches_maps:
+            return "matched"
+        return "naive" if self.lam > 0 else "baseline"
+
+    @property
+    def run_id(self) -> str:
+        """A readable name that ends in the hash, e.g. scenes-swa-w4-l0.5-b2-s0-1a2b3c4d5e6f."""
+        parts = [self.dataset, self.method, f"w{round(1 / self.width)}"]
+        if self.method != "ce":
+            parts.append(f"l{self.lam:g}")
+        if self.method in MATCHING:
+            parts.append(f"b{self.beta:g}")
+        parts += [word for word, on in (("shuffled", self.shuffled), ("plain", self.split == "plain")) if on]
+        return "-".join([*parts, f"s{self.seed}", self.hash])
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse values no training could use. Errors: BadInputError with the field and what it may be."""
+    if recipe.method not in METHODS:
+        raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {recipe.method!r}.")
+    rules = (
+        ("lam", 0 <= recipe.lam <= 1, "in 0..1"),
+        ("beta", recipe.beta >= 0, ">= 0"),
+        ("temperature", recipe.temperature > 0, "> 0"),
+        ("width", 0 < recipe.width <= 1, "in (0, 1]"),
+        ("epochs", recipe.epochs >= 1, ">= 1"),
+        ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
+        ("lr", recipe.lr > 0, "> 0"),
+        ("views", recipe.views >= 1, ">= 1"),
+        ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
+        ("limit", recipe.limit is None or recipe.limit >= recipe.batch_size, "at least one batch"),
+    )
+    for name, good, accepted in rules:
+        if not good:
+            raise BadInputError(f"{name} must be {accepted}; got {getattr(recipe, name)!r}.")
+    if recipe.method != "ce" and recipe.teacher_id is None:
+        raise BadInputError(f"method {recipe.method!r} needs a teacher: name its run.")
+
+
+DEFAULTS: Mapping[str, Mapping[str, str]] = {
+    "scenes": {"arch": "vgg_gap_64", "teacher": "teacher", "student": "transfer"},
+    "cifar10": {"arch": "vgg_gap_32", "teacher": "train", "student": "train"},
+    "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train"},
+}
+
+
+def recipe_from(given: Mapping[str, Any]) -> Recipe:
+    """Fill what the command line left open: architecture, split, teacher, and the teacher's full width.
+
+    Errors: BadInputError when no default is known or no teacher of the data set exists.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    defaults = DEFAULTS.get(str(values["dataset"]), {})
+    is_teacher = values.get("method") == "ce"
+    values.setdefault("arch", defaults.get("arch", ""))
+    values.setdefault("split", defaults.get("teacher" if is_teacher else "student", ""))
+    for name in ("arch", "split"):
+        if not values[name]:
+            raise BadInputError(f"No default {name} is known for data set {values['dataset']!r}: give --{name}.")
+    if is_teacher:
+        return Recipe(**{**values, "width": 1.0})
+    values.setdefault("teacher_id", _first_teacher(str(values["dataset"])))
+    return Recipe(**values)
+
+
+def _first_teacher(dataset: str) -> str:
+    from xkd_core.models.checkpoints import list_runs
+
+    found = sorted((c.seed, c.id) for c in list_runs() if c.dataset == dataset and c.role == "teacher")
+    if not found:
+        raise BadInputError(f"No teacher for {dataset!r} yet: train one with --method ce, or name one with --teacher.")
+    return found[0][1]

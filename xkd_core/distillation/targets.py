@@ -1,0 +1,78 @@
+"""What the teacher says about every view of every training image, computed once and kept.
+
+Maps are stored with unit norm as float16: the matching loss is 1 - cos, which knows no length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+from torch.nn import functional as F
+
+from xkd_core import settings
+from xkd_core.distillation.views import Views
+from xkd_core.explainers.maps import cam_map, ewa
+from xkd_core.files import write_atomic
+from xkd_core.images.transforms import to_input
+from xkd_core.models.checkpoints import LoadedRun
+from xkd_core.types import UInt8
+
+
+@dataclass(frozen=True)
+class TeacherOutputs:
+    """logits (V, N, C) float32; swa and ewa: maps (V, N, h, w) float16 of unit norm, or zero."""
+
+    logits: Tensor
+    swa: Tensor
+    ewa: Tensor
+
+    @property
+    def targets(self) -> Tensor:
+        """The teacher's top-1 class of each view, (V, N): the class whose map is matched."""
+        return self.logits.argmax(dim=2)
+
+
+def teacher_outputs(run: LoadedRun, pixels: UInt8, views: Views, *, batch_size: int = 250) -> TeacherOutputs:
+    """Compute, or read from the home's cache, the teacher's logits and maps for all views of ``pixels``."""
+    path = settings.home() / "cache" / "targets" / f"{_key(run, pixels, views)}.safetensors"
+    if path.exists():
+        return TeacherOutputs(**parse_tensors(path.read_bytes()))
+    per_view = [_one_view(run, pixels, views, view, batch_size) for view in range(len(views.flip))]
+    outputs = TeacherOutputs(*(torch.stack(parts) for parts in zip(*per_view, strict=True)))
+    write_atomic(path, dump_tensors({"logits": outputs.logits, "swa": outputs.swa, "ewa": outputs.ewa}))
+    return outputs
+
+
+def unit_maps(maps: Tensor) -> Tensor:
+    """Scale each map (B, h, w) to length 1; a zero map stays zero."""
+    return F.normalize(maps.flatten(1), dim=1).view_as(maps)
+
+
+@torch.no_grad()
+def _one_view(run: LoadedRun, pixels: UInt8, views: Views, view: int, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    transform, parts = run.card.input_transform(), []
+    for start in range(0, len(pixels), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(pixels)))
+        activation = run.model.features(to_input(views.take(pixels, indices, view), transform))
+        logits = run.model.head(activation)
+        rows = run.model.classifier.weight[logits.argmax(dim=1)]  # (B, K)
+        swa = unit_maps(cam_map(activation, rows).relu())
+        parts.append((logits, swa.half(), unit_maps(ewa(activation)).half()))
+    logits, swa, squares = (torch.cat(column) for column in zip(*parts, strict=True))
+    return logits, swa, squares
+
+
+def _key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
+    digest = hashlib.sha256(run.card.sha256.encode())
+    sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
+    digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
+    digest.update(views.flip.tobytes() + views.shift.tobytes())
+    digest.update(json.dumps([len(pixels), torch.__version__]).encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,86 @@
+"""Validation during training: quality, agreement and map similarity on ``val``, never on ``test``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from xkd_core.distillation.losses import matching_loss
+from xkd_core.distillation.targets import TeacherOutputs
+from xkd_core.explainers.maps import cam_map
+from xkd_core.images.transforms import to_input
+from xkd_core.models.architectures import VggGap
+from xkd_core.types import Transform, UInt8
+
+FLAT_EPOCHS = 3
+FLAT_WITHIN = 0.01
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The images a training is watched on: pixels (N, H, W, 3), multi-hot labels (N, C)."""
+
+    pixels: UInt8
+    labels: UInt8
+    transform: Transform
+    multi_label: bool
+    teacher: TeacherOutputs | None
+
+
+def validate(model: VggGap, data: Validation, *, batch_size: int = 250) -> dict[str, float]:
+    """quality (mean AP or accuracy) and, with a teacher, agreement of answers and mean CAM cosine."""
+    was_training = model.training
+    model.eval()
+    logits, maps = _forward(model, data, batch_size)
+    model.train(was_training)
+    found = {"quality": quality(logits.numpy(), data.labels, multi_label=data.multi_label)}
+    if data.teacher is not None:
+        theirs, target = data.teacher.logits[0], data.teacher.targets[0]
+        found["agreement"] = float(_same(logits, theirs, target, data.multi_label).float().mean())
+        found["cosine/cam"] = 1 - float(matching_loss(maps, data.teacher.swa[0].float()).loss)
+    return found
+
+
+def quality(logits: np.ndarray, labels: UInt8, *, multi_label: bool) -> float:  # type: ignore[type-arg]
+    """Mean over classes of average precision (multi-label), or accuracy; (N, C) both, in 0..1."""
+    if multi_label:
+        return float(average_precision_score(labels, logits, average="macro"))
+    return float((logits.argmax(axis=1) == labels.argmax(axis=1)).mean())
+
+
+def is_flat(curve: Sequence[dict[str, float]]) -> bool:
+    """Whether every watched value moved by at most .01 over the last three epochs."""
+    if len(curve) <= FLAT_EPOCHS:
+        return False
+    last = curve[-FLAT_EPOCHS - 1 :]
+    spans = (max(row[name] for row in last) - min(row[name] for row in last) for name in last[0])
+    return all(span <= FLAT_WITHIN for span in spans)
+
+
+@torch.no_grad()
+def _forward(model: VggGap, data: Validation, batch_size: int) -> tuple[Tensor, Tensor]:
+    device = next(model.parameters()).device
+    all_logits, all_maps = [], []
+    for start in range(0, len(data.pixels), batch_size):
+        x = to_input(data.pixels[start : start + batch_size], data.transform).to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            activation = model.features(x.contiguous(memory_format=torch.channels_last))
+        logits = model.head(activation.float())
+        chosen = logits.argmax(dim=1)
+        if data.teacher is not None:
+            chosen = data.teacher.targets[0][start : start + batch_size].to(device)
+        all_logits.append(logits.cpu())
+        all_maps.append(cam_map(activation.float(), model.classifier.weight[chosen]).relu().cpu())
+    return torch.cat(all_logits), torch.cat(all_maps)
+
+
+def _same(logits: Tensor, theirs: Tensor, target: Tensor, multi_label: bool) -> Tensor:
+    if not multi_label:
+        return logits.argmax(dim=1) == theirs.argmax(dim=1)
+    mine, other = (values.gather(1, target[:, None]) > 0 for values in (logits, theirs))
+    return mine == other

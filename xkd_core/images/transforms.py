@@ -1,0 +1,36 @@
+"""From uint8 pixels to the input of a network and back; the transform is stored in every card."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from xkd_core.types import Transform, UInt8
+
+
+def to_input(pixels: UInt8, transform: Transform) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, S, S) float32, resized (bilinear, antialiased) if need be, normalised."""
+    x = torch.from_numpy(np.array(pixels, order="C")).permute(0, 3, 1, 2).float() / 255
+    size = (transform.size, transform.size)
+    if x.shape[-2:] != size:
+        x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
+    return (x - mean) / std
+
+
+def to_pixels(x: Tensor, transform: Transform) -> UInt8:
+    """(n, 3, S, S) normalised -> (n, S, S, 3) uint8, clipped, rounded half to even."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
+    scaled = ((x.detach().cpu() * std + mean) * 255).round().clamp(0, 255)
+    pixels: UInt8 = scaled.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return pixels
+
+
+def image_sha256(pixels: UInt8) -> str:
+    """sha256 over height, width and bytes of one image (H, W, 3): the same picture, the same name."""
+    header = f"{pixels.shape[0]}x{pixels.shape[1]}:".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(pixels).tobytes()).hexdigest()

@@ -1,0 +1,85 @@
+"""The local engine: one process a run, a few at a time, killed at the deadline and resumed next time.
+
+Runs are independent and each survives kill -9 (at most one epoch is lost), so nothing else is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from xkd_core import settings
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.models.checkpoints import CARD, run_folder
+
+Outcome = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Which runs of a plan are there, begun or missing."""
+
+    done: tuple[str, ...]
+    begun: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def status(plan: Sequence[Recipe], *, root: Path | None = None) -> Status:
+    """Look at the files; nothing else knows how far a sweep is."""
+    done, begun, missing = [], [], []
+    for recipe in plan:
+        if (run_folder(recipe.dataset, recipe.run_id, root) / CARD).exists():
+            done.append(recipe.run_id)
+        elif (settings.home() / "training" / f"{recipe.run_id}.safetensors").exists():
+            begun.append(recipe.run_id)
+        else:
+            missing.append(recipe.run_id)
+    return Status(tuple(done), tuple(begun), tuple(missing))
+
+
+def run_all(
+    plan: Sequence[Recipe], *, workers: int, minutes: float | None, report: Callable[[str, str], None]
+) -> list[Outcome]:
+    """Train what is missing, ``workers`` processes with one thread each, for at most ``minutes``.
+
+    A student waits for its teacher. ``report(run id, outcome)`` is called as runs end; outcomes are
+    'done', 'out of time' or the last line of a failed process. Returns them in the plan's order.
+    """
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    ended = {recipe.run_id: threading.Event() for recipe in plan}
+
+    def work(recipe: Recipe) -> Outcome:
+        if recipe.teacher_id in ended:
+            ended[recipe.teacher_id].wait()
+        outcome = _run_one(recipe, deadline)
+        ended[recipe.run_id].set()
+        report(recipe.run_id, outcome)
+        return recipe.run_id, outcome
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, plan))
+
+
+def _run_one(recipe: Recipe, deadline: float | None) -> str:
+    if (run_folder(recipe.dataset, recipe.run_id) / CARD).exists():
+        return "done"
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        return "out of time"
+    command = [sys.executable, "-m", "xkd_core", "distill", "--recipe", json.dumps(asdict(recipe)), "--quiet"]
+    environment = {**os.environ, "XKD_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        ended = subprocess.run(command, timeout=left, env=environment, capture_output=True, text=True, check=False)
+    except subprocess.TimeoutExpired:
+        return "out of time"
+    if ended.returncode == 0:
+        return "done"
+    return (ended.stderr.strip().splitlines() or [f"exit {ended.returncode}"])[-1]

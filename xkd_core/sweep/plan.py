@@ -1,0 +1,56 @@
+"""A sweep file (YAML) and the recipes it stands for, in the order in which they are to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.errors import BadInputError
+
+FIELDS = tuple(field.name for field in fields(Recipe))
+
+
+def read_sweep(path: Path) -> list[Recipe]:
+    """All recipes of a sweep file, teachers first, without repeats.
+
+    The file has ``defaults`` (fields of a recipe), ``teachers`` and ``students`` (lists of groups; a
+    field with a list stands for each of its values). Students learn from the first teacher unless
+    their group says ``teacher: N``. Errors: BadInputError that names the file and the field.
+    """
+    document = _read(path)
+    defaults = document.get("defaults", {})
+    teachers = [recipe for group in document.get("teachers", []) for recipe in _expand(path, defaults, group)]
+    students = []
+    for group in document.get("students", []):
+        chosen = teachers[int(group.get("teacher", 0))]
+        rest = {name: value for name, value in group.items() if name != "teacher"}
+        students += _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
+    return list(dict.fromkeys([*teachers, *students]))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BadInputError(f"Sweep file {path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise BadInputError(f"Sweep file {path} is not valid YAML: {error}.") from error
+    if not isinstance(document, Mapping) or not document.get("teachers"):
+        raise BadInputError(f"Sweep file {path} must be a mapping with at least one entry under 'teachers'.")
+    return document
+
+
+def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[Recipe]:
+    merged = {**defaults, **group}
+    for name in merged:
+        if name not in FIELDS:
+            raise BadInputError(f"Sweep file {path}: no field {name!r}. Fields: {', '.join(FIELDS)}.")
+    choices = [value if isinstance(value, list) else [value] for value in merged.values()]
+    for values in product(*choices):
+        yield Recipe(**dict(zip(merged, values, strict=True)))
