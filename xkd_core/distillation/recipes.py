@@ -47,6 +47,8 @@ class Recipe:
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        if self.method == "kd":
+            object.__setattr__(self, "beta", 0.0)  # one name per run: plain KD has no β to differ by
         check(self)
 
     @property

@@ -87,7 +87,7 @@ def _blocks(layers: tuple[Layer, ...], width: float) -> list[nn.Module]:
             blocks.append(nn.MaxPool2d(2))
             continue
         wider = _scaled(layer, width)
-        blocks += [nn.Conv2d(channels, wider, 3, padding=1, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
+        blocks += [nn.Conv2d(channels, wider, 3, padding=1, bias=False), nn.BatchNorm2d(wider), nn.ReLU(inplace=True)]
         channels = wider
     return blocks
 
