@@ -88,7 +88,7 @@ def habitats(split: str, *, seed: int = 0) -> Int:
 
 
 def fingerprint() -> str:
-    """Hash over pixels and masks of a fixed set of scenes; equals ``GENERATOR_SHA256`` while the generator is frozen."""
+    """Hash over pixels and masks of thirty scenes; equals ``GENERATOR_SHA256`` while the generator is frozen."""
     total = hashlib.sha256()
     for split, indices in _FROZEN.items():
         for index in indices:

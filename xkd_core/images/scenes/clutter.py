@@ -75,8 +75,5 @@ def _local(x: F, y: F, cos: float, sin: float, radii: tuple[float, float]) -> tu
 
 def _cover(a: F, b: F, kind: int, sharp: float) -> F:
     """Soft cover in [0, 1]: an ellipse, or a leaf that is pointed at both ends."""
-    if kind == 2:
-        inside = np.minimum(1.0 - a * a - np.abs(b), 1.0)
-    else:
-        inside = 1.0 - np.sqrt(a * a + b * b)
+    inside = 1.0 - a * a - np.abs(b) if kind == 2 else 1.0 - np.sqrt(a * a + b * b)
     return np.clip(inside * sharp + 0.5, 0.0, 1.0)

@@ -125,11 +125,15 @@ def _blurred(cover: NDArray[np.int64], radius: int) -> F:
 
 
 def _boxed(value: NDArray[np.int64], radius: int, axis: int) -> NDArray[np.int64]:
-    pad = [(0, 0), (0, 0)]
-    pad[axis] = (radius + 1, radius)
-    total = np.cumsum(np.pad(value, pad), axis=axis)
-    far, near = 2 * radius + 1, value.shape[axis]
-    return total[far:] - total[:near] if axis == 0 else total[:, far:] - total[:, :near]
+    """Sums over 2 * radius + 1 neighbours along one axis; nothing lies outside."""
+    side, far = value.shape[axis], 2 * radius + 1
+    shape = list(value.shape)
+    shape[axis] = side + far
+    padded = np.zeros(shape, dtype=np.int64)
+    inner = slice(radius + 1, radius + 1 + side)
+    padded[(inner, slice(None)) if axis == 0 else (slice(None), inner)] = value
+    total: NDArray[np.int64] = padded.cumsum(axis=axis)
+    return total[far:] - total[:side] if axis == 0 else total[:, far:] - total[:, :side]
 
 
 def _shifted(value: F, down: int, right: int) -> F:
@@ -162,4 +166,5 @@ def camera(canvas: F, key: int) -> UInt8:
     noise = bits(key_of(key, 10), size * size).astype("<u8", copy=False).view(np.uint8).reshape(size, size, 8)
     pairs = noise[:, :, 0::2].astype(np.float32) + noise[:, :, 1::2] - 255.0
     shown = shown.transpose(1, 2, 0) + (pairs[:, :, :3] + 0.6 * pairs[:, :, 3:]) * level
-    return np.floor(np.clip(shown, 0.0, 255.0) + 0.5).astype(np.uint8)
+    pixels: UInt8 = np.floor(np.clip(shown, 0.0, 255.0) + 0.5).astype(np.uint8)
+    return pixels

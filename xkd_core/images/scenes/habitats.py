@@ -56,7 +56,8 @@ def _wood(d: Draws, x: F, y: F, step: float, light: Light) -> F:
     gap = np.clip(np.minimum(part, 1.0 - part) * (1.0 / (count * max(step, 0.006))) - 0.3, 0.25, 1.0)
     hue, value = d.between(0.055, 0.09), d.between(0.62, 0.8)
     dark, bright = of_hue(hue - 0.01, 0.72, value * 0.55), of_hue(hue, d.between(0.4, 0.62), value)
-    return _tinted(np.clip(shade, 0.0, 1.3), dark, bright) * gap
+    table: F = _tinted(np.clip(shade, 0.0, 1.3), dark, bright) * gap
+    return table
 
 
 def _grass(d: Draws, x: F, y: F, step: float, light: Light) -> F:
@@ -82,7 +83,8 @@ def _water(d: Draws, x: F, y: F, step: float, light: Light) -> F:
     hue = d.between(0.5, 0.58)
     deep, shallow = of_hue(hue + 0.02, 0.85, d.between(0.4, 0.55)), of_hue(hue, 0.62, d.between(0.66, 0.8))
     body = _tinted(np.clip(warp[0] * 1.3 - 0.15, 0.0, 1.0), deep, shallow)
-    return body + 0.42 * crest * np.asarray(light.key, dtype=np.float32)[:, None, None] * 0.8
+    lit: F = body + 0.42 * crest * np.asarray(light.key, dtype=np.float32)[:, None, None] * 0.8
+    return lit
 
 
 def _sand(d: Draws, x: F, y: F, step: float, light: Light) -> F:
@@ -107,7 +109,8 @@ def _cloth(d: Draws, x: F, y: F, step: float, light: Light) -> F:
     shade = (stripes[0] + stripes[1]) * 0.5
     white = of_hue(d.unit(), d.between(0.0, 0.1), 0.93)
     colour = of_hue(d.unit(), d.between(0.6, 0.9), d.between(0.45, 0.8))
-    return _tinted(shade, white, colour) * (0.75 + 0.5 * fold[0] + 0.35 * (weave - 0.5))
+    cloth: F = _tinted(shade, white, colour) * (0.75 + 0.5 * fold[0] + 0.35 * (weave - 0.5))
+    return cloth
 
 
 def _cobbles(d: Draws, x: F, y: F, step: float, light: Light) -> F:
@@ -120,7 +123,8 @@ def _cobbles(d: Draws, x: F, y: F, step: float, light: Light) -> F:
     shade = dome * (0.32 + slope * 0.55 + 0.3 * (stone[3] - 0.5) + 0.12 * (rough - 1.0))
     hue = d.between(0.55, 0.68)
     dark, bright = of_hue(hue, 0.35, 0.1), of_hue(hue, d.between(0.08, 0.22), 0.82)
-    return _tinted(np.clip(shade, 0.0, 1.2), dark, bright) + dome * wet * wet * 0.8
+    stones: F = _tinted(np.clip(shade, 0.0, 1.2), dark, bright) + dome * wet * wet * 0.8
+    return stones
 
 
 def _brick(d: Draws, x: F, y: F, step: float, light: Light) -> F:
@@ -136,7 +140,8 @@ def _brick(d: Draws, x: F, y: F, step: float, light: Light) -> F:
     )
     grey = of_hue(0.1, 0.12, d.between(0.6, 0.8))
     body = _tinted((wall - 0.6) * 0.7 + (stain[0] - 0.5) * 1.1, dark, bright)
-    return np.maximum(body + mortar * (np.asarray(grey, dtype=np.float32)[:, None, None] - body), 0.0)
+    pointed: F = np.maximum(body + mortar * (np.asarray(grey, dtype=np.float32)[:, None, None] - body), 0.0)
+    return pointed
 
 
 def _meadow(d: Draws, x: F, y: F, step: float, light: Light) -> F:

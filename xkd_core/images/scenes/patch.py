@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xkd_core.images.scenes import tables
 
-F = NDArray[np.float32]
+F = NDArray[np.floating[Any]]  # float32 all along; the stubs of numpy widen it in mixed arithmetic
 B = NDArray[np.bool_]
 Colour = tuple[float, float, float]
 Box = tuple[float, float, float, float]

@@ -38,7 +38,8 @@ def bits(keys: UInt64 | int, count: int) -> UInt64:
     value = start + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(_FIRST)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(_SECOND)
-    return value ^ (value >> np.uint64(31))
+    words: UInt64 = value ^ (value >> np.uint64(31))
+    return words
 
 
 def uniforms(keys: UInt64 | int, count: int) -> NDArray[np.float64]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xkd_core.images.scenes.materials import Scheme, apart, mixed
 from xkd_core.images.scenes.patch import F, Patch, rounded
@@ -89,9 +89,9 @@ def _canopy(p: Patch, d: Draws, colours: Scheme, u: F, y: F) -> None:
     for border in _GORES[1:-1]:
         gore += across > border
     low = np.asarray(_GORES[:-1], dtype=np.float32).take(gore)
-    part = (across - low) * np.asarray(
-        [1.0 / (b - a) for a, b in zip(_GORES[:-1], _GORES[1:], strict=True)], dtype=np.float32
-    ).take(gore)
+    part = (across - low) * np.asarray([1.0 / (b - a) for a, b in itertools.pairwise(_GORES)], dtype=np.float32).take(
+        gore
+    )
     arch = 4.0 * part * (1.0 - part)
     where = (u * u + np.minimum(y, 0.0) * y < 1.0) & (y < 0.16 - 0.24 * arch)
     both = np.asarray(

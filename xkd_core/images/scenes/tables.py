@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from PIL import Image
 from xkd_core.errors import DataUnavailableError
 from xkd_core.images.scenes.random_bits import key_of, uniforms
 
-F = NDArray[np.float32]
+F = NDArray[np.floating[Any]]  # float32 all along; the stubs of numpy widen it in mixed arithmetic
 SIDE = 512
 _CELLS = 16
 _NEAR = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1))
@@ -68,7 +69,8 @@ class Pyramid:
         side = self.side >> level
         column = np.floor(x * side).astype(np.int32) & (side - 1)
         row = np.floor(y * side).astype(np.int32) & (side - 1)
-        return self.levels[level].take(row * side + column, axis=1)
+        found: F = self.levels[level].take(row * side + column, axis=1)
+        return found
 
 
 def _mix(first: F, second: F, part: F) -> F:
@@ -83,7 +85,8 @@ def _octave(period: int, key: int) -> NDArray[np.float64]:
     part = place - cell
     part = part * part * (3.0 - 2.0 * part)
     across = lattice[:, cell] + (lattice[:, (cell + 1) % period] - lattice[:, cell]) * part
-    return across[cell] + (across[(cell + 1) % period] - across[cell]) * part[:, None]
+    octave: NDArray[np.float64] = across[cell] + (across[(cell + 1) % period] - across[cell]) * part[:, None]
+    return octave
 
 
 @cache
