@@ -1,0 +1,163 @@
+"""Runs x images x explainers -> stored rows and the metrics in the cards; the only writer of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.errors import BadInputError
+from xkd_core.evaluation.answers import answer_rows
+from xkd_core.evaluation.controls import control_maps
+from xkd_core.evaluation.forward import Pass, forward_pass
+from xkd_core.evaluation.heavy import HEAVY, Heavy, heavy_maps
+from xkd_core.evaluation.rows import map_rows
+from xkd_core.evaluation.split import Split, open_split
+from xkd_core.images.datasets import load
+from xkd_core.models.cards import Card
+from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run
+from xkd_core.results.store import merge_rows, read_rows
+from xkd_core.types import Int
+
+SAMPLE = 200
+GALLERY = 60
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs of a data set are measured on: the split, the teacher and its pass over it."""
+
+    split: Split
+    teacher: LoadedRun
+    theirs: Pass
+
+
+def open_bench(teacher_id: str, *, split: str = "test", root: Path | None = None) -> Bench:
+    """Load the teacher and explain its top-1 on every image of ``split``."""
+    teacher = load_run(teacher_id, root)
+    data = load(teacher.card.dataset, split)
+    blank = open_split(teacher.card.dataset, split, np.zeros(len(data), np.int64))
+    theirs = forward_pass(teacher, blank.pixels, None)
+    return Bench(Split(data, theirs.targets.astype(np.int64)), teacher, theirs)
+
+
+def first_teacher(dataset: str, root: Path | None = None) -> Card:
+    """The teacher that the data set's students learn from. Errors: BadInputError when there is none."""
+    found = sorted((c for c in list_runs(root) if c.dataset == dataset and c.role == "teacher"), key=lambda c: c.seed)
+    if not found:
+        raise BadInputError(f"No teacher of {dataset!r} is stored: train one with `distill --dataset {dataset}`.")
+    return found[0]
+
+
+def evaluate(
+    dataset: str, *, run_ids: Sequence[str] | None = None, heavy: bool = True, root: Path | None = None,
+    report: Report | None = None,
+) -> int:
+    """Measure every run of ``dataset`` that lacks rows on its test split; returns how many were measured.
+
+    CAMs and answers cover the full split; occlusion, GradientSHAP and KernelSHAP a fixed stratified sample
+    of 200 images. Rows that are there are not computed again.
+    """
+    bench = open_bench(first_teacher(dataset, root).id, root=root)
+    merge_rows(dataset, "images", _image_rows(bench), root=root)
+    _store_controls(bench, root)
+    cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
+    have = _have(dataset, root)
+    count = 0
+    for number, card in enumerate(cards, 1):
+        missing = [name for name in (("cam", *HEAVY) if heavy else ("cam",)) if (card.id, name) not in have]
+        if missing:
+            if report is not None:
+                report(f"{number}/{len(cards)} {card.id}: {', '.join(missing)}")
+            measure_run(bench, load_run(card.id, root), missing, root=root)
+            count += 1
+    return count
+
+
+def measure_run(bench: Bench, run: LoadedRun, explainers: Sequence[str], *, root: Path | None = None) -> None:
+    """Store the rows of one run for ``explainers`` ("cam" stands for answers and all stored CAMs)."""
+    dataset = run.card.dataset
+    if "cam" in explainers:
+        ours = forward_pass(run, bench.split.pixels, bench.split.targets)
+        merge_rows(dataset, "answers", answers_of(bench, run.card, ours), root=root)
+        merge_rows(dataset, "maps", cam_rows(bench, run.card, ours), root=root)
+    chosen = bench.split.sample(SAMPLE)
+    for name in (name for name in explainers if name in HEAVY):
+        mine, theirs = (heavy_maps(one, bench.split, chosen, name) for one in (run, bench.teacher))
+        merge_rows(dataset, "maps", _sample_rows(bench, run.card, name, (mine, theirs), chosen), root=root)
+        if mine.native is not None:
+            merge_rows(dataset, "gallery", _gallery_rows(run.card, name, mine, chosen), root=root)
+
+
+def answers_of(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:
+    """Answer rows of one run on the whole split."""
+    rows = answer_rows(ours.logits, bench.theirs.logits, labels=bench.split.labels, targets=bench.split.targets,
+                       multi_label=card.multi_label)
+    rows.insert(0, "run_id", card.id)
+    return rows
+
+
+def cam_rows(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:
+    """Rows of the class activation map on the whole split, and of EWA's own map for EWA runs."""
+    names = ["cam", "ewa"] if card.method == "ewa" else ["cam"]
+    every = np.arange(len(bench.split.targets))
+    frames = [
+        map_rows(ours.maps[name], bench.theirs.maps[name], explainer=name, masks=bench.split.masks, indices=every)
+        for name in names
+    ]
+    rows = pd.concat(frames, ignore_index=True)
+    rows.insert(0, "run_id", card.id)
+    return rows
+
+
+def _sample_rows(bench: Bench, card: Card, name: str, maps: tuple[Heavy, Heavy], chosen: Int) -> pd.DataFrame:
+    masks = None if bench.split.masks is None else bench.split.masks[chosen]
+    rows = map_rows(maps[0].maps, maps[1].maps, explainer=name, masks=masks, indices=chosen)
+    rows.insert(0, "run_id", card.id)
+    return rows
+
+
+def _gallery_rows(card: Card, name: str, mine: Heavy, chosen: Int) -> pd.DataFrame:
+    """Native values of every image of the gallery: the first of a finer stratified sample."""
+    if mine.native is None:
+        return pd.DataFrame()
+    keep = gallery_positions(len(chosen))
+    values = mine.native[keep].reshape(len(keep), -1).astype(np.float16)
+    return pd.DataFrame({"run_id": card.id, "explainer": name, "index": chosen[keep], "values": list(values)})
+
+
+def gallery_positions(n_sample: int) -> Int:
+    """Which of the sampled images are in the gallery: evenly spread over the sample."""
+    return np.unique(np.linspace(0, n_sample - 1, num=min(GALLERY, n_sample), dtype=np.int64))
+
+
+def _image_rows(bench: Bench) -> pd.DataFrame:
+    rows = bench.split.image_rows()
+    rows["sampled"] = rows["index"].isin(bench.split.sample(SAMPLE))
+    gallery = bench.split.sample(SAMPLE)[gallery_positions(min(SAMPLE, len(rows)))]
+    rows["gallery"] = rows["index"].isin(gallery)
+    return rows
+
+
+def _store_controls(bench: Bench, root: Path | None) -> None:
+    dataset, theirs = bench.teacher.card.dataset, bench.theirs.maps["cam"]
+    every = np.arange(len(theirs))
+    for name, maps in control_maps(theirs.shape).items():
+        rows = map_rows(maps, theirs, explainer="cam", masks=bench.split.masks, indices=every)
+        rows.insert(0, "run_id", f"control:{name}")
+        merge_rows(dataset, "maps", rows, root=root)
+
+
+def _cards(dataset: str, root: Path | None) -> list[Card]:
+    return [card for card in list_runs(root) if card.dataset == dataset]
+
+
+def _have(dataset: str, root: Path | None) -> set[tuple[str, str]]:
+    stored = read_rows(dataset, "maps", root=root)
+    if stored.empty:
+        return set()
+    return set(stored[["run_id", "explainer"]].drop_duplicates().itertuples(index=False, name=None))

@@ -1,0 +1,70 @@
+"""The metrics of one card, from the stored file and the full test split, written into the card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.distillation.validation import quality
+from xkd_core.errors import DataUnavailableError
+from xkd_core.evaluation.evaluate import Bench, answers_of, cam_rows, open_bench
+from xkd_core.evaluation.forward import forward_pass
+from xkd_core.models.cards import Card, Metric
+from xkd_core.models.checkpoints import load_run, run_folder, write_card
+from xkd_core.types import Bool, Float
+
+MAP_METRICS = ("cosine", "cosine_shuffled", "distance", "pointing", "attribution_localisation", "roc_auc", "area")
+
+
+def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -> Card:
+    """Measure a run on ``split`` and write the values into its card, unless they are there.
+
+    mAP or accuracy, agreement, and for the CAM of the teacher's top-1: similarity and localisation, each
+    as the mean over the images where it is defined. A data set without that split leaves the card as it is.
+    """
+    if card.metrics:
+        return card
+    try:
+        bench = open_bench(card.teacher_id or card.id, split=split, root=root)
+    except DataUnavailableError:
+        return card
+    found = {name: Metric(value=value, n=n, split=split) for name, (value, n) in _measure(bench, card, root).items()}
+    card = card.model_copy(update={"metrics": found})
+    write_card(run_folder(card.dataset, card.id, root), card)
+    return card
+
+
+def _measure(bench: Bench, card: Card, root: Path | None) -> dict[str, tuple[float | None, int]]:
+    run = load_run(card.id, root)
+    ours = forward_pass(run, bench.split.pixels, bench.split.targets)
+    found = quality_by_habitat(ours.logits, bench, multi_label=card.multi_label)
+    answers = answers_of(bench, card, ours)
+    found["agreement"] = (float(answers["same_answer"].mean()), len(answers))
+    maps = cam_rows(bench, card, ours)
+    for explainer, rows in maps.groupby("explainer"):
+        for name in MAP_METRICS:
+            if name in rows:
+                found[f"{name}/{explainer}"] = mean_defined(rows[name])
+    return found
+
+
+def quality_by_habitat(logits: Float, bench: Bench, *, multi_label: bool) -> dict[str, tuple[float | None, int]]:
+    """mAP (or accuracy) on the split, and in and out of habitat where the data set knows habitats."""
+    name, labels = ("mAP" if multi_label else "accuracy"), bench.split.labels
+    found: dict[str, tuple[float | None, int]] = {name: (quality(logits, labels, multi_label=multi_label), len(labels))}
+    rows = bench.split.image_rows()
+    if "in_habitat" in rows:
+        inside: Bool = rows["in_habitat"].to_numpy(dtype=bool)
+        for word, chosen in (("in", inside), ("out", ~inside)):
+            part = quality(logits[chosen], labels[chosen], multi_label=multi_label)
+            found[f"{name}/{word}"] = (part, int(chosen.sum()))
+    return found
+
+
+def mean_defined(values: pd.Series[float]) -> tuple[float | None, int]:
+    """Mean over the defined values and their number; None when there is none."""
+    defined = values.to_numpy(dtype=np.float64)
+    defined = defined[~np.isnan(defined)]
+    return (float(defined.mean()) if len(defined) else None), len(defined)

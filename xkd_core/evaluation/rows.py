@@ -1,0 +1,74 @@
+"""Rows of numbers from maps and logits: the only place where runs and metrics meet.
+
+Similarity is to the teacher's map of the same image and class. CAMs are compared after ReLU, as the
+papers do; occlusion and SHAP values as they are, signed. NaN is undefined, with its reason in the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.metrics import localisation, similarity
+from xkd_core.types import Bool, Float, Float64, Int
+
+AFTER_RELU = frozenset({"cam", "grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam", "ewa"})
+SIMILARITIES = ("cosine", "distance", "pearson", "spearman", "ssim", "topk_overlap")
+LOCALISATIONS = ("pointing", "attribution_localisation", "roc_auc")
+
+
+def compared(maps: Float, explainer: str) -> Float:
+    """The maps as they enter every metric: ReLU for class activation maps, signed otherwise."""
+    return np.maximum(maps, 0).astype(np.float32) if explainer in AFTER_RELU else maps
+
+
+def map_rows(
+    maps: Float, teacher: Float, *, explainer: str, masks: Bool | None, indices: Int, seed: int = 0
+) -> pd.DataFrame:
+    """One row per image: similarity to the teacher, its shuffled control, and localisation.
+
+    Args: maps, teacher (n, h, w) raw, of one explainer; masks (n, H, W) visible pixels of the explained
+    class, or None; indices (n,) of the images. The control pairs image i with the teacher's map of
+    another image, the same pairing for every run.
+    """
+    ours, theirs = compared(maps, explainer), compared(teacher, explainer)
+    columns: dict[str, object] = {"index": indices, "explainer": explainer}
+    for name in SIMILARITIES:
+        columns[name] = getattr(similarity, name)(ours, theirs)
+    columns["cosine_shuffled"] = similarity.cosine(ours, theirs[other_image(len(ours))])
+    columns["norm"] = np.sqrt((ours.astype(np.float64) ** 2).sum(axis=(1, 2)))
+    columns |= _localisation(ours, masks, seed)
+    frame = pd.DataFrame(columns)
+    frame["undefined"] = _reasons(ours, theirs, masks)
+    return frame
+
+
+def other_image(n: int) -> Int:
+    """The fixed partner of each of ``n`` images for the shuffled control: never itself."""
+    return (np.arange(n) + n // 2) % max(n, 1)
+
+
+def _localisation(maps: Float, masks: Bool | None, seed: int) -> Mapping[str, Float64]:
+    if masks is None:
+        return {}
+    large = localisation.resize_maps(maps, (masks.shape[1], masks.shape[2]))
+    found = {
+        "pointing": localisation.pointing(large, masks, seed=seed),
+        "attribution_localisation": localisation.attribution_localisation(large, masks),
+        "roc_auc": localisation.roc_auc(large, masks),
+    }
+    area = masks.mean(axis=(1, 2))
+    return {**found, "area": np.where(area > 0, area, np.nan)}
+
+
+def _reasons(ours: Float, theirs: Float, masks: Bool | None) -> list[str | None]:
+    empty = ~ours.any(axis=(1, 2)), ~theirs.any(axis=(1, 2))
+    absent = np.zeros(len(ours), bool) if masks is None else ~masks.any(axis=(1, 2))
+    words = ("the map is zero everywhere", "the teacher's map is zero everywhere", "the explained class is not shown")
+    reasons = []
+    for flags in zip(*empty, absent, strict=True):
+        said = [word for word, flag in zip(words, flags, strict=True) if flag]
+        reasons.append("; ".join(said) or None)
+    return reasons

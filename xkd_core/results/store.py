@@ -1,0 +1,64 @@
+"""Stored results of a data set: Parquet below ``checkpoints/<dataset>/results``, read as data frames.
+
+maps: one row per (run, image, explainer). answers: one per (run, image). images: one per image.
+gallery: native values (occlusion grids, superpixel coefficients) of the images of the gallery.
+Undefined values are null, with the reason in ``undefined``.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from xkd_core import settings
+from xkd_core.errors import XKDError
+from xkd_core.files import write_atomic
+
+TABLES = ("maps", "answers", "images", "gallery")
+KEYS = {"maps": ["run_id", "explainer", "index"], "answers": ["run_id", "index"], "images": ["index"],
+        "gallery": ["run_id", "explainer", "index"]}
+FLOAT_DIGITS = 4
+
+
+def results_dir(dataset: str, root: Path | None = None) -> Path:
+    """The folder of a data set's results."""
+    return (settings.checkpoints_dir() if root is None else root) / dataset / "results"
+
+
+def read_rows(dataset: str, table: str, *, root: Path | None = None) -> pd.DataFrame:
+    """Read one table; an empty frame when nothing is stored yet. Errors: XKDError for a damaged file."""
+    path = results_dir(dataset, root) / f"{table}.parquet"
+    if not path.exists():
+        return pd.DataFrame()
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises several types for a damaged file; each means the same here
+        raise XKDError(
+            f"Results of {dataset} ({path.name}) cannot be read: {error}. Make them again with "
+            f"`python -m xkd_core evaluate --dataset {dataset}`."
+        ) from error
+
+
+def merge_rows(dataset: str, table: str, rows: pd.DataFrame, *, root: Path | None = None) -> None:
+    """Put ``rows`` into a table: rows with the same keys are replaced, the order is by key, the write atomic."""
+    stored = read_rows(dataset, table, root=root)
+    merged = rows if stored.empty else pd.concat([stored, rows], ignore_index=True)
+    merged = merged.drop_duplicates(KEYS[table], keep="last").sort_values(KEYS[table], ignore_index=True)
+    for column in merged.select_dtypes("float"):
+        merged[column] = merged[column].astype("float32").round(FLOAT_DIGITS)
+    buffer = io.BytesIO()
+    merged.to_parquet(buffer, index=False, compression="zstd")
+    write_atomic(results_dir(dataset, root) / f"{table}.parquet", buffer.getvalue())
+
+
+def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> None:
+    """Remove the rows of runs that are no longer there."""
+    for table in ("maps", "answers"):
+        stored = read_rows(dataset, table, root=root)
+        if not stored.empty and stored["run_id"].isin(run_ids).any():
+            kept = stored[~stored["run_id"].isin(run_ids)]
+            buffer = io.BytesIO()
+            kept.to_parquet(buffer, index=False, compression="zstd")
+            write_atomic(results_dir(dataset, root) / f"{table}.parquet", buffer.getvalue())
