@@ -21,6 +21,7 @@ __all__ = [
     "CLASSES",
     "GENERATOR_SHA256",
     "HABITATS",
+    "NATIVE_SIZE",
     "SPLITS",
     "batch",
     "fingerprint",
