@@ -103,6 +103,45 @@ def _epoch_printer() -> Any:
     return report
 
 
+@app.command()
+def explain(
+    run: Annotated[str, typer.Option(help="run id, see `runs`")],
+    data: Annotated[str, typer.Option(help="NAME:SPLIT:A-B, both ends included")],
+    explainer: Annotated[str, typer.Option(help="cam, grad_cam, occlusion, gradient_shap, kernel_shap, ...")],
+    out: Annotated[Path, typer.Option(help="the .npz file to write")],
+    target: Annotated[str, typer.Option(help="teacher, own, label or a class index")] = "teacher",
+    seed: int = 0,
+) -> None:
+    """Write raw signed maps of one run to an .npz file."""
+    _use_threads()
+    from xkd_core.evaluation.export import Order, write_maps
+
+    write_maps(Order(run=run, data=data, explainer=explainer, target=target, seed=seed), out)
+    print(out)
+
+
+@app.command()
+def evaluate(
+    dataset: str = "scenes",
+    runs: Annotated[list[str] | None, typer.Option(help="run ids; default: all of the data set")] = None,
+    heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
+) -> None:
+    """Measure runs on the test split; what is stored already is not computed again."""
+    _use_threads()
+    from xkd_core.evaluation.evaluate import evaluate as measure_all
+
+    count = measure_all(dataset, run_ids=runs, heavy=heavy, report=lambda line: print(line, file=sys.stderr, flush=True))
+    print(f"{count} runs measured")
+
+
+@app.command()
+def summary(dataset: str = "scenes", lam: Annotated[float, typer.Option(help="which λ to compare at")] = 0.5) -> None:
+    """Print the comparison of methods by width from the stored rows, as Markdown."""
+    from xkd_core.evaluation.summary import summary as as_text
+
+    print(as_text(dataset, lam=lam))
+
+
 @sweep.command("plan")
 def sweep_plan(file: SweepFile) -> None:
     """Print the run ids of a sweep in training order."""

@@ -1,91 +1,128 @@
-"""Does the map lie on the object? maps (n, H, W) at the masks' resolution, masks (n, H, W) -> (n,) float64.
+"""Does a map lie on the object? Maps against masks, in numpy: (n, H, W) and (n, H, W) -> (n,) float64.
 
-NaN is undefined (empty mask, zero or constant map). The chance level beside each is the mask's area share,
-or .5 for ROC-AUC.
+Give the maps at the resolution of the masks (``resize_maps``). NaN means undefined. The chance level of
+the first two is the share of the image that the mask covers (``area``), of ROC-AUC it is 0.5.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from xkd_core.errors import BadInputError
-from xkd_core.types import Bool, Float, Float64
+from xkd_core.types import Bool, Float64
 
 
-def resize_maps(maps: Float, size: tuple[int, int]) -> Float:
-    """Bilinear resize (n, h, w) -> (n, H, W), pixel centres aligned (align_corners=False), edges repeated."""
-    height, width = size
-    if maps.shape[1:] == (height, width):
-        return maps
-    rows = _weights(maps.shape[1], height)  # (H, h)
-    columns = _weights(maps.shape[2], width)  # (W, w)
-    return np.matmul(np.matmul(rows, maps), columns.T).astype(np.float32)
+def resize_maps(maps: ArrayLike, size: tuple[int, int]) -> Float64:
+    """Resize maps (n, h, w) to (n, H, W), bilinear with align_corners=False, as torch's interpolate does."""
+    values = np.asarray(maps, dtype=np.float64)
+    if values.ndim != 3:
+        raise BadInputError(f"Maps must be (n, h, w); got {values.shape}.")
+    rows, columns = _bilinear(values.shape[1], size[0]), _bilinear(values.shape[2], size[1])
+    resized: Float64 = rows @ values @ columns.T
+    return resized
 
 
-def pointing(maps: Float, masks: Bool, *, seed: int = 0, compat: str | None = None) -> Float64:
-    """1 where the map's peak lies in the mask, else 0 (Zhang et al. 2018, without tolerance).
+def area(masks: ArrayLike) -> Float64:
+    """Share of the image that each mask (n, H, W) covers: (n,) in 0 to 1."""
+    shown = np.asarray(masks, dtype=bool)
+    covered: Float64 = shown.reshape(len(shown), -1).mean(axis=1)
+    return covered
 
-    Among equal peaks one is drawn with ``seed``. Undefined for an empty mask and a constant map.
-    compat: "park" takes the first peak in raster order; "quantus" counts any peak inside, also of a
-    constant map (both as in the code of paper 004 and Quantus, definitions 6.3).
+
+def pointing(
+    maps: ArrayLike, masks: ArrayLike, *, seed: int = 0, compat: Literal["park", "quantus"] | None = None
+) -> Float64:
+    """Pointing game without tolerance (Zhang et al. 2018; papers 000 and 004): 1 where the maximum is inside.
+
+    Several equal maxima: one is drawn by ``seed``. compat "park": the first in raster order; "quantus": any.
+    Returns: (n,) of 0 and 1; NaN for an empty mask, and, without compat, for a constant map (which always
+    misses or hits by accident: "park" takes its first pixel, "quantus" counts it as a hit).
     """
-    flat, inside = _flat(maps, masks)
-    peaks = flat == flat.max(axis=1, keepdims=True)
+    flat, inside = _pair(maps, masks)
+    highest: Bool = np.equal(flat, flat.max(axis=1, keepdims=True))
+    defined: Bool = np.any(inside, axis=1)
     if compat == "quantus":
-        hit = (peaks & inside).any(axis=1).astype(np.float64)
-        return np.where(inside.any(axis=1), hit, np.nan)
-    order = np.zeros(flat.shape[1]) if compat == "park" else np.random.RandomState(seed).random_sample(flat.shape[1])
-    chosen = np.where(peaks, 1 + order, 0).argmax(axis=1)
-    hit = inside[np.arange(len(flat)), chosen].astype(np.float64)
-    undefined = ~inside.any(axis=1) if compat == "park" else ~inside.any(axis=1) | (np.ptp(flat, axis=1) == 0)
-    return np.where(undefined, np.nan, hit)
+        return _where((highest & inside).any(axis=1), defined)
+    if compat == "park":
+        return _where(_at(inside, highest.argmax(axis=1)), defined)
+    order = np.random.default_rng(seed).random(flat.shape)
+    picked = np.where(highest, order, -1.0).argmax(axis=1)
+    return _where(_at(inside, picked), defined & ~highest.all(axis=1))
 
 
-def attribution_localisation(maps: Float, masks: Bool) -> Float64:
-    """Share of the positive attribution that lies in the mask, 0..1 (Kohlbrenner et al. 2020, μ).
+def attribution_localisation(maps: ArrayLike, masks: ArrayLike, *, compat: Literal["quantus"] | None = None) -> Float64:
+    """Share of the positive attribution that lies inside the mask (Kohlbrenner et al. 2020; paper 000).
 
-    Undefined for an empty mask and a map without positive values. Chance: the mask's area share.
+    compat "quantus": of the absolute attribution. Returns: (n,) in 0 to 1; NaN for an empty mask and for a
+    map without such attribution.
     """
-    flat, inside = _flat(maps, masks)
-    positive = np.maximum(flat, 0)
-    total = positive.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(total > 0, (positive * inside).sum(axis=1) / total, np.nan)
-    return np.where(inside.any(axis=1), share, np.nan)
+    flat, inside = _pair(maps, masks)
+    weight = np.abs(flat) if compat == "quantus" else np.maximum(flat, 0.0)
+    total = weight.sum(axis=1)
+    share = (weight * inside).sum(axis=1) / np.where(total > 0, total, 1.0)
+    return _where(share, inside.any(axis=1) & (total > 0))
 
 
-def roc_auc(maps: Float, masks: Bool) -> Float64:
-    """Area under the ROC curve of the map's values as scores for 'pixel belongs to the object', 0..1.
+def roc_auc(maps: ArrayLike, masks: ArrayLike) -> Float64:
+    """Area under the ROC curve of the map as a detector of the mask (paper 004): (n,) in 0 to 1.
 
-    By the rank sum (Mann-Whitney), equal to sklearn.metrics.roc_auc_score; ties count a half, so a
-    constant map has .5. Undefined when the mask is empty or covers everything. Paper 004, table 1.
+    The chance that a pixel inside ranks above one outside, ties counted half; equal to scikit-learn's. A
+    constant map has 0.5 exactly. NaN where the mask is empty or covers the whole image.
     """
-    flat, inside = _flat(maps, masks)
-    positives = inside.sum(axis=1).astype(np.float64)
-    negatives = flat.shape[1] - positives
-    rank_sum = (rankdata(flat, axis=1) * inside).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
-    return np.where(positives * negatives > 0, area, np.nan)
+    flat, inside = _pair(maps, masks)
+    n_inside = inside.sum(axis=1)
+    n_outside = inside.shape[1] - n_inside
+    ranks = np.where(inside, rankdata(flat, axis=1), 0.0).sum(axis=1)
+    pairs = n_inside * n_outside
+    won = ranks - n_inside * (n_inside + 1) / 2
+    return _where(won / np.maximum(pairs, 1), pairs > 0)
 
 
-def _flat(maps: Float, masks: Bool) -> tuple[Float64, Bool]:
-    if maps.ndim != 3 or maps.shape != masks.shape:
-        raise BadInputError(
-            f"maps and masks must be (n, H, W) and of one shape; got {maps.shape} and {masks.shape}. "
-            "Bring the maps to the masks' size with resize_maps."
-        )
-    return maps.reshape(len(maps), -1).astype(np.float64), masks.reshape(len(masks), -1).astype(bool)
+def undefined_reasons(maps: ArrayLike, masks: ArrayLike) -> list[str | None]:
+    """Why a localisation score of each map may be undefined: a sentence, or None where all are defined."""
+    flat, inside = _pair(maps, masks)
+    return [_reason(values, mask) for values, mask in zip(flat, inside, strict=True)]
 
 
-def _weights(source: int, target: int) -> Float:
-    """Row i holds the weights of the source cells that pixel i of the target is mixed from: (target, source)."""
-    centre = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
-    low = np.minimum(centre.astype(np.int64), max(source - 2, 0))
-    share = centre - low
-    weights = np.zeros((target, source), dtype=np.float32)
-    each = np.arange(target)
-    weights[each, low] = 1 - share
-    weights[each, np.minimum(low + 1, source - 1)] += share
+def _reason(values: Float64, mask: Bool) -> str | None:
+    if not mask.any():
+        return "the mask is empty"
+    if mask.all():
+        return "the mask covers the whole image"
+    if values.max() == values.min():
+        return "the map is zero everywhere" if not values.any() else "the map is constant"
+    return None if values.max() > 0 else "the map has no positive value"
+
+
+def _bilinear(old: int, new: int) -> Float64:
+    """Weights (new, old) of the interpolation along one side."""
+    place = np.maximum((np.arange(new) + 0.5) * old / new - 0.5, 0.0)
+    below = np.minimum(place.astype(np.int64), old - 1)
+    above = np.minimum(below + 1, old - 1)
+    weights = np.zeros((new, old))
+    np.add.at(weights, (np.arange(new), below), 1.0 - (place - below))
+    np.add.at(weights, (np.arange(new), above), place - below)
     return weights
+
+
+def _pair(maps: ArrayLike, masks: ArrayLike) -> tuple[Float64, Bool]:
+    values, inside = np.asarray(maps, dtype=np.float64), np.asarray(masks, dtype=bool)
+    if values.ndim != 3 or values.shape != inside.shape:
+        raise BadInputError(
+            f"Maps and masks must both be (n, H, W); got {values.shape} and {inside.shape}. "
+            "Resize the maps with resize_maps()."
+        )
+    return values.reshape(len(values), -1), inside.reshape(len(inside), -1)
+
+
+def _at(inside: Bool, picked: np.ndarray) -> Bool:
+    found: Bool = inside[np.arange(len(inside)), picked]
+    return found
+
+
+def _where(values: np.ndarray, defined: Bool) -> Float64:
+    return np.where(defined, values.astype(np.float64), np.nan)

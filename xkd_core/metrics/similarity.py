@@ -1,115 +1,167 @@
-"""Similarity of two stacks of maps, one value per pair: a, b (n, h, w) -> (n,) float64.
+"""How alike two maps are, image by image, in numpy: (n, h, w) and (n, h, w) -> (n,) float64.
 
-NaN is undefined (a zero or constant map), for the caller to count; nothing is averaged here. What is
-compared is the caller's choice: CAMs after ReLU as in the papers, SHAP and occlusion values signed.
+NaN means undefined and is for the caller to count; ``undefined_reasons`` says why. None of these is 0 for
+unrelated maps in practice: print the shuffled-image control beside them. Nothing is resized or clipped
+here: CAMs are compared after ReLU by giving ``positive(maps)``.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
 from xkd_core.errors import BadInputError
-from xkd_core.types import Float, Float64
+from xkd_core.types import Bool, Float64
 
-SMALLEST_SSIM_MAP = 7
-TOP_SHARE = 0.1
+SSIM_SMALLEST_PX = 7
+"""scikit-image's window; smaller maps have no SSIM."""
 
 
-def cosine(a: Float, b: Float, *, compat: str | None = None) -> Float64:
-    """Cosine of the flattened maps, -1..1 (0..1 after ReLU); paper 004 C.3.
+def positive(maps: ArrayLike) -> Float64:
+    """The positive part (ReLU) of maps of any shape, which the papers compare CAMs by."""
+    return np.maximum(np.asarray(maps, dtype=np.float64), 0.0)
 
-    Undefined when either map is zero; ``compat="park"`` counts such a pair as 0, as the authors' code does.
+
+def cosine(a: ArrayLike, b: ArrayLike, *, compat: Literal["park"] | None = None) -> Float64:
+    """Cosine of the angle between two maps (paper 004, App. C.3): -1 to 1, 0 to 1 for positive maps.
+
+    Args: a, b (n, h, w). Returns: (n,); NaN where a map is zero everywhere (compat "park": 0, as
+    normalising with an epsilon makes it). Errors: BadInputError on shapes that differ.
     """
-    first, second = _flat(a, b)
-    product = _norm(first) * _norm(second)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(product > 0, (first * second).sum(axis=1) / product, np.nan)
-    return np.nan_to_num(value, nan=0.0) if compat == "park" else np.clip(value, -1, 1)
+    a, b = _pair(a, b)
+    unit_a, unit_b = _unit(a), _unit(b)
+    value = np.clip((unit_a * unit_b).sum(axis=1), -1.0, 1.0)
+    return value if compat == "park" else _where(value, ~_zero(a) & ~_zero(b))
 
 
-def distance(a: Float, b: Float) -> Float64:
-    """1e4 / N · ‖a/‖a‖ - b/‖b‖‖² = 1e4 (2 - 2 cos) / N over N map cells, in units of 1e-4; paper 004 C.3.
+def distance(a: ArrayLike, b: ArrayLike, *, compat: Literal["park"] | None = None) -> Float64:
+    """Mean squared difference of the maps at unit length, in units of 1e-4: 1e4 (2 - 2 cos) / N.
 
-    The paper's N is 196 (14x14 maps), so only values on equal grids compare. Undefined for a zero map.
+    N is the number of cells, 196 in paper 004 (App. C.3, reconstructed); other grids have another scale.
+    Returns: (n,), 0 and more; NaN where a map is zero everywhere (compat "park": its unit map is zero).
     """
-    return 1e4 * (2 - 2 * cosine(a, b)) / (a.shape[1] * a.shape[2])
+    a, b = _pair(a, b)
+    value = 1e4 * np.square(_unit(a) - _unit(b)).mean(axis=1)
+    return value if compat == "park" else _where(value, ~_zero(a) & ~_zero(b))
 
 
-def pearson(a: Float, b: Float) -> Float64:
-    """Pearson correlation over the cells, -1..1; undefined when either map is constant."""
-    first, second = _flat(a, b)
-    return _correlation(first, second)
+def pearson(a: ArrayLike, b: ArrayLike) -> Float64:
+    """Pearson correlation of the cells, (n, h, w) twice -> (n,) in -1 to 1; NaN where a map is constant."""
+    a, b = _pair(a, b)
+    return _correlation(a, b, ~_constant(a) & ~_constant(b))
 
 
-def spearman(a: Float, b: Float) -> Float64:
-    """Spearman correlation, ties at their mean rank, -1..1; undefined when either map is constant.
+def spearman(a: ArrayLike, b: ArrayLike) -> Float64:
+    """Rank correlation of the cells, ties at their mean rank: (n,) in -1 to 1; NaN where a map is constant.
 
-    ReLU maps have many tied zeros, which dominate the value: read it beside Pearson.
+    Maps with many zeros are dominated by that tie.
     """
-    first, second = _flat(a, b)
-    return _correlation(rankdata(first, axis=1), rankdata(second, axis=1))
+    a, b = _pair(a, b)
+    return _correlation(rankdata(a, axis=1), rankdata(b, axis=1), ~_constant(a) & ~_constant(b))
 
 
-def ssim(a: Float, b: Float) -> Float64:
-    """Structural similarity (Wang et al. 2004) of the maps scaled by their own max |value|, 7x7 window.
+def ssim(a: ArrayLike, b: ArrayLike) -> Float64:
+    """Structural similarity (Wang et al. 2004) of the maps, each scaled to 0..1 first, so data_range is 1.
 
-    Data range 1 for maps >= 0, else 2. Undefined for a zero map and for maps below 7x7 cells.
+    scikit-image's default: uniform 7x7 windows, K1 .01, K2 .03, sample covariance. Returns: (n,) in -1 to 1;
+    NaN where a map is constant, and for all maps smaller than 7x7.
     """
-    if min(a.shape[1:]) < SMALLEST_SSIM_MAP:
-        return np.full(len(a), np.nan)
-    _flat(a, b)
-    return np.array([_one_ssim(first, second) for first, second in zip(a, b, strict=True)], dtype=np.float64)
+    flat_a, flat_b = _pair(a, b)
+    shape = np.shape(a)
+    found = np.full(shape[0], np.nan)
+    if min(shape[1:]) < SSIM_SMALLEST_PX:
+        return found
+    for index in np.flatnonzero(~_constant(flat_a) & ~_constant(flat_b)):
+        one, other = _scaled(flat_a[index]).reshape(shape[1:]), _scaled(flat_b[index]).reshape(shape[1:])
+        found[index] = structural_similarity(one, other, data_range=1.0)  # type: ignore[no-untyped-call]
+    return found
 
 
-def topk_overlap(a: Float, b: Float, *, share: float = TOP_SHARE) -> Float64:
-    """Intersection over union of the two sets of top cells (``share`` of all, at least one), 0..1.
+def topk_overlap(a: ArrayLike, b: ArrayLike, *, share: float = 0.1) -> Float64:
+    """Intersection over union of the strongest cells of two maps: (n,) in 0 to 1; NaN for a constant map.
 
-    Ties at the edge go to the cell that comes first in the raster. Undefined when either map is constant.
+    Strongest: as high as the k-th highest, k = ``share`` of the cells (at least one), ties with it included,
+    cells at the map's minimum never (a map with few positive cells has a smaller set).
     """
-    first, second = _flat(a, b)
-    k = max(1, round(share * first.shape[1]))
-    ours, theirs = (_top(values, k) for values in (first, second))
-    overlap = (ours & theirs).sum(axis=1) / (ours | theirs).sum(axis=1)
-    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
-    return np.where(constant, np.nan, overlap)
+    if not 0.0 < share <= 1.0:
+        raise BadInputError(f"share must be above 0 and at most 1; got {share}.")
+    a, b = _pair(a, b)
+    top_a, top_b = _strongest(a, share), _strongest(b, share)
+    union = (top_a | top_b).sum(axis=1)
+    return _where((top_a & top_b).sum(axis=1) / np.maximum(union, 1), ~_constant(a) & ~_constant(b))
 
 
-def _flat(a: Float, b: Float) -> tuple[Float64, Float64]:
-    if a.ndim != 3 or a.shape != b.shape:
+def undefined_reasons(a: ArrayLike, b: ArrayLike) -> list[str | None]:
+    """Why a similarity of each pair of maps may be undefined: a sentence, or None where all are defined.
+
+    Args: a, the teacher's maps (n, h, w); b, the maps compared with them.
+    """
+    first, second = _pair(a, b)
+    small = min(np.shape(a)[1:]) < SSIM_SMALLEST_PX
+    rest = "maps smaller than 7x7 have no SSIM" if small else None
+    reasons: list[str | None] = []
+    for teacher, other in zip(first, second, strict=True):
+        found = [
+            f"{whose} map is {_flaw(flat)}" for whose, flat in (("teacher's", teacher), ("its", other)) if _flaw(flat)
+        ]
+        reasons.append("; ".join(found) or rest)
+    return reasons
+
+
+def _flaw(flat: Float64) -> str:
+    if not flat.any():
+        return "zero everywhere"
+    return "constant" if flat.max() == flat.min() else ""
+
+
+def _pair(a: ArrayLike, b: ArrayLike) -> tuple[Float64, Float64]:
+    """Both as (n, cells) float64."""
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.ndim != 3 or first.shape != second.shape:
         raise BadInputError(
-            f"Maps to compare must be (n, h, w) and of one shape; got {a.shape} and {b.shape}. Resize one first."
+            f"Maps to compare must both be (n, h, w) on one grid; got {first.shape} and {second.shape}."
         )
-    return a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
+    return first.reshape(len(first), -1), second.reshape(len(second), -1)
 
 
-def _norm(values: Float64) -> Float64:
-    norm: Float64 = np.sqrt((values**2).sum(axis=1))
-    return norm
+def _unit(flat: Float64) -> Float64:
+    """Each row at length 1; a zero row stays zero. The largest value goes first, against underflow."""
+    largest = np.abs(flat).max(axis=1, keepdims=True)
+    flat = np.divide(flat, largest, out=np.zeros_like(flat), where=largest > 0)
+    length = np.sqrt(np.square(flat).sum(axis=1, keepdims=True))
+    return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
 
 
-def _correlation(first: Float64, second: Float64) -> Float64:
-    # A constant row must be caught by its range: its deviations from a rounded mean are not exactly zero.
-    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
-    first, second = (values - values.mean(axis=1, keepdims=True) for values in (first, second))
-    product = _norm(first) * _norm(second)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(constant | (product == 0), np.nan, (first * second).sum(axis=1) / product)
-    return np.clip(value, -1, 1)
+def _correlation(a: Float64, b: Float64, defined: Bool) -> Float64:
+    unit_a, unit_b = _unit(a - a.mean(axis=1, keepdims=True)), _unit(b - b.mean(axis=1, keepdims=True))
+    return _where(np.clip((unit_a * unit_b).sum(axis=1), -1.0, 1.0), defined)
 
 
-def _one_ssim(a: Float, b: Float) -> float:
-    top = float(np.abs(a).max()), float(np.abs(b).max())
-    if min(top) == 0:
-        return float("nan")
-    data_range = 1.0 if min(a.min(), b.min()) >= 0 else 2.0
-    first, second = a.astype(np.float64) / top[0], b.astype(np.float64) / top[1]
-    return float(structural_similarity(first, second, data_range=data_range))
+def _strongest(flat: Float64, share: float) -> Bool:
+    k = max(1, round(share * flat.shape[1]))
+    threshold = np.partition(flat, -k, axis=1)[:, -k, None]
+    strongest: Bool = (flat >= threshold) & (flat > flat.min(axis=1, keepdims=True))
+    return strongest
 
 
-def _top(values: Float64, k: int) -> np.ndarray:  # type: ignore[type-arg]
-    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    chosen = np.zeros(values.shape, dtype=bool)
-    np.put_along_axis(chosen, order, True, axis=1)
-    return chosen
+def _scaled(flat: Float64) -> Float64:
+    scaled: Float64 = (flat - flat.min()) / (flat.max() - flat.min())
+    return scaled
+
+
+def _zero(flat: Float64) -> Bool:
+    zero: Bool = np.logical_not(flat.any(axis=1))
+    return zero
+
+
+def _constant(flat: Float64) -> Bool:
+    constant: Bool = flat.max(axis=1) == flat.min(axis=1)
+    return constant
+
+
+def _where(values: Float64, defined: Bool) -> Float64:
+    return np.where(defined, values, np.nan)

@@ -1,0 +1,129 @@
+"""The command line as scripts use it: JSON, files, exit codes, one line for an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.runs import distill
+from xkd_core.evaluation.evaluate import evaluate
+from xkd_core.evaluation.quick import measure_card
+from xkd_core.images.datasets import load
+from xkd_core.images.transforms import image_sha256, to_input
+from xkd_core.models.cards import Card
+from xkd_core.models.checkpoints import load_run
+from xkd_core.results.store import read_rows
+
+FIELDS = {"id", "dataset", "arch", "role", "compression", "method", "teacher_id", "width", "ratio", "lam", "beta", "T",
+          "seed", "params", "metrics", "sha256"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def runs(place: Path) -> dict[str, Card]:
+    """A teacher and two students on digits, measured, as `distill` and `evaluate` make them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XKD_HOME", str(place / "home"))
+        patch.setenv("XKD_CHECKPOINTS", str(place / "runs"))
+        common = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 512, "epochs": 2,
+                  "batch_size": 32, "warmup_epochs": 0.5, "lr": 6e-3}
+        teacher = distill(Recipe(**common, method="ce"))
+        cards = [teacher] + [distill(Recipe(**common, method=m, width=0.5, teacher_id=teacher.id)) for m in ("kd", "swa")]
+        measured = {card.method: measure_card(card) for card in cards}
+        evaluate("digits", heavy=False)
+    return measured
+
+
+def call(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XKD_HOME": str(place / "home"), "XKD_CHECKPOINTS": str(place / "runs"),
+                   "XKD_THREADS": "1"}
+    return subprocess.run([sys.executable, "-m", "xkd_core", *arguments], capture_output=True, text=True, check=False,
+                          env=environment)
+
+
+def test_runs_as_json_has_the_fields_that_scripts_rely_on(place: Path, runs: dict[str, Card]) -> None:
+    listed = json.loads(call(place, "runs", "--json").stdout)
+    assert {run["role"] for run in listed} == {"teacher", "naive", "matched"}
+    assert all(set(run) >= FIELDS for run in listed)
+    matched = next(run for run in listed if run["role"] == "matched")
+    assert (matched["width"], matched["lam"], matched["beta"], matched["method"]) == (0.5, 0.5, 2.0, "swa")
+    assert set(matched["metrics"]["cosine/cam"]) == {"value", "n", "split"}
+    assert matched["metrics"]["accuracy"]["split"] == "test"
+
+
+def test_the_cards_accuracy_is_that_of_the_stored_file(runs: dict[str, Card], place: Path) -> None:
+    test = load("digits", "test")
+    model = load_run(runs["kd"].id, place / "runs").model
+    logits = model(to_input(test.pixels(range(len(test))), test.info.transform))
+    right = (logits.argmax(dim=1).numpy() == test.labels().argmax(axis=1)).mean()
+    found = runs["kd"].metrics["accuracy"]
+    assert found.value == pytest.approx(right, abs=1e-9) and found.n == len(test)
+
+
+def test_the_stored_mean_cosine_is_the_cards(runs: dict[str, Card], place: Path) -> None:
+    rows = read_rows("digits", "maps", root=place / "runs")
+    mine = rows[(rows["run_id"] == runs["swa"].id) & (rows["explainer"] == "cam")]["cosine"].astype(float)
+    found = runs["swa"].metrics["cosine/cam"]
+    assert found.value == pytest.approx(mine.mean(), abs=1e-4) and found.n == int(mine.notna().sum())
+
+
+def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str, Card], tmp_path: Path) -> None:
+    run = runs["swa"]
+    arguments = ("--run", run.id, "--data", "digits:test:3-7", "--explainer", "grad_cam", "--target", "teacher")
+    for name in ("a.npz", "b.npz"):
+        done = call(place, "explain", *arguments, "--out", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as found:
+        maps, targets, logits, shas, meta = (found[key] for key in ("maps", "targets", "logits", "image_sha256", "meta"))
+    assert maps.dtype == np.float32 and maps.shape == (5, 8, 8) and maps.min() < 0
+    test = load("digits", "test")
+    model, x = load_run(run.id, place / "runs").model, to_input(test.pixels(range(3, 8)), test.info.transform)
+    weight = model.classifier.weight.detach().numpy()[targets]
+    by_hand = (weight[:, :, None, None] * model.features(x).numpy()).sum(axis=1) / 64  # Grad-CAM: α_k = w_ck / N
+    np.testing.assert_allclose(maps, by_hand, atol=1e-5)
+    teacher = load_run(runs["ce"].id, place / "runs").model
+    assert targets.tolist() == teacher(x).argmax(dim=1).tolist()
+    np.testing.assert_allclose(logits, model(x).numpy(), atol=1e-5)
+    assert shas.tolist() == [image_sha256(test[index].pixels) for index in range(3, 8)]
+    assert json.loads(str(meta))["layer"] == "features"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("explain", "--run", "nobody", "--data", "digits:test:0", "--explainer", "cam", "--out", "x.npz"), "No run"),
+        (("explain", "--run", "RUN", "--data", "digits:test", "--explainer", "magic", "--out", "x.npz"), "magic"),
+        (("explain", "--run", "RUN", "--data", "digits:test:9-2", "--explainer", "cam", "--out", "x.npz"), "A <= B"),
+        (("explain", "--run", "RUN", "--data", "digits:test:0", "--explainer", "cam", "--out", "x.txt"), ".npz"),
+        (("explain", "--run", "RUN", "--data", "digits:test:0", "--explainer", "cam", "--target", "99", "--out",
+          "x.npz"), "99"),
+        (("distill", "--dataset", "digits", "--lam", "3"), "lam must be in 0..1"),
+        (("distill", "--dataset", "moon"), "moon"),
+        (("distill", "--recipe", "{"), "JSON"),
+        (("sweep", "plan", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_failure(
+    place: Path, runs: dict[str, Card], arguments: tuple[str, ...], said: str
+) -> None:
+    done = call(place, *(runs["swa"].id if word == "RUN" else word for word in arguments))
+    assert done.returncode != 0
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_importing_the_package_imports_neither_torch_nor_streamlit() -> None:
+    code = "import sys, xkd_core, xkd_core.types, xkd_core.catalogue; print({'torch', 'streamlit'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

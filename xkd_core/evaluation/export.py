@@ -1,0 +1,78 @@
+"""Maps of one run as an .npz file: raw, signed, with everything needed to make them again."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xkd_core.errors import BadInputError
+from xkd_core.evaluation.heavy import background, training_split
+from xkd_core.explainers.engine import explain
+from xkd_core.explainers.targets import choose_targets, parse_target
+from xkd_core.files import write_atomic
+from xkd_core.images.datasets import load
+from xkd_core.images.spec import parse
+from xkd_core.images.transforms import image_sha256, to_input
+from xkd_core.models.checkpoints import LoadedRun, load_run
+from xkd_core.types import UInt8
+
+IMAGES_AT_ONCE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to explain: run id, data as NAME:SPLIT:A-B, explainer, target policy or class, seed."""
+
+    run: str
+    data: str
+    explainer: str
+    target: str = "teacher"
+    seed: int = 0
+
+
+def write_maps(order: Order, out: Path, *, root: Path | None = None) -> None:
+    """Explain and write ``maps`` (n, h, w) float32, ``targets``, ``logits``, ``image_sha256`` and ``meta`` (JSON).
+
+    Errors: those of the run, the data and the explainer; BadInputError for an ``out`` that is not .npz.
+    """
+    if out.suffix != ".npz":
+        raise BadInputError(f"--out must end in .npz; got {out.name!r}.")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **_arrays(order, root))
+    write_atomic(out, buffer.getvalue())
+
+
+def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    run = load_run(order.run, root)
+    name, split, indices = parse(order.data)
+    data = load(name, split)
+    pixels, labels = data.pixels(list(indices)), data.labels()[np.asarray(indices)]
+    teacher = run if run.card.teacher_id is None else load_run(run.card.teacher_id, root)
+    parts = [
+        _block(order, run, teacher, pixels[start : start + IMAGES_AT_ONCE], labels[start : start + IMAGES_AT_ONCE])
+        for start in range(0, len(pixels), IMAGES_AT_ONCE)
+    ]
+    arrays = {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in ("maps", "targets", "logits")}
+    arrays["image_sha256"] = np.array([image_sha256(image) for image in pixels])
+    meta = {**dict(parts[0]["meta"]), "run": run.card.id, "run_sha256": run.card.sha256, "data": order.data,
+            "target": order.target}
+    meta.pop("targets", None)  # the array holds them for all images, this one only for the first block
+    return arrays | {"meta": np.array(json.dumps(meta, sort_keys=True))}
+
+
+def _block(order: Order, run: LoadedRun, teacher: LoadedRun, pixels: UInt8, labels: UInt8) -> dict[str, object]:
+    x = to_input(pixels, run.card.input_transform())
+    with torch.no_grad():
+        logits, theirs = run.model(x), teacher.model(x)
+    policy, index = parse_target(order.target)
+    targets = choose_targets(policy, own=logits, teacher=theirs, labels=labels, index=index)
+    found = explain(
+        {run.card.id: run.model}, x, {run.card.id: targets}, names=[order.explainer], seed=order.seed, images=pixels,
+        background=background(run.card.dataset, training_split(run.card.dataset)),
+    )[run.card.id][order.explainer]
+    return {"maps": found.maps, "targets": targets.numpy(), "logits": logits.numpy(), "meta": found.meta}

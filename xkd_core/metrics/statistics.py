@@ -1,0 +1,82 @@
+"""Means with intervals over images: undefined values are counted, never averaged away in silence.
+
+Intervals are percentile bootstraps over images (Efron 1979), and Wilson's (1927) for shares. With several
+seeds, give the mean over the seeds for each image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest, bootstrap
+
+from xkd_core.errors import BadInputError
+from xkd_core.types import Float64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A mean with its interval; ``n`` images entered it, ``n_undefined`` could not. NaN where none could."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    n_undefined: int
+
+
+def mean_interval(values: ArrayLike, *, seed: int, level: float = 0.95, n_resamples: int = 2000) -> Summary:
+    """Mean over images with its bootstrap interval; values (n,), NaN = undefined."""
+    flat = _flat(values)
+    defined = flat[~np.isnan(flat)]
+    low, high = _interval(defined, seed=seed, level=level, n_resamples=n_resamples)
+    mean = float(defined.mean()) if len(defined) else float("nan")
+    return Summary(mean=mean, low=low, high=high, n=len(defined), n_undefined=len(flat) - len(defined))
+
+
+def paired_difference(
+    a: ArrayLike, b: ArrayLike, *, seed: int, level: float = 0.95, n_resamples: int = 2000
+) -> Summary:
+    """Mean of a - b over the same images, with its bootstrap interval: images are drawn, pairs stay together.
+
+    Args: a, b (n,), NaN = undefined; an image counts when both are defined. Errors: BadInputError if the
+    lengths differ.
+    """
+    first, second = _flat(a), _flat(b)
+    if len(first) != len(second):
+        raise BadInputError(f"A paired difference needs the same images twice; got {len(first)} and {len(second)}.")
+    return mean_interval(first - second, seed=seed, level=level, n_resamples=n_resamples)
+
+
+def share_interval(hits: int, n: int, *, level: float = 0.95) -> Summary:
+    """A share hits / n with Wilson's interval, which is right near 0 and 1 too; NaN for n = 0."""
+    if not 0 <= hits <= n:
+        raise BadInputError(f"hits must be 0 to n; got {hits} of {n}.")
+    if n == 0:
+        return Summary(mean=np.nan, low=np.nan, high=np.nan, n=0, n_undefined=0)
+    interval = binomtest(hits, n).proportion_ci(confidence_level=level, method="wilson")
+    return Summary(mean=hits / n, low=float(interval.low), high=float(interval.high), n=n, n_undefined=0)
+
+
+def _interval(defined: Float64, *, seed: int, level: float, n_resamples: int) -> tuple[float, float]:
+    if len(defined) < 2:  # one image says nothing about the others
+        return float("nan"), float("nan")
+    result = bootstrap(
+        (defined,),
+        np.mean,
+        n_resamples=n_resamples,
+        batch=max(1, 4_000_000 // len(defined)),  # bounds memory
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def _flat(values: ArrayLike) -> Float64:
+    flat = np.asarray(values, dtype=np.float64)
+    if flat.ndim != 1:
+        raise BadInputError(f"Values must be one per image, (n,); got {flat.shape}.")
+    return flat
