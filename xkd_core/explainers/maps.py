@@ -33,7 +33,7 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def grad_cam_pp(activation: Tensor, gradient: Tensor, *, eps: float = 1e-6) -> Tensor:
-    """Grad-CAM++ (Chattopadhyay et al. 2018, Eq. 10 and 19 with an exponential score) before its ReLU.
+    """Grad-CAM++ (Chattopadhyay et al. 2018, exponential score) before its ReLU.
 
     w_k = sum_ij a_kij relu(g_kij) with a = g^2 / (2 g^2 + S_k g^3 + eps), S_k = sum_ij A_kij.
     ``eps`` is pytorch-grad-cam's. Gradients well under 1e-3, usual behind global average pooling, make
@@ -48,15 +48,15 @@ def grad_cam_pp(activation: Tensor, gradient: Tensor, *, eps: float = 1e-6) -> T
 
 
 def hires_cam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """HiResCAM (Draelos & Carin 2020, Eq. 3): M = sum_k g_k * A_k, element by element.
+    """HiResCAM (Draelos & Carin 2020): M = sum_k g_k * A_k, element by element.
 
     Args: activation and gradient of the score by it, both (B, K, h, w). Returns: (B, h, w), signed.
     """
-    return torch.einsum("bkhw,bkhw->bhw", gradient, activation)
+    return (gradient * activation).sum(dim=1)
 
 
 def xgrad_cam(activation: Tensor, gradient: Tensor, *, eps: float = 1e-7) -> Tensor:
-    """XGrad-CAM (Fu et al. 2020, Eq. 8) before its ReLU: w_k = sum_ij g A / (sum_ij A + eps).
+    """XGrad-CAM (Fu et al. 2020) before its ReLU: w_k = sum_ij g A / (sum_ij A + eps).
 
     Args: activation and gradient of the score by it, both (B, K, h, w). Returns: (B, h, w), signed.
     """
@@ -65,7 +65,7 @@ def xgrad_cam(activation: Tensor, gradient: Tensor, *, eps: float = 1e-7) -> Ten
 
 
 def layer_cam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Layer-CAM (Jiang et al. 2021, Eq. 6-7) before its outer ReLU: M = sum_k relu(g_k) * A_k.
+    """Layer-CAM (Jiang et al. 2021) before its outer ReLU: M = sum_k relu(g_k) * A_k.
 
     Args: activation and gradient of the score by it, both (B, K, h, w). Returns: (B, h, w), signed.
     """
@@ -73,7 +73,7 @@ def layer_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def ewa(activation: Tensor) -> Tensor:
-    """Equally weighted attribution (paper 004, Sec. 3.2; AT of Zagoruyko & Komodakis 2017): sum_k A_k^2.
+    """Equally weighted attribution (paper 004, EWA; Zagoruyko & Komodakis 2017): sum_k A_k^2.
 
     Args: activation (B, K, h, w). Returns: (B, h, w), >= 0, in squared units; no class enters it.
     """

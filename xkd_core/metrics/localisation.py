@@ -13,16 +13,18 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from xkd_core.errors import BadInputError
-from xkd_core.types import Bool, Float64
+from xkd_core.types import Bool, Float, Float64
 
 
-def resize_maps(maps: ArrayLike, size: tuple[int, int]) -> Float64:
-    """Resize maps (n, h, w) to (n, H, W), bilinear with align_corners=False, as torch's interpolate does."""
-    values = np.asarray(maps, dtype=np.float64)
+def resize_maps(maps: ArrayLike, size: tuple[int, int]) -> Float:
+    """Resize maps (n, h, w) to (n, H, W) float32, bilinear as torch's interpolate with align_corners=False."""
+    values = np.asarray(maps)
     if values.ndim != 3:
         raise BadInputError(f"Maps must be (n, h, w); got {values.shape}.")
+    if values.shape[1:] == tuple(size):
+        return values.astype(np.float32)
     rows, columns = _bilinear(values.shape[1], size[0]), _bilinear(values.shape[2], size[1])
-    resized: Float64 = rows @ values @ columns.T
+    resized: Float = (rows @ values @ columns.T).astype(np.float32)
     return resized
 
 
@@ -38,18 +40,18 @@ def pointing(
 ) -> Float64:
     """Pointing game without tolerance (Zhang et al. 2018; papers 000 and 004): 1 where the maximum is inside.
 
-    Several equal maxima: one is drawn by ``seed``. compat "park": the first in raster order; "quantus": any.
-    Returns: (n,) of 0 and 1; NaN for an empty mask, and, without compat, for a constant map (which always
-    misses or hits by accident: "park" takes its first pixel, "quantus" counts it as a hit).
+    Several equal maxima: one is drawn by ``seed``, alike for an image alone and in a batch. compat "park":
+    the first in raster order; "quantus": any of them. Returns: (n,) of 0 and 1; NaN for an empty mask and,
+    without compat, for a constant map ("park" takes its first pixel, "quantus" counts it as a hit).
     """
     flat, inside = _pair(maps, masks)
     highest: Bool = np.equal(flat, flat.max(axis=1, keepdims=True))
     defined: Bool = np.any(inside, axis=1)
     if compat == "quantus":
-        return _where((highest & inside).any(axis=1), defined)
+        return _where(np.asarray(np.any(highest & inside, axis=1)), defined)
     if compat == "park":
         return _where(_at(inside, highest.argmax(axis=1)), defined)
-    order = np.random.default_rng(seed).random(flat.shape)
+    order = np.random.default_rng(seed).random(flat.shape[1])
     picked = np.where(highest, order, -1.0).argmax(axis=1)
     return _where(_at(inside, picked), defined & ~highest.all(axis=1))
 

@@ -65,19 +65,21 @@ def spearman(a: ArrayLike, b: ArrayLike) -> Float64:
 
 
 def ssim(a: ArrayLike, b: ArrayLike) -> Float64:
-    """Structural similarity (Wang et al. 2004) of the maps, each scaled to 0..1 first, so data_range is 1.
+    """Structural similarity (Wang et al. 2004) of the maps, each over its own largest absolute value.
 
-    scikit-image's default: uniform 7x7 windows, K1 .01, K2 .03, sample covariance. Returns: (n,) in -1 to 1;
-    NaN where a map is constant, and for all maps smaller than 7x7.
+    scikit-image's default: uniform 7x7 windows, K1 .01, K2 .03, sample covariance; data_range is 1 for a pair
+    of maps >= 0 and 2 otherwise. Returns: (n,) in -1 to 1; NaN where a map is zero everywhere, and for all
+    maps smaller than 7x7.
     """
     flat_a, flat_b = _pair(a, b)
-    shape = np.shape(a)
-    found = np.full(shape[0], np.nan)
-    if min(shape[1:]) < SSIM_SMALLEST_PX:
+    height, width = np.shape(a)[1:]
+    found = np.full(len(flat_a), np.nan)
+    if min(height, width) < SSIM_SMALLEST_PX:
         return found
-    for index in np.flatnonzero(~_constant(flat_a) & ~_constant(flat_b)):
-        one, other = _scaled(flat_a[index]).reshape(shape[1:]), _scaled(flat_b[index]).reshape(shape[1:])
-        found[index] = structural_similarity(one, other, data_range=1.0)  # type: ignore[no-untyped-call]
+    for index in np.flatnonzero(~_zero(flat_a) & ~_zero(flat_b)):
+        pair = np.stack([_scaled(flat_a[index]), _scaled(flat_b[index])]).reshape(2, height, width)
+        data_range = 1.0 if pair.min() >= 0 else 2.0
+        found[index] = structural_similarity(*pair, data_range=data_range)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -133,7 +135,8 @@ def _unit(flat: Float64) -> Float64:
     largest = np.abs(flat).max(axis=1, keepdims=True)
     flat = np.divide(flat, largest, out=np.zeros_like(flat), where=largest > 0)
     length = np.sqrt(np.square(flat).sum(axis=1, keepdims=True))
-    return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+    unit: Float64 = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+    return unit
 
 
 def _correlation(a: Float64, b: Float64, defined: Bool) -> Float64:
@@ -149,7 +152,7 @@ def _strongest(flat: Float64, share: float) -> Bool:
 
 
 def _scaled(flat: Float64) -> Float64:
-    scaled: Float64 = (flat - flat.min()) / (flat.max() - flat.min())
+    scaled: Float64 = flat / np.abs(flat).max()
     return scaled
 
 

@@ -17,28 +17,37 @@ from xkd_core.types import Float64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """A mean with its interval; ``n`` images entered it, ``n_undefined`` could not. NaN where none could."""
+class Estimate:
+    """A mean with its interval; ``n`` images entered it, ``undefined`` could not. NaN where none could."""
 
     mean: float
     low: float
     high: float
     n: int
-    n_undefined: int
+    undefined: int = 0
+
+    def __str__(self) -> str:
+        """The mean, the interval and n in a few signs, "-" where nothing is defined."""
+        if np.isnan(self.mean):
+            return f"- (n={self.n})"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
 
 
-def mean_interval(values: ArrayLike, *, seed: int, level: float = 0.95, n_resamples: int = 2000) -> Summary:
+Summary = Estimate
+
+
+def mean_interval(values: ArrayLike, *, seed: int = 0, level: float = 0.95, n_resamples: int = 2000) -> Estimate:
     """Mean over images with its bootstrap interval; values (n,), NaN = undefined."""
     flat = _flat(values)
     defined = flat[~np.isnan(flat)]
     low, high = _interval(defined, seed=seed, level=level, n_resamples=n_resamples)
     mean = float(defined.mean()) if len(defined) else float("nan")
-    return Summary(mean=mean, low=low, high=high, n=len(defined), n_undefined=len(flat) - len(defined))
+    return Estimate(mean=mean, low=low, high=high, n=len(defined), undefined=len(flat) - len(defined))
 
 
 def paired_difference(
-    a: ArrayLike, b: ArrayLike, *, seed: int, level: float = 0.95, n_resamples: int = 2000
-) -> Summary:
+    a: ArrayLike, b: ArrayLike, *, seed: int = 0, level: float = 0.95, n_resamples: int = 2000
+) -> Estimate:
     """Mean of a - b over the same images, with its bootstrap interval: images are drawn, pairs stay together.
 
     Args: a, b (n,), NaN = undefined; an image counts when both are defined. Errors: BadInputError if the
@@ -50,14 +59,14 @@ def paired_difference(
     return mean_interval(first - second, seed=seed, level=level, n_resamples=n_resamples)
 
 
-def share_interval(hits: int, n: int, *, level: float = 0.95) -> Summary:
+def share_interval(hits: int, n: int, *, level: float = 0.95) -> Estimate:
     """A share hits / n with Wilson's interval, which is right near 0 and 1 too; NaN for n = 0."""
     if not 0 <= hits <= n:
         raise BadInputError(f"hits must be 0 to n; got {hits} of {n}.")
     if n == 0:
-        return Summary(mean=np.nan, low=np.nan, high=np.nan, n=0, n_undefined=0)
+        return Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)
     interval = binomtest(hits, n).proportion_ci(confidence_level=level, method="wilson")
-    return Summary(mean=hits / n, low=float(interval.low), high=float(interval.high), n=n, n_undefined=0)
+    return Estimate(mean=hits / n, low=float(interval.low), high=float(interval.high), n=n)
 
 
 def _interval(defined: Float64, *, seed: int, level: float, n_resamples: int) -> tuple[float, float]:

@@ -1,0 +1,76 @@
+"""The one registry of explainers and metrics: where the code is, and what a page says about it.
+
+Names and texts only: code is imported when an entry is resolved, so reading this costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from xkd_core.catalogue_tables import EXPLAINERS, METRICS, ON_GAP, Entry, MetricInfo, Options, windows
+from xkd_core.errors import BadInputError, unknown_name
+from xkd_core.types import Param
+
+__all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve", "windows"]
+
+
+def in_loss(method: str, explainer: str) -> bool:
+    """Was this explainer's map part of the training loss of a run with this method? (GAP networks.)"""
+    if method in ("swa", "sswa"):
+        return explainer in ON_GAP
+    return method == "ewa" and explainer == "ewa"
+
+
+def get(kind: Literal["explainer", "map", "metric"], name: str) -> Any:
+    """The Entry or MetricInfo called ``name``; a "map" is an explainer that `cams` computes.
+
+    Errors: UnknownNameError with the nearest name and all that exist.
+    """
+    maps = {known: entry for known, entry in EXPLAINERS.items() if entry.needs != "model"}
+    tables: Mapping[str, Mapping[str, Any]] = {"explainer": EXPLAINERS, "map": maps, "metric": METRICS}
+    table = tables[kind]
+    if name not in table:
+        raise unknown_name(kind, name, table)
+    return table[name]
+
+
+def resolve(entry: Entry | MetricInfo) -> Callable[..., Any]:
+    """Import the function behind an entry."""
+    module, _, attribute = entry.attr.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def options(name: str, given: Options) -> dict[str, Any]:
+    """All parameters of an explainer: the given ones, checked, and the defaults of the others.
+
+    Errors: UnknownNameError for a parameter it does not have, BadInputError for a value out of range.
+    """
+    known = {param.name: param for param in get("explainer", name).params}
+    for key, value in given.items():
+        if key not in known:
+            raise unknown_name(f"parameter of {name}", key, known)
+        _check(name, known[key], value)
+    return {key: given.get(key, param.default) for key, param in known.items()}
+
+
+def cost(name: str, params: Options, size: int, *, channels: int = 256) -> int:
+    """Forwards of one network for one image; a backward to the pixels counts as one forward.
+
+    Args: params, the given ones or none; size, of the image in px; channels, of the last activation.
+    """
+    entry: Entry = get("explainer", name)
+    return entry.forwards(options(name, params), size, channels)
+
+
+def _check(name: str, param: Param, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, type(param.default)):
+        kind = type(param.default).__name__
+        raise BadInputError(f"{param.name} of {name} must be of type {kind}; got {value!r}.")
+    number: Any = value
+    too_low = param.low is not None and number < param.low
+    too_high = param.high is not None and number > param.high
+    if too_low or too_high:
+        raise BadInputError(f"{param.name} of {name} must be {param.low} to {param.high}; got {value!r}.")

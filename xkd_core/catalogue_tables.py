@@ -1,0 +1,382 @@
+"""The tables behind the catalogue: one entry for each explainer and metric, with the texts that pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xkd_core.errors import BadInputError
+from xkd_core.types import Param
+
+Family = Literal["cam", "gradient", "perturbation"]
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An explainer: ``attr`` "module:function", texts for people, parameters, what it costs.
+
+    needs: what the function takes; "model" is a whole request, the rest are maps of (activation, ...).
+    equal_on_gap: explainers with the same map, by algebra, on global average pooling + one linear layer.
+    forwards: (options, image size in px, channels of the last activation) -> forwards for one image.
+    class_specific: False where the explained class does not enter. signed: negative values mean 'against'.
+    """
+
+    attr: str
+    title: str
+    summary: str
+    formula: str
+    source: str
+    family: Family
+    forwards: Callable[[Options, int, int], int]
+    needs: Literal["activation", "weights", "gradient", "model"] = "model"
+    params: tuple[Param, ...] = ()
+    equal_on_gap: tuple[str, ...] = ()
+    class_specific: bool = True
+    signed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo:
+    """A metric: ``attr`` "module:function", its direction, range, chance level and when it is undefined."""
+
+    attr: str
+    title: str
+    summary: str
+    formula: str
+    source: str
+    higher_is_better: bool
+    low: float
+    high: float
+    chance: str
+    undefined: str
+
+
+def windows(size: int, options: Options) -> tuple[int, int, int]:
+    """Occlusion's (window px, stride px, windows along one side); 0 means a quarter and an eighth of ``size``."""
+    window = int(options.get("window") or 0) or max(1, size // 4)
+    stride = int(options.get("stride") or 0) or max(1, size // 8)
+    if window > size or stride > window:
+        raise BadInputError(f"Occlusion needs stride <= window <= image; got {stride}, {window} and {size} px.")
+    return window, stride, -(-(size - window) // stride) + 1
+
+
+ON_GAP = ("cam", "grad_cam", "hires_cam", "xgrad_cam")
+
+
+def _one(options: Options, size: int, channels: int) -> int:
+    return 1
+
+
+def _others(name: str) -> tuple[str, ...]:
+    return tuple(other for other in ON_GAP if other != name)
+
+
+EXPLAINERS: Mapping[str, Entry] = {
+    "cam": Entry(
+        attr="xkd_core.explainers.maps:cam_map",
+        title="CAM",
+        summary="Each channel of the last layer, weighted by what it adds to the class. The whole map sums to the "
+        "logit minus its bias.",
+        formula=r"M^c = \sum_k \frac{w_{ck}}{N} A_k",
+        source="Zhou et al. 2016, Eq. 2, with the 1/N of the pooling kept in the weights",
+        family="cam",
+        forwards=_one,
+        needs="weights",
+        equal_on_gap=_others("cam"),
+    ),
+    "grad_cam": Entry(
+        attr="xkd_core.explainers.maps:grad_cam",
+        title="Grad-CAM",
+        summary="Channels weighted by the mean gradient of the class score.",
+        formula=r"M^c = \sum_k \Big(\frac1N\sum_{ij}\frac{\partial z^c}{\partial A_{kij}}\Big) A_k",
+        source="Selvaraju et al. 2017, Eq. 1-2, before the ReLU",
+        family="cam",
+        forwards=_one,
+        needs="gradient",
+        equal_on_gap=_others("grad_cam"),
+    ),
+    "grad_cam_pp": Entry(
+        attr="xkd_core.explainers.maps:grad_cam_pp",
+        title="Grad-CAM++",
+        summary="Grad-CAM with weights from the positive gradients only, meant for several objects of a class.",
+        formula=r"w_k = \sum_{ij}\frac{g^2}{2g^2 + S_k g^3 + \varepsilon}\,\mathrm{ReLU}(g),\quad S_k=\sum_{ij}A_{kij}",
+        source="Chattopadhyay et al. 2018, epsilon 1e-6 as in pytorch-grad-cam, before the ReLU",
+        family="cam",
+        forwards=_one,
+        needs="gradient",
+    ),
+    "hires_cam": Entry(
+        attr="xkd_core.explainers.maps:hires_cam",
+        title="HiResCAM",
+        summary="Gradient times activation at each cell, without averaging the gradient first.",
+        formula=r"M^c = \sum_k \frac{\partial z^c}{\partial A_k} \odot A_k",
+        source="Draelos & Carin 2020, before the ReLU",
+        family="cam",
+        forwards=_one,
+        needs="gradient",
+        equal_on_gap=_others("hires_cam"),
+    ),
+    "xgrad_cam": Entry(
+        attr="xkd_core.explainers.maps:xgrad_cam",
+        title="XGrad-CAM",
+        summary="Channels weighted by the gradient averaged over where the channel is active.",
+        formula=r"w_k = \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij} + 10^{-7}}",
+        source="Fu et al. 2020, before the ReLU",
+        family="cam",
+        forwards=_one,
+        needs="gradient",
+        equal_on_gap=_others("xgrad_cam"),
+    ),
+    "layer_cam": Entry(
+        attr="xkd_core.explainers.maps:layer_cam",
+        title="Layer-CAM",
+        summary="Activations weighted cell by cell by their positive gradients: evidence for the class only.",
+        formula=r"M^c = \sum_k \mathrm{ReLU}\Big(\frac{\partial z^c}{\partial A_k}\Big) \odot A_k",
+        source="Jiang et al. 2021, before the outer ReLU",
+        family="cam",
+        forwards=_one,
+        needs="gradient",
+    ),
+    "ewa": Entry(
+        attr="xkd_core.explainers.maps:ewa",
+        title="Equally weighted attribution",
+        summary="Where the last layer is active at all, whatever the class. What EWA students are trained on.",
+        formula=r"M = \sum_k A_k^{\circ 2}",
+        source="paper 004, EWA; the same as attention transfer on one layer (Zagoruyko & Komodakis 2017)",
+        family="cam",
+        forwards=_one,
+        needs="activation",
+        class_specific=False,
+        signed=False,
+    ),
+    "gradient_shap": Entry(
+        attr="xkd_core.explainers.gradient:gradient_shap",
+        title="GradientSHAP",
+        summary="Gradients on the way from background images to this one, times the difference; a sampled "
+        "approximation of Shapley values of pixels.",
+        formula=r"\phi = \sum_{\mathrm{colours}} \mathbb{E}_{b,\alpha}\big[(x-b)\odot\nabla z^c(b+\alpha(x-b))\big]",
+        source="Lundberg & Lee 2017; Erion et al. 2021 (expected gradients); equal to captum's GradientShap",
+        family="gradient",
+        forwards=lambda options, size, channels: 2 * int(options["n_samples"]),
+        params=(Param(name="n_samples", default=50, low=5, high=500, help="pairs of a background image and a point"),),
+    ),
+    "integrated_gradients": Entry(
+        attr="xkd_core.explainers.gradient:integrated_gradients",
+        title="Integrated gradients",
+        summary="Gradients along the straight way from the mean colour to the image, times the difference.",
+        formula=r"\phi = \sum_{\mathrm{colours}} x \odot \int_0^1 \nabla z^c(\alpha x)\,d\alpha",
+        source="Sundararajan et al. 2017, through captum (Gauss-Legendre)",
+        family="gradient",
+        forwards=lambda options, size, channels: 2 * int(options["n_steps"]),
+        params=(Param(name="n_steps", default=50, low=8, high=300, help="points on the way"),),
+    ),
+    "occlusion": Entry(
+        attr="xkd_core.explainers.perturbation:occlusion",
+        title="Occlusion",
+        summary="How much the score falls when a window is covered with the mean colour, averaged over the windows "
+        "that cover a pixel.",
+        formula=r"M_{ij} = \frac{1}{|\{m \ni ij\}|}\sum_{m \ni ij} \big(z^c(x)-z^c(x_{\setminus m})\big)",
+        source="Zeiler & Fergus 2014; equal to captum's Occlusion",
+        family="perturbation",
+        forwards=lambda options, size, channels: 1 + windows(size, options)[2] ** 2,
+        params=(
+            Param(name="window", default=0, low=0, high=256, help="side in px; 0 = a quarter of the image"),
+            Param(name="stride", default=0, low=0, high=256, help="step in px; 0 = an eighth of the image"),
+        ),
+    ),
+    "kernel_shap": Entry(
+        attr="xkd_core.explainers.perturbation:kernel_shap",
+        title="KernelSHAP on superpixels",
+        summary="Shapley values of about 19 superpixels, fitted to scores with some of them replaced by the mean "
+        "colour; they add up to score minus score of the blank image.",
+        formula=r"\min_\phi \sum_S \pi(S)\Big(z^c(x_S)-z^c(x_\emptyset)-\sum_{j\in S}\phi_j\Big)^2,\quad"
+        r" \sum_j\phi_j = z^c(x)-z^c(x_\emptyset)",
+        source="Lundberg & Lee 2017, Eq. 9; paired sampling of Covert & Lee 2021",
+        family="perturbation",
+        forwards=lambda options, size, channels: 2 + int(options["n_samples"]),
+        params=(
+            Param(name="n_samples", default=500, low=64, high=16384, help="images with some superpixels hidden"),
+            Param(name="n_superpixels", default=19, low=2, high=60, help="asked of SLIC; the actual count differs"),
+        ),
+    ),
+    "score_cam": Entry(
+        attr="xkd_core.explainers.cam_library:score_cam",
+        title="Score-CAM",
+        summary="Channels weighted by the score of the image seen through each channel alone. Slow.",
+        formula=r"w = \mathrm{softmax}_k\, z^c(x \odot \hat A_k^{\uparrow})",
+        source="Wang et al. 2020, through pytorch-grad-cam, before its ReLU and min-max",
+        family="cam",
+        forwards=lambda options, size, channels: 1 + channels,
+        signed=False,
+    ),
+    "ablation_cam": Entry(
+        attr="xkd_core.explainers.cam_library:ablation_cam",
+        title="Ablation-CAM",
+        summary="Channels weighted by the relative fall of the score when the channel is removed.",
+        formula=r"w_k = \frac{z^c - z^c_{\setminus k}}{z^c}",
+        source="Desai & Ramaswamy 2020, through pytorch-grad-cam, before its ReLU and min-max",
+        family="cam",
+        forwards=lambda options, size, channels: 2,
+    ),
+    "eigen_cam": Entry(
+        attr="xkd_core.explainers.cam_library:eigen_cam",
+        title="Eigen-CAM",
+        summary="The first principal component of the activations; no class and no score enter it, and its sign is "
+        "arbitrary.",
+        formula=r"M = (A-\bar A)\,v_1",
+        source="Muhammad & Yeasin 2020, through pytorch-grad-cam, before its ReLU and min-max",
+        family="cam",
+        forwards=_one,
+        class_specific=False,
+    ),
+}
+
+METRICS: Mapping[str, MetricInfo] = {
+    "cosine": MetricInfo(
+        attr="xkd_core.metrics.similarity:cosine",
+        title="Cosine to the teacher's map",
+        summary="1 when both maps have the same shape, whatever their scale. CAMs are compared after ReLU.",
+        formula=r"\frac{\langle M_T, M_S\rangle}{\lVert M_T\rVert\,\lVert M_S\rVert}",
+        source="paper 004, App. C.3",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        chance="not 0: maps of different images share much; read it beside the shuffled-image control",
+        undefined="a map is zero everywhere",
+    ),
+    "distance": MetricInfo(
+        attr="xkd_core.metrics.similarity:distance",
+        title="Distance to the teacher's map",
+        summary="Mean squared difference of the maps at unit length, in units of 1e-4. It falls with the number of "
+        "cells N, so compare equal grids only.",
+        formula=r"10^4\,\frac{2-2\cos}{N}",
+        source="paper 004, App. C.3 (N = 196 there), reconstructed",
+        higher_is_better=False,
+        low=0.0,
+        high=40000.0,
+        chance="read it beside the shuffled-image control",
+        undefined="a map is zero everywhere",
+    ),
+    "pearson": MetricInfo(
+        attr="xkd_core.metrics.similarity:pearson",
+        title="Pearson correlation",
+        summary="Cosine of the maps after taking away their means: linear agreement.",
+        formula=r"\frac{\mathrm{cov}(M_T, M_S)}{\sigma_T\,\sigma_S}",
+        source="Pearson 1895; scipy.stats.pearsonr",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        chance="0 for independent maps; maps that favour the centre are above it",
+        undefined="a map is constant",
+    ),
+    "spearman": MetricInfo(
+        attr="xkd_core.metrics.similarity:spearman",
+        title="Spearman rank correlation",
+        summary="Do both maps put the cells in the same order? Ties get their mean rank.",
+        formula=r"\mathrm{Pearson}(\mathrm{rank}\,M_T, \mathrm{rank}\,M_S)",
+        source="Spearman 1904; scipy.stats.spearmanr",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        chance="0 for independent maps",
+        undefined="a map is constant",
+    ),
+    "ssim": MetricInfo(
+        attr="xkd_core.metrics.similarity:ssim",
+        title="Structural similarity",
+        summary="Agreement of local mean, contrast and structure in 7x7 windows, each map over its largest value.",
+        formula=r"\mathrm{mean}_w\frac{(2\mu_T\mu_S+c_1)(2\sigma_{TS}+c_2)}{(\mu_T^2+\mu_S^2+c_1)(\sigma_T^2+\sigma_S^2+c_2)}",
+        source="Wang et al. 2004; scikit-image, data_range 1 (2 for signed maps)",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        chance="about 0 for independent noise, more for smooth maps",
+        undefined="a map is zero everywhere, or smaller than 7x7",
+    ),
+    "topk_overlap": MetricInfo(
+        attr="xkd_core.metrics.similarity:topk_overlap",
+        title="Overlap of the strongest cells",
+        summary="Of the strongest tenth of the cells of both maps, the share that is common (intersection over union).",
+        formula=r"\frac{|\mathrm{top}_k M_T \cap \mathrm{top}_k M_S|}{|\mathrm{top}_k M_T \cup \mathrm{top}_k M_S|}",
+        source="own choice: k = a tenth of the cells",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="about k / (2N - k), 0.05 for a tenth",
+        undefined="a map is constant",
+    ),
+    "pointing": MetricInfo(
+        attr="xkd_core.metrics.localisation:pointing",
+        title="Pointing game",
+        summary="Does the strongest point of the map lie on the object? No tolerance around it.",
+        formula=r"\mathbb{1}[\arg\max M^{\uparrow} \in \mathrm{mask}]",
+        source="Zhang et al. 2018; papers 000 and 004",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="the share of the image that the object covers",
+        undefined="the mask is empty, or the map is constant",
+    ),
+    "attribution_localisation": MetricInfo(
+        attr="xkd_core.metrics.localisation:attribution_localisation",
+        title="Attribution localisation",
+        summary="The share of the positive attribution that lies on the object.",
+        formula=r"\frac{\sum_{\mathrm{mask}} M^+}{\sum M^+}",
+        source="Kohlbrenner et al. 2020; paper 000",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="the share of the image that the object covers",
+        undefined="the mask is empty, or the map has no positive value",
+    ),
+    "roc_auc": MetricInfo(
+        attr="xkd_core.metrics.localisation:roc_auc",
+        title="ROC-AUC against the mask",
+        summary="How likely is a pixel of the object to rank above one beside it?",
+        formula=r"P(M_{\mathrm{in}} > M_{\mathrm{out}}) + \tfrac12 P(M_{\mathrm{in}} = M_{\mathrm{out}})",
+        source="paper 004; scikit-learn's roc_auc_score",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="0.5",
+        undefined="the mask is empty or covers the whole image; a constant map has 0.5",
+    ),
+    "same_answer": MetricInfo(
+        attr="xkd_core.metrics.prediction:same_answer",
+        title="Same answer as the teacher",
+        summary="Single-label: equal top-1. Multi-label: equal decision (logit > 0) on the explained class.",
+        formula=r"\mathbb{1}[a_T = a_S]",
+        source="product definition",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="the share of the most frequent answer",
+        undefined="never",
+    ),
+    "right": MetricInfo(
+        attr="xkd_core.metrics.prediction:right",
+        title="Right answer",
+        summary="Does the answer equal the label (multi-label: on the explained class)?",
+        formula=r"\mathbb{1}[a_S = y]",
+        source="product definition",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="the share of the most frequent label",
+        undefined="never",
+    ),
+    "mAP": MetricInfo(
+        attr="xkd_core.metrics.prediction:average_precision",
+        title="Mean average precision",
+        summary="Average precision of each class over the images, then the mean over the classes.",
+        formula=r"\frac1C\sum_c\sum_n (R_n - R_{n-1})P_n",
+        source="scikit-learn's average_precision_score, by class (paper 004's code averages over images)",
+        higher_is_better=True,
+        low=0.0,
+        high=1.0,
+        chance="the share of images that show the class",
+        undefined="no image shows the class",
+    ),
+}

@@ -1,0 +1,99 @@
+"""Maps from gradients at the pixels: GradientSHAP (equal to captum's), integrated gradients (captum's own).
+
+The score is the target's logit; values of the three colours are summed, so a map is (B, H, W). Each
+network is used through a private fast copy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor, nn
+
+from xkd_core.errors import BadInputError
+from xkd_core.explainers.base import PIXELS_PER_BATCH, Explanation, Request, chunks, target_logits
+from xkd_core.explainers.fast import laid_out, prepared
+from xkd_core.types import Float64, Int
+
+
+def gradient_shap(request: Request, *, n_samples: int = 50) -> dict[str, Explanation]:
+    """Expected gradients over background images (Lundberg & Lee 2017; Erion et al. 2021), without noise.
+
+    Mean over samples s of (x - b_s) * grad z(b_s + a_s (x - b_s)). Background images b_s and places a_s
+    are drawn once from the seed: the same for every image and network. Returns: maps (B, H, W), in logits.
+    Errors: BadInputError without ``background``.
+    """
+    background = _background(request)
+    picks, places = draws(n_samples, len(background), seed=request.seed)
+    origins = background[torch.from_numpy(picks).to(background.device)]
+    steps = torch.from_numpy(places).to(request.x)[:, None, None, None]  # (n_samples, 1, 1, 1)
+    found = {}
+    for name, model in request.models.items():
+        network = prepared(model)
+        targets = request.targets[name]
+        maps = [_shap_map(request, network, index, targets[index], origins, steps) for index in range(len(request.x))]
+        found[name] = request.explanation(name, torch.stack(maps))
+    return found
+
+
+def integrated_gradients(request: Request, *, n_steps: int = 50) -> dict[str, Explanation]:
+    """Integrated gradients from the mean colour (Sundararajan et al. 2017), through captum.
+
+    Returns: maps (B, H, W), in logits; they add up to the fall of the score, but for the n_steps.
+    """
+    found = {}
+    for name, model in request.models.items():
+        method = IntegratedGradients(prepared(model))
+        maps = [_integrated(request, method, index, request.targets[name], n_steps) for index in range(len(request.x))]
+        found[name] = request.explanation(name, torch.cat(maps))
+    return found
+
+
+def draws(n_samples: int, n_background: int, *, seed: int) -> tuple[Int, Float64]:
+    """Which background image, and how far from it to the image (0..1), for each sample of GradientSHAP."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(n_background, size=n_samples), generator.uniform(size=n_samples)
+
+
+def _shap_map(
+    request: Request, network: nn.Module, index: int, target: Tensor, origins: Tensor, steps: Tensor
+) -> Tensor:
+    image = request.x[index]
+    total = torch.zeros_like(image)
+    for part in chunks(len(origins), request.x):
+        away = image - origins[part]
+        points = laid_out(steps[part] * image + (1 - steps[part]) * origins[part])  # captum's order of rounding
+        total += (away * _input_gradient(network, points, target)).sum(dim=0)
+        request.tick(2 * len(points))
+    return total.sum(dim=0) / len(origins)  # (H, W)
+
+
+def _input_gradient(network: nn.Module, points: Tensor, target: Tensor) -> Tensor:
+    """Gradient of the target's logit by each of the points (n, 3, H, W), in any grad mode of the caller."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        leaf = points.clone().requires_grad_()
+        score = target_logits(network, leaf * 1, target.expand(len(points))).sum()  # * 1: a first in-place layer
+        (gradient,) = torch.autograd.grad(score, leaf)
+    return gradient
+
+
+def _integrated(request: Request, method: IntegratedGradients, index: int, targets: Tensor, n_steps: int) -> Tensor:
+    image = laid_out(request.x[index : index + 1])
+    at_once = max(1, PIXELS_PER_BATCH // (image.shape[-1] * image.shape[-2]))
+    target = int(targets[index])
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        values: Tensor = method.attribute(image.clone(), target=target, n_steps=n_steps, internal_batch_size=at_once)
+    request.tick(2 * n_steps)
+    return values.detach().sum(dim=1)  # (1, H, W)
+
+
+def _background(request: Request) -> Tensor:
+    background = request.background
+    if background is None or background.ndim != 4 or background.shape[1:] != request.x.shape[1:]:
+        came = "none" if background is None else str(tuple(background.shape))
+        raise BadInputError(
+            f"GradientSHAP needs background images (n, {', '.join(map(str, request.x.shape[1:]))}), for instance "
+            f"50 normalised training images; got {came}."
+        )
+    return background

@@ -1,0 +1,121 @@
+"""Maps from hiding parts of the image: occlusion windows, and KernelSHAP on superpixels.
+
+Hidden pixels become 0 in normalised space, the mean colour. Masks are made once and every masked batch is
+shown to all networks; the fit of KernelSHAP is in `shapley`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xkd_core.catalogue import windows
+from xkd_core.errors import BadInputError
+from xkd_core.explainers.base import Explanation, Request, chunks, target_logits
+from xkd_core.explainers.fast import prepared
+from xkd_core.explainers.shapley import coalitions, fit
+from xkd_core.explainers.superpixels import superpixels
+from xkd_core.types import Bool, Float64, Int
+
+Networks = Mapping[str, nn.Module]
+
+
+def occlusion(request: Request, *, window: int = 0, stride: int = 0) -> dict[str, Explanation]:
+    """Fall of the target's logit when a square window is hidden (Zeiler & Fergus 2014).
+
+    Args: window and stride in px, 0 for a quarter and an eighth of the image. The last window of a row is
+    cut off at the border where it does not fit. Returns: maps (B, H, W), the mean over the windows that
+    cover a pixel, in logits; native "grid" (B, gh, gw), one score per window.
+    """
+    height, width = request.x.shape[-2:]
+    rows, columns = _spans(height, window, stride), _spans(width, window, stride)
+    hidden = (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)  # (M, H, W)
+    keep = torch.cat([torch.ones_like(hidden[:1]), ~hidden])  # the whole image first
+    networks = prepare(request)
+    scores = [masked_scores(request, networks, index, keep) for index in range(len(request.x))]
+    share = hidden.flatten(1).float() / hidden.flatten(1).sum(dim=0)  # (M, HW)
+    found = {}
+    for model in request.models:
+        score = torch.stack([of_image[model] for of_image in scores])  # (B, 1 + M)
+        falls = score[:, :1] - score[:, 1:]
+        maps = (falls @ share).reshape(-1, height, width)
+        grid = falls.reshape(-1, len(rows), len(columns))
+        found[model] = request.explanation(model, maps, grid=grid.numpy())
+    return found
+
+
+def kernel_shap(request: Request, *, n_samples: int = 500, n_superpixels: int = 19) -> dict[str, Explanation]:
+    """Shapley values of SLIC superpixels for the target's logit (Lundberg & Lee 2017).
+
+    Every network sees the same superpixels and coalitions of an image. Returns: maps (B, H, W), each pixel
+    the value of its superpixel, in logits; native "coefficients" (B, n), NaN beyond an image's own number
+    of superpixels, and "superpixels" (B, H, W). Errors: BadInputError without the uint8 images.
+    """
+    labels = superpixels(_images(request), n_segments=n_superpixels)
+    networks = prepare(request)
+    fits = [_fit_image(request, networks, index, labels[index], n_samples) for index in range(len(labels))]
+    found = {}
+    for model in request.models:
+        maps = np.stack([of_image[model][label] for of_image, label in zip(fits, labels, strict=True)])
+        coefficients = np.full((len(labels), int(labels.max()) + 1), np.nan)
+        for row, of_image in zip(coefficients, fits, strict=True):
+            row[: len(of_image[model])] = of_image[model]
+        found[model] = request.explanation(
+            model, maps.astype(np.float32), coefficients=coefficients, superpixels=labels
+        )
+    return found
+
+
+def prepare(request: Request) -> dict[str, nn.Module]:
+    """The private fast copies of all networks of a request."""
+    return {name: prepared(model) for name, model in request.models.items()}
+
+
+def masked_scores(request: Request, networks: Networks, index: int, keep: Tensor) -> dict[str, Tensor]:
+    """Score image ``index`` of the request under each mask.
+
+    Args: networks, from `prepare`; keep (M, H, W) bool, True = shown. Returns: name -> (M,) float32 target
+    logits on the CPU. Every masked batch is made once and shown to all networks.
+    """
+    image = request.x[index].permute(1, 2, 0)  # (H, W, 3), so that the batch comes out channels-last
+    parts: dict[str, list[Tensor]] = {name: [] for name in networks}
+    with torch.inference_mode():
+        for part in chunks(len(keep), request.x):
+            shown = keep[part, :, :, None].to(image.device, image.dtype)
+            batch = (image * shown).permute(0, 3, 1, 2)
+            for name, network in networks.items():
+                target = request.targets[name][index].expand(len(batch))
+                parts[name].append(target_logits(network, batch, target).float().cpu())
+            request.tick(len(batch) * len(networks))
+    return {name: torch.cat(scores) for name, scores in parts.items()}
+
+
+def _spans(size: int, window: int, stride: int) -> Tensor:
+    """Which of ``size`` pixels each window covers along one side: (g, size) bool."""
+    window, stride, count = windows(size, {"window": window, "stride": stride})
+    start = torch.arange(count)[:, None] * stride
+    place = torch.arange(size)
+    return (place >= start) & (place < start + window)
+
+
+def _fit_image(request: Request, networks: Networks, index: int, labels: Int, n_samples: int) -> dict[str, Float64]:
+    n_features = int(labels.max()) + 1
+    shown, weights = coalitions(n_features, n_samples, seed=request.seed)
+    ends: Bool = np.repeat([[False], [True]], n_features, axis=1)
+    keep = torch.from_numpy(np.concatenate([ends, shown])[:, labels])  # (2 + m, H, W)
+    scores = masked_scores(request, networks, index, keep)
+    return {
+        name: fit(shown, score[2:].double().numpy(), weights, empty=float(score[0]), full=float(score[1]))
+        for name, score in scores.items()
+    }
+
+
+def _images(request: Request) -> np.ndarray:
+    wanted = (len(request.x), *request.x.shape[-2:], 3)
+    if request.images is None or request.images.shape != wanted:
+        came = "none" if request.images is None else str(request.images.shape)
+        raise BadInputError(f"Superpixels are cut in the pixels the network sees: images must be {wanted}; got {came}.")
+    return request.images
