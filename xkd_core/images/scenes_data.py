@@ -8,7 +8,7 @@ import numpy as np
 
 from xkd_core.errors import unknown_name
 from xkd_core.images import scenes
-from xkd_core.types import DatasetInfo, Sample, Transform, UInt8
+from xkd_core.types import Bool, DatasetInfo, Int, Sample, Transform, UInt8
 
 INFO = DatasetInfo(
     name="scenes",
@@ -49,3 +49,8 @@ class Scenes:
     def labels(self) -> UInt8:
         """(len, 8) uint8, multi-hot."""
         return scenes.labels(self.split)
+
+    def fact_columns(self) -> dict[str, Int | Bool]:
+        """habitat (len,) class index and in_habitat (len,) bool for the whole split, without drawing."""
+        habitat = scenes.habitats(self.split)
+        return {"habitat": habitat, "in_habitat": self.labels()[np.arange(len(self)), habitat].astype(bool)}
