@@ -21,8 +21,24 @@ from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import load_run
 from xkd_core.results.store import read_rows
 
-FIELDS = {"id", "dataset", "arch", "role", "compression", "method", "teacher_id", "width", "ratio", "lam", "beta", "T",
-          "seed", "params", "metrics", "sha256"}
+FIELDS = {
+    "id",
+    "dataset",
+    "arch",
+    "role",
+    "compression",
+    "method",
+    "teacher_id",
+    "width",
+    "ratio",
+    "lam",
+    "beta",
+    "T",
+    "seed",
+    "params",
+    "metrics",
+    "sha256",
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +52,35 @@ def runs(place: Path) -> dict[str, Card]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XKD_HOME", str(place / "home"))
         patch.setenv("XKD_CHECKPOINTS", str(place / "runs"))
-        common = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 512, "epochs": 2,
-                  "batch_size": 32, "warmup_epochs": 0.5, "lr": 6e-3}
+        common = {
+            "dataset": "digits",
+            "arch": "vgg_gap_tiny",
+            "split": "train",
+            "limit": 512,
+            "epochs": 2,
+            "batch_size": 32,
+            "warmup_epochs": 0.5,
+            "lr": 6e-3,
+        }
         teacher = distill(Recipe(**common, method="ce"))
-        cards = [teacher] + [distill(Recipe(**common, method=m, width=0.5, teacher_id=teacher.id)) for m in ("kd", "swa")]
+        cards = [teacher] + [
+            distill(Recipe(**common, method=m, width=0.5, teacher_id=teacher.id)) for m in ("kd", "swa")
+        ]
         measured = {card.method: measure_card(card) for card in cards}
         evaluate("digits", heavy=False)
     return measured
 
 
 def call(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "XKD_HOME": str(place / "home"), "XKD_CHECKPOINTS": str(place / "runs"),
-                   "XKD_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", "xkd_core", *arguments], capture_output=True, text=True, check=False,
-                          env=environment)
+    environment = {
+        **os.environ,
+        "XKD_HOME": str(place / "home"),
+        "XKD_CHECKPOINTS": str(place / "runs"),
+        "XKD_THREADS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "xkd_core", *arguments], capture_output=True, text=True, check=False, env=environment
+    )
 
 
 def test_runs_as_json_has_the_fields_that_scripts_rely_on(place: Path, runs: dict[str, Card]) -> None:
@@ -86,7 +117,9 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with np.load(tmp_path / "a.npz") as found:
-        maps, targets, logits, shas, meta = (found[key] for key in ("maps", "targets", "logits", "image_sha256", "meta"))
+        maps, targets, logits, shas, meta = (
+            found[key] for key in ("maps", "targets", "logits", "image_sha256", "meta")
+        )
     assert maps.dtype == np.float32 and maps.shape == (5, 8, 8) and maps.min() < 0
     test = load("digits", "test")
     model, x = load_run(run.id, place / "runs").model, to_input(test.pixels(range(3, 8)), test.info.transform)
@@ -107,8 +140,22 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
         (("explain", "--run", "RUN", "--data", "digits:test", "--explainer", "magic", "--out", "x.npz"), "magic"),
         (("explain", "--run", "RUN", "--data", "digits:test:9-2", "--explainer", "cam", "--out", "x.npz"), "A <= B"),
         (("explain", "--run", "RUN", "--data", "digits:test:0", "--explainer", "cam", "--out", "x.txt"), ".npz"),
-        (("explain", "--run", "RUN", "--data", "digits:test:0", "--explainer", "cam", "--target", "99", "--out",
-          "x.npz"), "99"),
+        (
+            (
+                "explain",
+                "--run",
+                "RUN",
+                "--data",
+                "digits:test:0",
+                "--explainer",
+                "cam",
+                "--target",
+                "99",
+                "--out",
+                "x.npz",
+            ),
+            "99",
+        ),
         (("distill", "--dataset", "digits", "--lam", "3"), "lam must be in 0..1"),
         (("distill", "--dataset", "moon"), "moon"),
         (("distill", "--recipe", "{"), "JSON"),

@@ -12,8 +12,12 @@ import typer
 from xkd_core import settings
 from xkd_core.errors import BadInputError, XKDError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
-    "Did the compressed network keep its teacher's reasons, or only its answers?"))
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=("Did the compressed network keep its teacher's reasons, or only its answers?"),
+)
 sweep = typer.Typer(no_args_is_help=True, help="Train all runs of a sweep file, in resumable pieces.")
 app.add_typer(sweep, name="sweep")
 
@@ -71,8 +75,18 @@ def distill(
     from xkd_core.evaluation.quick import measure_card
 
     given: dict[str, Any] = {
-        "dataset": dataset, "method": method, "teacher_id": teacher, "lam": lam, "beta": beta, "epochs": epochs,
-        "temperature": temperature, "width": width, "seed": seed, "split": split, "arch": arch, "limit": limit,
+        "dataset": dataset,
+        "method": method,
+        "teacher_id": teacher,
+        "lam": lam,
+        "beta": beta,
+        "epochs": epochs,
+        "temperature": temperature,
+        "width": width,
+        "seed": seed,
+        "split": split,
+        "arch": arch,
+        "limit": limit,
     }
     chosen = Recipe(**_json(recipe)) if recipe is not None else recipe_from(given)
     card = measure_card(train_run(chosen, report=None if quiet else _epoch_printer()))
@@ -130,7 +144,9 @@ def evaluate(
     _use_threads()
     from xkd_core.evaluation.evaluate import evaluate as measure_all
 
-    count = measure_all(dataset, run_ids=runs, heavy=heavy, report=lambda line: print(line, file=sys.stderr, flush=True))
+    count = measure_all(
+        dataset, run_ids=runs, heavy=heavy, report=lambda line: print(line, file=sys.stderr, flush=True)
+    )
     print(f"{count} runs measured")
 
 

@@ -39,7 +39,9 @@ def plain_bernoulli_kd(student: list[list[float]], teacher: list[list[float]], t
 def test_single_label_kd_equals_its_plain_restatement(temperature: float) -> None:
     values = np.random.default_rng(0).normal(size=(2, 3, 5)) * 3
     found = kd_loss(torch.tensor(values[0]), torch.tensor(values[1]), temperature=temperature, multi_label=False)
-    assert float(found) == pytest.approx(plain_softmax_kd(values[0].tolist(), values[1].tolist(), temperature), rel=1e-9)
+    assert float(found) == pytest.approx(
+        plain_softmax_kd(values[0].tolist(), values[1].tolist(), temperature), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

@@ -20,8 +20,17 @@ from xkd_core.errors import BadInputError, TrainingError
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import load_run
 
-SMALL = Recipe(dataset="digits", arch="vgg_gap_tiny", split="train", method="ce", limit=512, epochs=4, lr=6e-3,
-               batch_size=32, warmup_epochs=0.5)
+SMALL = Recipe(
+    dataset="digits",
+    arch="vgg_gap_tiny",
+    split="train",
+    method="ce",
+    limit=512,
+    epochs=4,
+    lr=6e-3,
+    batch_size=32,
+    warmup_epochs=0.5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +71,9 @@ def test_a_student_repeats_to_the_byte(teacher: Card, zoo: Path, tmp_path: Path,
     assert first.teacher_id == teacher.id and first.ratio > 3
 
 
-def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(teacher: Card, zoo: Path, tmp_path: Path) -> None:
+def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(
+    teacher: Card, zoo: Path, tmp_path: Path
+) -> None:
     recipe = student(teacher, method="swa", epochs=2, seed=5)
     data = training_data(recipe, root=zoo)
     whole = train(recipe, data, state_path=tmp_path / "whole")
@@ -78,7 +89,9 @@ def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(teacher: 
     assert resumed.progress.curve == whole.progress.curve
 
 
-def test_a_state_file_that_is_cut_short_starts_over_instead_of_failing(teacher: Card, zoo: Path, tmp_path: Path) -> None:
+def test_a_state_file_that_is_cut_short_starts_over_instead_of_failing(
+    teacher: Card, zoo: Path, tmp_path: Path
+) -> None:
     recipe = student(teacher, epochs=1)
     (tmp_path / "state").write_bytes(b"\x10\x00\x00")
     trained = train(recipe, training_data(recipe, root=zoo), state_path=tmp_path / "state")
@@ -99,8 +112,13 @@ def test_the_gradient_of_matching_reaches_every_convolution(teacher: Card, zoo: 
     assert data.teacher is not None
     rows = np.arange(64)
     x = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    batch = Batch(x, torch.zeros(64, dtype=torch.int64), data.teacher.logits[0, rows],
-                  data.teacher.swa[0, rows].float(), data.teacher.targets[0, rows])
+    batch = Batch(
+        x,
+        torch.zeros(64, dtype=torch.int64),
+        data.teacher.logits[0, rows],
+        data.teacher.swa[0, rows].float(),
+        data.teacher.targets[0, rows],
+    )
     found = objective(model, batch, recipe, multi_label=False)
     found.parts["matching"].backward()
     for name, parameter in model.named_parameters():
@@ -113,8 +131,13 @@ def test_the_parts_add_up_to_the_objective(teacher: Card, zoo: Path) -> None:
     data = training_data(recipe, root=zoo)
     model = load_run(teacher.id, zoo).model
     assert data.teacher is not None
-    batch = Batch(torch.randn(8, 3, 32, 32), torch.arange(8), data.teacher.logits[0, :8],
-                  data.teacher.swa[0, :8].float(), data.teacher.targets[0, :8])
+    batch = Batch(
+        torch.randn(8, 3, 32, 32),
+        torch.arange(8),
+        data.teacher.logits[0, :8],
+        data.teacher.swa[0, :8].float(),
+        data.teacher.targets[0, :8],
+    )
     found = objective(model, batch, recipe, multi_label=False)
     parts = {name: float(value) for name, value in found.parts.items()}
     expected = 0.7 * parts["task"] + 0.3 * parts["kd"] + 1.5 * parts["matching"]

@@ -45,8 +45,16 @@ def wait_for_write(home: Path, process: subprocess.Popen[bytes], limit_s: float)
 @pytest.mark.timeout(1800)
 def test_a_training_killed_again_and_again_ends_in_the_same_bytes(tmp_path: Path) -> None:
     teacher = Recipe(dataset="digits", arch="vgg_gap_tiny", split="train", method="ce", limit=512, epochs=1)
-    recipe = Recipe(dataset="digits", arch="vgg_gap_tiny", split="train", method="swa", width=0.5, limit=512,
-                    epochs=max(6, 2 * KILLS), teacher_id=teacher.run_id)
+    recipe = Recipe(
+        dataset="digits",
+        arch="vgg_gap_tiny",
+        split="train",
+        method="swa",
+        width=0.5,
+        limit=512,
+        epochs=max(6, 2 * KILLS),
+        teacher_id=teacher.run_id,
+    )
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for runs in (whole, cut):
         assert start(runs / "home", runs, teacher).wait() == 0

@@ -18,9 +18,19 @@ from xkd_core.models.checkpoints import list_runs, load_run, save_run, scan
 
 def make_card(run_id: str = "digits-ce-w1-s0-test") -> Card:
     return Card(
-        id=run_id, dataset="digits", arch="vgg_gap_tiny", role="teacher", method="ce", seed=0,
-        params=count_parameters(build("vgg_gap_tiny", 10)), classes=tuple("0123456789"), multi_label=False,
-        transform=CardTransform(size=32, mean=(0.5,) * 3, std=(0.5,) * 3), recipe={}, recipe_hash="x", sha256="0" * 64,
+        id=run_id,
+        dataset="digits",
+        arch="vgg_gap_tiny",
+        role="teacher",
+        method="ce",
+        seed=0,
+        params=count_parameters(build("vgg_gap_tiny", 10)),
+        classes=tuple("0123456789"),
+        multi_label=False,
+        transform=CardTransform(size=32, mean=(0.5,) * 3, std=(0.5,) * 3),
+        recipe={},
+        recipe_hash="x",
+        sha256="0" * 64,
     )
 
 
@@ -87,7 +97,11 @@ def test_missing_weights_are_named(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_scan_lists_good_runs_and_says_what_is_wrong_with_the_others(run: Path, tmp_path: Path) -> None:
-    for name, text in (("empty", ""), ("list", "[]"), ("field", json.dumps(make_card("field").model_dump() | {"x": 1}))):
+    for name, text in (
+        ("empty", ""),
+        ("list", "[]"),
+        ("field", json.dumps(make_card("field").model_dump() | {"x": 1})),
+    ):
         (tmp_path / "digits" / name).mkdir()
         (tmp_path / "digits" / name / "card.json").write_text(text)
     (tmp_path / "digits" / "bare").mkdir()

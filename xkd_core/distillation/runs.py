@@ -118,5 +118,3 @@ def _note(recipe: Recipe) -> str:
     if recipe.split == "plain":
         return "Negative control: trained on images whose background says nothing about the class."
     return ""
-
-

@@ -32,8 +32,13 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, p
     for index, parameter in enumerate(model.parameters()):
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
-    meta = {"epoch": progress.epoch, "curve": list(progress.curve), "seconds": progress.seconds,
-            "dead": progress.dead, "seen": progress.seen}
+    meta = {
+        "epoch": progress.epoch,
+        "curve": list(progress.curve),
+        "seconds": progress.seconds,
+        "dead": progress.dead,
+        "seen": progress.seen,
+    }
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, dump_tensors(contiguous, metadata={"progress": json.dumps(meta)}))
 

@@ -89,8 +89,9 @@ def _one_epoch(
     for step, indices in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, progress.epoch + step / len(batches))
-        found = objective(model, _batch(indices, recipe, data, progress.epoch, step), recipe,
-                          multi_label=data.validation.multi_label)
+        found = objective(
+            model, _batch(indices, recipe, data, progress.epoch, step), recipe, multi_label=data.validation.multi_label
+        )
         if not math.isfinite(float(found.total.detach())):
             parts = ", ".join(f"{name} {float(value.detach()):g}" for name, value in found.parts.items())
             raise TrainingError(f"The loss is no longer finite in epoch {progress.epoch + 1} ({parts}). Lower the lr.")
@@ -143,7 +144,9 @@ def _teacher_map(
         if data.live_teacher is None:
             raise TrainingError("SSWA needs the teacher itself, not only its cached maps.")
         seed = int(np.random.SeedSequence([recipe.seed, *moment]).generate_state(1)[0])
-        keep = sswa_keep(data.live_teacher.classifier.in_features, recipe.drop_prob, torch.Generator().manual_seed(seed))
+        keep = sswa_keep(
+            data.live_teacher.classifier.in_features, recipe.drop_prob, torch.Generator().manual_seed(seed)
+        )
         return sswa_teacher_map(data.live_teacher, x, target, keep.to(x.device))
     maps = data.teacher.ewa if recipe.method == "ewa" else data.teacher.swa
     if recipe.shuffled:

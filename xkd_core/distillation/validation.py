@@ -46,7 +46,7 @@ def validate(model: VggGap, data: Validation, *, batch_size: int = 250) -> dict[
     return found
 
 
-def quality(logits: np.ndarray, labels: UInt8, *, multi_label: bool) -> float:  # type: ignore[type-arg]
+def quality(logits: np.ndarray, labels: UInt8, *, multi_label: bool) -> float:
     """Mean over classes of average precision (multi-label), or accuracy; (N, C) both, in 0..1."""
     if multi_label:
         return float(average_precision_score(labels, logits, average="macro"))

@@ -12,7 +12,7 @@ def control_maps(shape: tuple[int, ...], *, seed: int = 0) -> dict[str, Float]:
 
     Args: shape (n, h, w) of the maps they stand beside. Returns: name -> (n, h, w) float32, >= 0.
     """
-    n, height, width = shape
+    height, width = shape[1:]
     rows, columns = (
         (np.arange(side) + 0.5) / side - 0.5 for side in (height, width)
     )  # cell centres, -0.5..0.5 over the image

@@ -54,7 +54,11 @@ def first_teacher(dataset: str, root: Path | None = None) -> Card:
 
 
 def evaluate(
-    dataset: str, *, run_ids: Sequence[str] | None = None, heavy: bool = True, root: Path | None = None,
+    dataset: str,
+    *,
+    run_ids: Sequence[str] | None = None,
+    heavy: bool = True,
+    root: Path | None = None,
     report: Report | None = None,
 ) -> int:
     """Measure every run of ``dataset`` that lacks rows on its test split; returns how many were measured.
@@ -95,8 +99,13 @@ def measure_run(bench: Bench, run: LoadedRun, explainers: Sequence[str], *, root
 
 def answers_of(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:
     """Answer rows of one run on the whole split."""
-    rows = answer_rows(ours.logits, bench.theirs.logits, labels=bench.split.labels, targets=bench.split.targets,
-                       multi_label=card.multi_label)
+    rows = answer_rows(
+        ours.logits,
+        bench.theirs.logits,
+        labels=bench.split.labels,
+        targets=bench.split.targets,
+        multi_label=card.multi_label,
+    )
     rows.insert(0, "run_id", card.id)
     return rows
 

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,11 +44,11 @@ def write_maps(order: Order, out: Path, *, root: Path | None = None) -> None:
     if out.suffix != ".npz":
         raise BadInputError(f"--out must end in .npz; got {out.name!r}.")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **_arrays(order, root))
+    np.savez_compressed(buffer, allow_pickle=False, **_arrays(order, root))
     write_atomic(out, buffer.getvalue())
 
 
-def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:
     run = load_run(order.run, root)
     name, split, indices = parse(order.data)
     data = load(name, split)
@@ -59,20 +60,30 @@ def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:  # type: 
     ]
     arrays = {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in ("maps", "targets", "logits")}
     arrays["image_sha256"] = np.array([image_sha256(image) for image in pixels])
-    meta = {**dict(parts[0]["meta"]), "run": run.card.id, "run_sha256": run.card.sha256, "data": order.data,
-            "target": order.target}
+    meta = {
+        **parts[0]["meta"],
+        "run": run.card.id,
+        "run_sha256": run.card.sha256,
+        "data": order.data,
+        "target": order.target,
+    }
     meta.pop("targets", None)  # the array holds them for all images, this one only for the first block
     return arrays | {"meta": np.array(json.dumps(meta, sort_keys=True))}
 
 
-def _block(order: Order, run: LoadedRun, teacher: LoadedRun, pixels: UInt8, labels: UInt8) -> dict[str, object]:
+def _block(order: Order, run: LoadedRun, teacher: LoadedRun, pixels: UInt8, labels: UInt8) -> dict[str, Any]:
     x = to_input(pixels, run.card.input_transform())
     with torch.no_grad():
         logits, theirs = run.model(x), teacher.model(x)
     policy, index = parse_target(order.target)
     targets = choose_targets(policy, own=logits, teacher=theirs, labels=labels, index=index)
     found = explain(
-        {run.card.id: run.model}, x, {run.card.id: targets}, names=[order.explainer], seed=order.seed, images=pixels,
+        {run.card.id: run.model},
+        x,
+        {run.card.id: targets},
+        names=[order.explainer],
+        seed=order.seed,
+        images=pixels,
         background=background(run.card.dataset, training_split(run.card.dataset)),
     )[run.card.id][order.explainer]
     return {"maps": found.maps, "targets": targets.numpy(), "logits": logits.numpy(), "meta": found.meta}

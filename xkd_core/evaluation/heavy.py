@@ -39,7 +39,12 @@ class Heavy:
 
 
 def heavy_maps(
-    run: LoadedRun, split: Split, indices: Int, explainer: str, *, seed: int = 0,
+    run: LoadedRun,
+    split: Split,
+    indices: Int,
+    explainer: str,
+    *,
+    seed: int = 0,
     tick: Callable[[int], None] | None = None,
 ) -> Heavy:
     """Explain the split's targets on ``indices`` (n,) with one perturbation method; cached in the home."""
@@ -63,16 +68,20 @@ def training_split(dataset: str) -> str:
 
 def _compute(
     run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int, tick: Callable[[int], None] | None
-) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+) -> dict[str, np.ndarray]:
     ground = background(run.card.dataset, training_split(run.card.dataset))
     parts = []
     for start in range(0, len(indices), IMAGES_AT_ONCE):
         rows = indices[start : start + IMAGES_AT_ONCE]
         images = np.asarray(split.pixels[rows])
         found = explain(
-            {run.card.id: run.model}, to_input(images, run.card.input_transform()),
+            {run.card.id: run.model},
+            to_input(images, run.card.input_transform()),
             {run.card.id: torch.from_numpy(split.targets[rows])},
-            names=[explainer], seed=seed, images=images, background=ground,
+            names=[explainer],
+            seed=seed,
+            images=images,
+            background=ground,
         )
         parts.append(found[run.card.id][explainer])
         if tick is not None:
@@ -91,6 +100,14 @@ def _padded(parts: list[Float]) -> Float:
 
 
 def _key(run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int) -> str:
-    said = [run.card.sha256, explainer, seed, split.data.info.name, split.data.split, __version__,
-            hash_of(indices), hash_of(split.targets[indices])]
+    said = [
+        run.card.sha256,
+        explainer,
+        seed,
+        split.data.info.name,
+        split.data.split,
+        __version__,
+        hash_of(indices),
+        hash_of(split.targets[indices]),
+    ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]

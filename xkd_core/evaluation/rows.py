@@ -64,11 +64,10 @@ def _localisation(maps: Float, masks: Bool | None, seed: int) -> Mapping[str, Fl
 
 
 def _reasons(ours: Float, theirs: Float, masks: Bool | None) -> list[str | None]:
-    empty = ~ours.any(axis=(1, 2)), ~theirs.any(axis=(1, 2))
-    absent = np.zeros(len(ours), bool) if masks is None else ~masks.any(axis=(1, 2))
     words = ("the map is zero everywhere", "the teacher's map is zero everywhere", "the explained class is not shown")
-    reasons = []
-    for flags in zip(*empty, absent, strict=True):
-        said = [word for word, flag in zip(words, flags, strict=True) if flag]
-        reasons.append("; ".join(said) or None)
+    shown = [True] * len(ours) if masks is None else [bool(mask.any()) for mask in masks]
+    reasons: list[str | None] = []
+    for our_map, their_map, is_shown in zip(ours, theirs, shown, strict=True):
+        flags = (not our_map.any(), not their_map.any(), not is_shown)
+        reasons.append("; ".join(word for word, flag in zip(words, flags, strict=True) if flag) or None)
     return reasons

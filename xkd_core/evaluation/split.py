@@ -79,7 +79,7 @@ def target_masks(data: ImageData, targets: Int) -> Bool:
         return np.unpackbits(stored["bits"])[: int(np.prod(shape))].reshape(shape).astype(bool)
 
 
-def hash_of(array: np.ndarray) -> str:  # type: ignore[type-arg]
+def hash_of(array: np.ndarray) -> str:
     """Sixteen hex digits of an array's bytes."""
     import hashlib
 

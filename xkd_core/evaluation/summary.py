@@ -50,8 +50,13 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     settings = sorted({(-c.width, c.method, c.beta or 0, _kind(c)) for c in cards if c.role != "teacher"})
     for width, method, beta, kind in settings:
         for wanted in (lam, 0.0) if method == "kd" else (lam,):
-            found = [c for c in cards if (-c.width, c.method, c.beta or 0, _kind(c)) == (width, method, beta, kind)
-                     and c.role != "teacher" and c.lam == wanted]
+            found = [
+                c
+                for c in cards
+                if (-c.width, c.method, c.beta or 0, _kind(c)) == (width, method, beta, kind)
+                and c.role != "teacher"
+                and c.lam == wanted
+            ]
             if found:
                 yield f"/{round(-1 / width)} {_name(method, wanted)} β {beta:g}{kind}", found
 
@@ -65,7 +70,9 @@ def _name(method: str, lam: float) -> str:
 
 
 def _answers(groups: Sequence[Group]) -> Iterator[str]:
-    names = sorted({name for _, cards in groups for c in cards for name in c.metrics if "/" not in name or "mAP/" in name})
+    names = sorted(
+        {name for _, cards in groups for c in cards for name in c.metrics if "/" not in name or "mAP/" in name}
+    )
     yield "| runs | seeds | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 2) + "|"
     for title, cards in groups:
@@ -103,7 +110,7 @@ def _stored(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str) -> bool:
     return all(run_id in set(chosen) for run_id in run_ids)
 
 
-def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:  # type: ignore[type-arg]
+def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     inside = images["in_habitat"].astype(bool)
     yield "in habitat", images.loc[inside, "index"]
     yield "out of habitat", images.loc[~inside, "index"]

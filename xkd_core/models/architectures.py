@@ -41,6 +41,7 @@ class GapHead(nn.Module):
         self.linear = nn.Linear(channels, n_classes)
 
     def forward(self, activation: Tensor) -> Tensor:
+        """Activation (B, K, h, w) -> logits (B, C)."""
         logits: Tensor = self.linear(activation.mean(dim=(2, 3)))
         return logits
 
@@ -59,6 +60,7 @@ class VggGap(nn.Module):
         return self.head.linear
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalised images (B, 3, H, W) -> logits (B, C)."""
         logits: Tensor = self.head(self.features(x))
         return logits
 

@@ -75,8 +75,9 @@ def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
     state = parse_verified(_read(folder / WEIGHTS), card)
     model = build(card.arch, len(card.classes), width=card.width)
     try:
-        model.load_state_dict({name: value.float() if value.is_floating_point() else value
-                               for name, value in state.items()})
+        model.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        )
     except RuntimeError as error:
         raise RunError(f"Run {run_id}: its weights do not fit {card.arch} at width {card.width:g}.") from error
     model.eval().requires_grad_(False)
@@ -159,5 +160,3 @@ def _read(path: Path) -> bytes:
 def cpu_state(model: torch.nn.Module) -> dict[str, Tensor]:
     """A copy of the model's state on the CPU, detached from further training."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-

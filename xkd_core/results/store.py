@@ -17,8 +17,12 @@ from xkd_core.errors import XKDError
 from xkd_core.files import write_atomic
 
 TABLES = ("maps", "answers", "images", "gallery")
-KEYS = {"maps": ["run_id", "explainer", "index"], "answers": ["run_id", "index"], "images": ["index"],
-        "gallery": ["run_id", "explainer", "index"]}
+KEYS = {
+    "maps": ["run_id", "explainer", "index"],
+    "answers": ["run_id", "index"],
+    "images": ["index"],
+    "gallery": ["run_id", "explainer", "index"],
+}
 FLOAT_DIGITS = 4
 
 

@@ -26,7 +26,7 @@ def read_sweep(path: Path) -> list[Recipe]:
     document = _read(path)
     defaults = document.get("defaults", {})
     teachers = [recipe for group in document.get("teachers", []) for recipe in _expand(path, defaults, group)]
-    students = []
+    students: list[Recipe] = []
     for group in document.get("students", []):
         chosen = teachers[int(group.get("teacher", 0))]
         rest = {name: value for name, value in group.items() if name != "teacher"}
