@@ -45,9 +45,17 @@ function neighbours(cells, size) {
   return found
 }
 
+// Two buffers in turn: a panel needs its own values and a reference's at once, and nothing for longer.
+const buffers = [new Float64Array(0), new Float64Array(0)]
+function scratch(length) {
+  buffers.reverse()
+  if (buffers[0].length !== length) buffers[0] = new Float64Array(length)
+  return buffers[0]
+}
+
 function resize(grid, size, smooth) {
   const { values, height, width } = grid
-  const out = new Float64Array(size * size)
+  const out = scratch(size * size)
   if (!smooth) {
     const rows = nearest(height, size)
     const columns = nearest(width, size)
@@ -77,11 +85,11 @@ function resize(grid, size, smooth) {
 
 function levels(values, scale, diverging) {
   const out = new Uint8Array(values.length)
-  for (let i = 0; i < values.length; i++) {
-    const share = scale > 0 ? values[i] / scale : 0
-    out[i] = diverging
-      ? Math.floor(Math.min(Math.max(share, -1), 1) * 127 + 128.5)
-      : Math.floor(Math.min(Math.max(share, 0), 1) * 255 + 0.5)
+  if (!(scale > 0)) return out.fill(diverging ? 128 : 0)
+  const [least, steps, half] = diverging ? [-1, 127, 128.5] : [0, 255, 0.5]
+  for (let i = 0; i < out.length; i++) {
+    const share = values[i] / scale
+    out[i] = (share < least ? least : share > 1 ? 1 : share) * steps + half // storing cuts off: all are positive
   }
   return out
 }
@@ -195,21 +203,22 @@ function hatching(size, out) {
   }
 }
 
-// One panel. reference: {grid, scale} or null; with it the signed difference is drawn. lines: of outlineLines, or null.
-function panel(photo, grid, scale, style, tables, reference, lines, out) {
-  if (grid === null) return hatching(photo.size, out)
-  let values = resize(evidence(grid, style.signed), photo.size, style.smooth)
-  let diverging = style.signed
-  if (reference !== null) {
-    const other = resize(evidence(reference.grid, style.signed), photo.size, style.smooth)
-    for (let i = 0; i < values.length; i++) {
-      const own = scale > 0 ? values[i] / scale : 0
-      values[i] = own - (reference.scale > 0 ? other[i] / reference.scale : 0)
-    }
-    scale = 1
-    diverging = true
+// Colour-table entries of one panel. reference: {grid, scale} or null; with it the signed difference is meant.
+function panelLevels(grid, scale, style, size, reference) {
+  const values = resize(evidence(grid, style.signed), size, style.smooth)
+  if (reference === null) return levels(values, scale, style.signed)
+  const other = resize(evidence(reference.grid, style.signed), size, style.smooth)
+  for (let i = 0; i < values.length; i++) {
+    const own = scale > 0 ? values[i] / scale : 0
+    values[i] = own - (reference.scale > 0 ? other[i] / reference.scale : 0)
   }
-  paint(photo, levels(values, scale, diverging), style, diverging, tables, out)
+  return levels(values, 1, true)
+}
+
+// level: of panelLevels, or null where there is no map. lines: of outlineLines, or null.
+function drawPanel(photo, level, style, diverging, tables, lines, out) {
+  if (level === null) return hatching(photo.size, out)
+  paint(photo, level, style, diverging, tables, out)
   if (lines !== null) outline(out, lines)
 }
 
@@ -223,7 +232,7 @@ function colourBar(style, diverging, tables, width, height, out) {
 }
 
 // An uncompressed top-down BMP whose pixels are painted in place: lossless like PNG, with nothing to compress per frame.
-// Returns {pixels, blob}: paint into pixels (Uint32Array, see pack), then call blob().
+// Paint into `pixels` (see pack); `bytes` are the same as RGBA, `blob()` is the file.
 function canvasFile(width, height) {
   const buffer = new ArrayBuffer(HEAD_BYTES + width * height * 4)
   const head = new DataView(buffer)
@@ -241,5 +250,6 @@ function canvasFile(width, height) {
   put(54, 0xff)
   put(58, 0xff00)
   put(62, 0xff0000)
-  return { pixels: new Uint32Array(buffer, HEAD_BYTES), blob: () => new Blob([buffer], { type: "image/bmp" }) }
+  const blob = () => new Blob([buffer], { type: "image/bmp" })
+  return { pixels: new Uint32Array(buffer, HEAD_BYTES), bytes: new Uint8ClampedArray(buffer, HEAD_BYTES), blob }
 }

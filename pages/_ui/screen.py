@@ -1,0 +1,137 @@
+"""One image and its runs on screen, for every page that shows heatmaps: fetch, compute what is missing, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from pages._ui import resources, viewer, widgets
+from pages._ui.viewer import look as looks
+from pages._ui.viewer.payload import Scene
+from xkd_core.errors import XKDError
+from xkd_core.models.cards import Card
+from xkd_core.serving.desk import ViewRequest, automatic, forwards
+from xkd_core.serving.jobs import Job
+from xkd_core.serving.subjects import ImageKey
+from xkd_core.serving.views import ImageView, light
+from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo
+from xkd_core.types import UInt8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What to put on screen. film: an explainer whose column is a filmstrip over the compressions."""
+
+    zoo: Zoo
+    key: ImageKey
+    choice: Choice
+    explainers: tuple[str, ...]
+    policy: str = "teacher"
+    upload: UInt8 | None = None
+    talk: bool = False
+    film: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What the page needs to know of what is on screen."""
+
+    scene: Scene
+    cards: Mapping[Row, Card]
+
+    @property
+    def view(self) -> ImageView:
+        """The image with its maps."""
+        return self.scene.view
+
+
+def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
+    """Explain the image with all runs, with every heavier map that is known. Errors: XKDError with a sentence."""
+    desk, zoo = resources.desk(), ask.zoo
+    cams = tuple(dict.fromkeys(["cam", *[one for one in ask.explainers if light(one)]]))
+    request = ViewRequest(key=ask.key, stamp=f"{zoo.dataset} {zoo.stamp}", explainers=cams, policy=ask.policy)
+    view = desk.view(request, zoo, upload=ask.upload)
+    view = desk.with_maps(view, zoo, [one for one in ask.explainers if not light(one)])
+    scene = Scene(
+        view=view,
+        zoo=zoo,
+        choice=ask.choice,
+        look=_look(name),
+        explainers=ask.explainers,
+        results=resources.results(ask.key.dataset),
+        floors=floors(zoo, ask.explainers),
+        turn=int(st.session_state.get(f"{name}_turn", 0)),
+        talk=ask.talk,
+        film=ask.film,
+    )
+    cards = {row: pick.card for row in ROWS if (pick := zoo.pick(row, ask.choice)) and pick.card.id in view.runs}
+    return Shown(scene=scene, cards=cards)
+
+
+def floors(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, float]:
+    """Explainer -> cosine below which a map counts as moved, where a second teacher was evaluated."""
+    second = zoo.second_teacher
+    found = {name: resources.results(zoo.dataset).floor(None if second is None else second.id, name)
+             for name in ("cam", *explainers)}  # fmt: skip
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def draw(shown: Shown, *, name: str = "viewer") -> None:
+    """The viewer, or with ?plain=1 the same as plain pictures."""
+    viewer.show(shown.scene, key=name, on_choice=lambda: _adopt_choice(name), on_look=lambda: _adopt_look(name))
+
+
+def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
+    """Start cheap missing maps of the runs on screen at once, offer dear ones with their cost; show progress."""
+    desk, cards = resources.desk(), list(shown.cards.values())
+    missing = desk.missing(shown.view, cards, shown.scene.explainers)
+    at_once = tuple(one for one in missing if automatic(one, cards[0]))
+    if at_once:
+        _start(shown, cards, at_once, name)
+    dear = tuple(one for one in missing if one not in at_once)
+    if dear and st.button(f"Compute {', '.join(dear)}: {forwards(dear, cards):,} forward passes", key=f"{name}_dear"):
+        _start(shown, cards, dear, name)
+    job = st.session_state.get(f"{name}_job")
+    if missing and job is not None:
+        widgets.follow(job)
+
+
+def _start(shown: Shown, cards: list[Card], names: tuple[str, ...], name: str) -> None:
+    job: Job | None = st.session_state.get(f"{name}_job")
+    try:
+        started = resources.desk().compute(shown.view, cards, names)
+    except XKDError as error:
+        st.info(str(error))
+        return
+    if job is not None and job is not started and not job.finished:
+        job.cancel.set()  # the visitor went on to another image or run
+    st.session_state[f"{name}_job"] = started
+
+
+def _look(name: str) -> looks.Look:
+    key = f"{name}_look"
+    if key not in st.session_state:
+        st.session_state[key] = looks.read(st.query_params.get("view", ""))
+    look: looks.Look = st.session_state[key]
+    return look
+
+
+def _adopt_look(name: str) -> None:
+    """Callback: the viewer's own controls changed; keep them for the link and the downloads."""
+    sent: Any = st.session_state[name].look
+    if isinstance(sent, Mapping):
+        st.session_state[f"{name}_look"] = looks.checked(sent)
+
+
+def _adopt_choice(name: str) -> None:
+    """Callback: λ, ratio or β was released in the viewer; Streamlit's sliders and the link follow."""
+    sent: Any = st.session_state[name].choice
+    if not isinstance(sent, Mapping):
+        return
+    for axis in ("lam", "ratio", "beta"):
+        if axis in st.session_state and isinstance(sent.get(axis), int | float):
+            st.session_state[axis] = float(sent[axis])
+    st.session_state[f"{name}_turn"] = int(sent.get("turn", 0))

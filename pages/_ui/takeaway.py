@@ -1,0 +1,94 @@
+"""Below the grid: the link, downloads, Python that makes the maps again, and the table of all numbers."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import streamlit as st
+
+from pages._ui.screen import Shown
+from xkd_core import catalogue
+from xkd_core.serving import exports, figure
+from xkd_core.serving.subjects import UPLOAD
+
+
+def bar(shown: Shown) -> None:
+    """Three small menus in a row."""
+    with st.container(horizontal=True, key="takeaway"):
+        with st.popover("Link to this view"):
+            _link(shown)
+        with st.popover("Download"):
+            _downloads(shown)
+        with st.popover("Copy as Python"):
+            st.code(exports.snippet(shown.view, shown.cards, shown.scene.explainers), language="python")
+
+
+def numbers(shown: Shown) -> None:
+    """Every metric of every map on screen, undefined ones empty."""
+    table = exports.table(shown.view, shown.cards, shown.scene.explainers)
+    st.dataframe(table.round(4), hide_index=True, alt="All metrics of the maps on screen")
+    st.caption("Empty: undefined or not measurable here. The glossary says when and why.")
+
+
+def params(shown: Shown) -> dict[str, str]:
+    """Everything that decides the view, in full: a link that stays true when a default changes."""
+    scene, key = shown.scene, shown.view.subject.key
+    found = {
+        "data": key.dataset,
+        "image": str(key.index),
+        "lam": f"{scene.choice.lam:.3g}",
+        "ratio": f"{scene.choice.ratio:.3g}",
+        "beta": f"{scene.choice.beta:.3g}",
+        "match": scene.choice.family,
+        "seed": str(scene.choice.seed),
+        "maps": ",".join(scene.explainers),
+        "target": str(st.session_state.get("target", "teacher")),
+        "view": scene.look.text,
+    }
+    if "matched" in shown.cards:
+        found["run"] = shown.cards["matched"].id
+    return found
+
+
+def keep_link(shown: Shown) -> None:
+    """What no widget holds but belongs to the view goes into the address: the run on screen and how it is drawn."""
+    wanted = {"run": params(shown).get("run", ""), "view": shown.scene.look.text}
+    for name, value in wanted.items():
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def _link(shown: Shown) -> None:
+    if shown.view.subject.key.dataset == UPLOAD:
+        st.caption("Your own image is not stored anywhere, so no link can show it.")
+        return
+    place = urlsplit(st.context.url or "http://localhost:8501/")
+    several = [(name, part) for name, value in params(shown).items() if name == "maps" for part in value.split(",")]
+    query = urlencode([pair for pair in params(shown).items() if pair[0] != "maps"] + several)
+    st.code(urlunsplit((place.scheme, place.netloc, place.path, query, "")), language=None, wrap_lines=True)
+
+
+def _downloads(shown: Shown) -> None:
+    scene, view, cards = shown.scene, shown.view, shown.cards
+    drawing = figure.Drawing(
+        style=scene.look.style,
+        scale=scene.look.scale,  # type: ignore[arg-type]
+        difference=scene.look.difference,
+        outline=scene.look.outline,
+    )
+    name = view.subject.key.spec.replace(":", "-")[:40]
+
+    def page() -> figure.Page:
+        return figure.compose(view, cards, scene.explainers, drawing)
+
+    _button("Figure (PNG)", lambda: figure.to_png(page()), f"{name}.png", "image/png")
+    _button("Figure (SVG)", lambda: figure.to_svg(page()), f"{name}.svg", "image/svg+xml")
+    table = exports.table(view, cards, scene.explainers)
+    _button("Numbers (CSV)", lambda: exports.csv(table), f"{name}.csv", "text/csv")
+    for one in scene.explainers:
+        words = f"Raw maps, {catalogue.get('explainer', one).title} (NPY)"
+        _button(words, lambda one=one: exports.npy(view, cards, one), f"{name}-{one}.npy", "application/octet-stream")
+
+
+def _button(label: str, make: object, name: str, kind: str) -> None:
+    st.download_button(label, make, name, kind, on_click="ignore", type="tertiary")  # type: ignore[arg-type]

@@ -1,0 +1,220 @@
+"""What the viewer's script gets: one image, the maps of all its runs and every word under a panel, as plain JSON."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pages._ui.viewer.look import Look
+from xkd_core import catalogue, rendering
+from xkd_core.colours import TABLES
+from xkd_core.models.cards import Card
+from xkd_core.serving.results import Results
+from xkd_core.serving.sentences import number
+from xkd_core.serving.views import ImageView, RunView, light
+from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
+
+AXES = {"lam": "λ, weight of distillation", "ratio": "Compression", "beta": "β, weight of matching"}
+ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Everything on screen: the image with its maps, the runs, the sliders and how to draw."""
+
+    view: ImageView
+    zoo: Zoo
+    choice: Choice
+    look: Look
+    explainers: tuple[str, ...]
+    results: Results
+    floors: Mapping[str, float]  # explainer -> cosine below which a map counts as moved
+    turn: int = 0
+    talk: bool = False
+    film: str | None = None  # an explainer: columns are compressions instead of explainers
+
+
+def payload(scene: Scene) -> dict[str, Any]:
+    """The component's data; see viewer.js for how each part is used."""
+    view, subject = scene.view, scene.view.subject
+    mask = subject.masks.get(view.target) if view.target is not None else None
+    axes = _axes(scene)
+    return {
+        "subject": f"{subject.key.spec} {view.policy} {scene.zoo.stamp}",
+        "size": subject.photo.shape[0],
+        "photo": "data:image/png;base64," + _base64(rendering.png(subject.photo)),
+        "mask": None if mask is None else _base64(np.packbits(mask).tobytes()),
+        "tables": {name: _base64(table.tobytes()) for name, table in TABLES.items()},
+        "layout": {"rows": _rows(scene), "columns": _columns(scene), "sliders": _sliders(scene, axes)},
+        "axes": axes,
+        "where": {row: _where(scene, row, axes) for row in ROWS},
+        "runs": {run_id: _run(scene, scene.zoo.by_id[run_id], run) for run_id, run in view.runs.items()},
+        "choice": {name: getattr(scene.choice, name) for name in AXES} | {"turn": scene.turn},
+        "look": asdict(scene.look),
+        "talk": scene.talk,
+        "film": scene.film,
+    }
+
+
+def _axes(scene: Scene) -> dict[str, list[float]]:
+    """Values of the sliders; an axis without any (no matched run) has the one value of the choice."""
+    family = scene.choice.family
+    return {
+        "lam": list(scene.zoo.axis("lam", family)) or [scene.choice.lam],
+        "ratio": list(scene.zoo.axis("ratio", family)) or [scene.choice.ratio],
+        "beta": list(scene.zoo.axis("beta", family)) or [scene.choice.beta],
+    }
+
+
+def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    names = [name for name in AXES if len(axes[name]) > 1 and not (scene.film and name == "ratio")]
+    texts = {"lam": _lam_text, "ratio": lambda value: _ratio_text(scene.zoo, value), "beta": lambda value: f"{value:g}"}
+    return [
+        {"name": name, "title": AXES[name], "values": axes[name], "texts": [texts[name](value) for value in axes[name]]}
+        for name in names
+    ]
+
+
+def _lam_text(lam: float) -> str:
+    return f"{lam:g}" + {0.0: " (labels only)", 1.0: " (teacher only)"}.get(lam, "")
+
+
+def _ratio_text(zoo: Zoo, ratio: float) -> str:
+    card = min(zoo.students, key=lambda card: abs(card.ratio - ratio), default=None)
+    return f"{times(ratio)}x smaller" if card is None else smaller(card)
+
+
+def _rows(scene: Scene) -> list[dict[str, str]]:
+    family = scene.choice.family
+    rows = [
+        row
+        for row in ROWS
+        if (row == "teacher" and scene.film is None) or (row != "teacher" and scene.zoo.of(row, family))
+    ]
+    lam = f"λ {scene.choice.lam:g}"
+    return [{"role": row, "title": ROW_TITLES[row], "note": lam} for row in rows]
+
+
+def _columns(scene: Scene) -> list[dict[str, Any]]:
+    if scene.film is None:
+        return [
+            {"title": catalogue.get("explainer", name).title, "note": column_note(scene, name), "method": name}
+            for name in scene.explainers
+        ]
+    ratios = scene.zoo.axis("ratio", scene.choice.family)
+    teacher = {"title": "Teacher", "note": "for comparison", "method": scene.film, "role": "teacher"}
+    return [teacher] + [
+        {"title": _ratio_text(scene.zoo, ratio).split(",")[0], "note": f"{times(ratio)}x smaller",
+         "method": scene.film, "fixed": {"ratio": ratio}}
+        for ratio in ratios
+    ]  # fmt: skip
+
+
+def column_note(scene: Scene, name: str) -> str:
+    """Native resolution, and which other column shows the same map by algebra."""
+    entry = catalogue.get("explainer", name)
+    same = [catalogue.get("explainer", other).title for other in entry.equal_on_gap if other in scene.explainers]
+    grid = next((run.maps[name].shape for run in scene.view.runs.values() if name in run.maps), None)
+    return f"the same as {same[0]} here, by algebra" if same else _native(name, grid, scene.view.subject.input.shape[0])
+
+
+def _native(name: str, grid: tuple[int, ...] | None, size: int) -> str:
+    if name == "occlusion":
+        side = catalogue.windows(size, {})[2]
+        return f"{side} x {side} windows"
+    if name == "kernel_shap":
+        return "about 19 superpixels"
+    if grid is None:
+        return ""
+    return f"{grid[0]} x {grid[1]} cells" if light(name) else f"{grid[0]} x {grid[1]} pixels"
+
+
+def _where(scene: Scene, row: Row, axes: Mapping[str, Sequence[float]]) -> list[list[list[list[str | None]]]]:
+    """[λ][ratio][β] -> [run id, how it differs from the sliders]; the id is None when there is no run."""
+
+    def run(lam: float, ratio: float, beta: float) -> list[str | None]:
+        wanted = Choice(lam=lam, ratio=ratio, beta=beta, family=scene.choice.family, seed=scene.choice.seed)
+        pick = scene.zoo.pick(row, wanted)
+        return [None, ""] if pick is None else [pick.card.id, pick.note]
+
+    return [[[run(lam, ratio, beta) for beta in axes["beta"]] for ratio in axes["ratio"]] for lam in axes["lam"]]
+
+
+def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
+    is_teacher = card.role == "teacher"
+    quality = next((name for name in ("mAP", "accuracy") if name in card.metrics), None)
+    words = [f"{quality} {number(card.metrics[quality].value)} on the test split"] if quality else []
+    words += ["not trained to the end"] if card.undertrained else []
+    names = scene.explainers if scene.film is None else (scene.film,)
+    return {
+        "settings": describe(card),
+        "answer": f"says {run.answer.says}, {run.answer.prob:.2f}",
+        "verdict": _verdict(run),
+        "quality": " · ".join(words),
+        "cells": {name: _cell(scene, card, run, name) for name in names if is_teacher or name in run.maps},
+    }
+
+
+def _verdict(run: RunView) -> str:
+    same = {None: "", True: "same answer", False: "other answer"}[run.answer.same]
+    right = {None: "", True: "right", False: "wrong"}[run.answer.right]
+    return " · ".join(word for word in (same, right) if word)
+
+
+def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] | None:
+    grid, scores = run.maps.get(name), run.scores.get(name)
+    if grid is None:
+        return None
+    cosine = None if scores is None else scores.cosine
+    floor = scene.floors.get(name)
+    entry = catalogue.get("explainer", name)
+    similarity = "reference" if card.id == _teacher_id(scene) else f"cosine {number(cosine)}"
+    return {
+        "grid": _base64(np.ascontiguousarray(grid, dtype="<f4").tobytes()),
+        "height": grid.shape[0],
+        "width": grid.shape[1],
+        "reason": None if np.isfinite(grid).all() else "not a finite map",
+        "score": similarity,
+        "control": _control(scene, card, run, name),
+        "badge": _badge(scene, card, name),
+        "detail": _pointing(run, name),
+        "moved": floor is not None and cosine is not None and cosine < floor,
+        "alt": f"{entry.title} heatmap of the {title(card).lower()} ({describe(card)}) for "
+        f"{scene.view.subject.classes[run.target]}; {similarity}",
+    }
+
+
+def _control(scene: Scene, card: Card, run: RunView, name: str) -> str:
+    """The same cosine with the teacher's map of another image: what a map that knows nothing would get."""
+    if card.id == _teacher_id(scene):
+        return ""
+    scores = run.scores.get(name)
+    value = None if scores is None else scores.shuffled
+    if value is None and scene.view.policy == "teacher":
+        stored = scene.results.row(card.id, name, scene.view.subject.key.index).get("cosine_shuffled")
+        value = None if stored is None or stored != stored else float(str(stored))
+    return "" if value is None else f"shuffled {value:.2f}"
+
+
+def _badge(scene: Scene, card: Card, name: str) -> str:
+    if card.role == "teacher":
+        return ""
+    return "in the loss" if card.beta and catalogue.in_loss(card.method, name) else "not in the loss"
+
+
+def _pointing(run: RunView, name: str) -> str:
+    scores = run.scores.get(name)
+    hit = None if scores is None else scores.values.get("pointing")
+    return "" if hit is None else ("peak on the object" if hit else "peak off the object")
+
+
+def _teacher_id(scene: Scene) -> str | None:
+    return None if scene.zoo.teacher is None else scene.zoo.teacher.id
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

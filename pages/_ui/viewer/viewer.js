@@ -1,0 +1,471 @@
+// The viewer: a grid of heatmaps (models x explainers) whose colours, λ, ratio and β change here, without the server.
+// Python sends everything once (see payload.py); on release of a control the viewer reports its state back.
+
+const REST_MS = 120 // without a redraw, before the canvases become images
+
+const SCALE_WORDS = {
+  panel: ["each panel's own maximum", "Each panel"],
+  teacher: ["the teacher's maximum of the same explainer", "Teacher's"],
+  method: ["the maximum of the same explainer", "Each explainer"],
+  all: ["the maximum of all panels", "All panels"],
+}
+const CHOICES = {
+  mode: { overlay: "Overlay", heatmap: "Heatmap", contour: "Contour", masked: "Masked" },
+  scale: Object.fromEntries(Object.entries(SCALE_WORDS).map(([name, words]) => [name, words[1]])),
+  colours: { inferno: "Inferno", viridis: "Viridis", cividis: "Cividis" },
+}
+const TOGGLES = {
+  smooth: "Smooth",
+  signed: "Signed",
+  difference: "Difference to teacher",
+  outline: "Object outline",
+}
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
+const number = (value) => (value === 0 ? "0" : Number(value.toPrecision(3)).toString())
+
+function element(tag, className, text) {
+  const made = document.createElement(tag)
+  if (className) made.className = className
+  if (text !== undefined && text !== null) made.textContent = text
+  return made
+}
+
+function gridOf(cell) {
+  if (!cell || cell.grid === null) return null
+  if (!cell.parsed) {
+    cell.parsed = { values: new Float32Array(bytesOf(cell.grid).buffer), height: cell.height, width: cell.width }
+  }
+  return cell.parsed
+}
+
+async function readPhoto(data) {
+  const image = new Image()
+  image.src = data.photo
+  await image.decode()
+  const canvas = document.createElement("canvas")
+  canvas.width = canvas.height = data.size
+  const context = canvas.getContext("2d", { willReadFrequently: true })
+  context.drawImage(image, 0, 0, data.size, data.size)
+  const rgba = context.getImageData(0, 0, data.size, data.size).data
+  return { size: data.size, rgba, grey: grey(rgba) }
+}
+
+function readMask(data) {
+  if (data.mask === null) return null
+  const packed = bytesOf(data.mask)
+  const mask = new Uint8Array(data.size * data.size)
+  for (let i = 0; i < mask.length; i++) mask[i] = (packed[i >> 3] >> (7 - (i & 7))) & 1
+  return outlineLines(mask, data.size)
+}
+
+class Viewer {
+  constructor(root) {
+    this.root = root
+    this.turn = 0
+    this.choice = null
+    this.look = null
+    this.photo = null
+    this.pending = 0
+    this.kept = new Map()
+    this.controls = root.querySelector(".xkd-controls")
+    this.grid = root.querySelector(".xkd-grid")
+    this.legend = root.querySelector(".xkd-legend")
+  }
+
+  async update(component) {
+    this.component = component
+    const data = component.data
+    const before = this.data
+    this.data = data
+    this.tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytesOf(text)]))
+    if (this.choice === null || data.choice.turn >= this.turn) this.choice = { ...data.choice }
+    if (this.look === null) this.look = { ...data.look }
+    this.root.classList.toggle("xkd-talk", data.talk)
+    this.root.classList.toggle("xkd-film", data.film !== null)
+    if (!before || before.subject !== data.subject) {
+      const photo = await readPhoto(data)
+      if (this.data !== data) return // a newer update came while the photo was decoded
+      this.photo = photo
+      this.lines = readMask(data)
+    }
+    this.build()
+    this.redraw()
+    this.settle()
+  }
+
+  destroy() {
+    clearTimeout(this.rest)
+    cancelAnimationFrame(this.pending)
+    for (const image of this.root.querySelectorAll("img")) if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src)
+  }
+
+  // ---- controls -------------------------------------------------------------------------------------------------
+
+  build() {
+    const signature = JSON.stringify([this.data.layout, this.data.axes, this.data.talk, this.data.subject])
+    if (this.signature === signature) return this.showControls()
+    this.signature = signature
+    this.buildControls()
+    this.buildGrid()
+    this.showControls()
+  }
+
+  buildControls() {
+    const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.name : null
+    this.controls.replaceChildren()
+    const sliders = element("div", "xkd-sliders")
+    for (const axis of this.data.layout.sliders) sliders.append(this.axisSlider(axis))
+    sliders.append(this.opacitySlider())
+    const picks = element("div", "xkd-picks")
+    for (const [name, options] of Object.entries(CHOICES)) picks.append(this.select(name, options))
+    for (const [name, label] of Object.entries(TOGGLES)) {
+      if (name !== "outline" || this.data.mask !== null) picks.append(this.toggle(name, label))
+    }
+    this.controls.append(sliders, picks)
+    if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
+  }
+
+  range(name, label, max, read) {
+    const holder = element("label", `xkd-slider xkd-slider-${name}`)
+    const head = element("span", "xkd-slider-head")
+    const shown = element("output", "xkd-slider-value")
+    head.append(element("span", "", label), shown)
+    const input = element("input")
+    Object.assign(input, { type: "range", min: 0, max, step: 1 })
+    input.dataset.name = name
+    // Arrow keys move the slider that has the focus; they must not also turn to the next image.
+    input.onkeydown = (event) => event.stopPropagation()
+    input.oninput = () => {
+      read(Number(input.value))
+      this.showControls()
+      this.schedule()
+    }
+    holder.append(head, input)
+    return { holder, input }
+  }
+
+  axisSlider(axis) {
+    const { holder, input } = this.range(axis.name, axis.title, axis.values.length - 1, (place) => {
+      this.choice[axis.name] = axis.values[place]
+    })
+    input.disabled = axis.values.length < 2
+    input.onchange = () => this.reportChoice()
+    return holder
+  }
+
+  opacitySlider() {
+    const { holder, input } = this.range("opacity", "Opacity", 20, (place) => {
+      this.look.opacity = place * 5
+    })
+    input.onchange = () => this.reportLook()
+    return holder
+  }
+
+  select(name, options) {
+    const holder = element("label", "xkd-pick", { mode: "Show as", scale: "Colour scale", colours: "Colours" }[name])
+    const input = element("select")
+    input.dataset.name = name
+    for (const [value, text] of Object.entries(options)) input.append(new Option(text, value))
+    input.onkeydown = (event) => event.stopPropagation()
+    input.onchange = () => this.changeLook(name, input.value)
+    holder.append(input)
+    return holder
+  }
+
+  toggle(name, label) {
+    const holder = element("label", "xkd-toggle")
+    const input = element("input")
+    input.type = "checkbox"
+    input.dataset.name = name
+    input.onchange = () => this.changeLook(name, input.checked)
+    holder.append(input, element("span", "", label))
+    return holder
+  }
+
+  showControls() {
+    for (const input of this.controls.querySelectorAll("[data-name]")) {
+      const name = input.dataset.name
+      const axis = this.data.layout.sliders.find((one) => one.name === name)
+      if (axis) input.value = Math.max(0, axis.values.indexOf(this.choice[name]))
+      else if (name === "opacity") input.value = Math.round(this.look.opacity / 5)
+      else if (input.type === "checkbox") input.checked = this.look[name]
+      else input.value = this.look[name]
+      if (input.type !== "range") continue
+      const text = axis ? axis.texts[Number(input.value)] : `${this.look.opacity} %`
+      input.setAttribute("aria-valuetext", text)
+      input.parentElement.querySelector("output").textContent = text
+    }
+  }
+
+  changeLook(name, value) {
+    this.look[name] = value
+    this.showControls()
+    this.schedule()
+    this.reportLook()
+  }
+
+  reportLook() {
+    this.component.setStateValue("look", { ...this.look })
+  }
+
+  reportChoice() {
+    this.turn = Math.max(this.turn, this.choice.turn) + 1
+    this.choice.turn = this.turn
+    this.component.setStateValue("choice", { ...this.choice })
+  }
+
+  // ---- grid -----------------------------------------------------------------------------------------------------
+
+  buildGrid() {
+    const { rows, columns } = this.data.layout
+    this.grid.replaceChildren()
+    this.grid.style.setProperty("--rows", rows.length)
+    this.grid.style.setProperty("--columns", columns.length)
+    this.heads = rows.map((row, place) => this.head(row, place))
+    columns.forEach((column, place) => this.grid.append(this.columnHead(column, place)))
+    this.panels = rows.flatMap((row, m) => columns.map((column, x) => this.makePanel(row, column, m, x)))
+    this.grid.append(...this.heads.map((head) => head.box), ...this.panels.map((panel) => panel.box))
+    this.grid.onpointerleave = () => this.point(null)
+  }
+
+  head(row, place) {
+    const box = element("div", `xkd-model xkd-${row.role}`)
+    box.style.setProperty("--m", place + 1)
+    const lines = {}
+    box.append(element("strong", "xkd-model-name", row.title))
+    for (const name of ["settings", "answer", "verdict", "quality"]) {
+      lines[name] = element("span", `xkd-model-${name}`)
+      box.append(lines[name])
+    }
+    return { box, lines, row }
+  }
+
+  columnHead(column, place) {
+    const box = element("div", "xkd-method")
+    box.style.setProperty("--x", place + 1)
+    box.append(element("strong", "", column.title))
+    if (column.note) box.append(element("span", "", column.note))
+    return box
+  }
+
+  makePanel(row, column, m, x) {
+    const box = element("figure", "xkd-panel")
+    box.style.setProperty("--m", m + 1)
+    box.style.setProperty("--x", x + 1)
+    const frame = element("div", "xkd-frame")
+    const image = element("img")
+    image.width = image.height = this.data.size
+    image.draggable = false
+    const canvas = element("canvas")
+    canvas.width = canvas.height = this.data.size
+    canvas.ariaHidden = "true"
+    const notice = element("span", "xkd-notice")
+    const value = element("span", "xkd-value")
+    frame.append(image, canvas, element("i", "xkd-across"), element("i", "xkd-down"), value, notice)
+    const words = element("figcaption")
+    const parts = {}
+    for (const name of ["score", "control", "detail"]) {
+      parts[name] = element("span", `xkd-${name}`)
+      words.append(parts[name])
+    }
+    box.append(frame, words)
+    const role = column.role ?? row.role
+    const file = canvasFile(this.data.size, this.data.size)
+    frame.onpointermove = (event) => this.point(event, frame)
+    return { box, frame, image, canvas, notice, value, parts, row, column, role, file, drawn: "" }
+  }
+
+  // The run that a role shows; a film strip's column fixes the ratio at the present λ, ratio and β: [id, note].
+  runOf(role, column) {
+    const axes = this.data.axes
+    const at = (name) => Math.max(0, axes[name].indexOf(column.fixed?.[name] ?? this.choice[name]))
+    return this.data.where[role][at("lam")][at("ratio")][at("beta")]
+  }
+
+  cellOf(panel) {
+    const [id] = this.runOf(panel.role, panel.column)
+    return { id, cell: this.data.runs[id]?.cells[panel.column.method] ?? null }
+  }
+
+  // ---- drawing --------------------------------------------------------------------------------------------------
+
+  schedule() {
+    if (this.pending) return
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0
+      this.redraw()
+      clearTimeout(this.rest)
+      this.rest = setTimeout(() => this.settle(), REST_MS)
+    })
+  }
+
+  redraw() {
+    const start = performance.now()
+    const scales = this.scales()
+    for (const head of this.heads) this.fillHead(head)
+    this.panels.forEach((panel, place) => this.fillPanel(panel, scales[place], scales))
+    this.drawLegend()
+    this.point(null)
+    this.root.dataset.drawMs = (performance.now() - start).toFixed(1)
+  }
+
+  scales() {
+    const found = this.panels.map((panel) => gridOf(this.cellOf(panel).cell))
+    return this.panels.map((panel, place) => {
+      const same = (other) => this.look.scale === "all" || other.column.method === panel.column.method
+      let shared = found.filter((grid, i) => grid && same(this.panels[i]))
+      if (this.look.scale === "panel") shared = found[place] ? [found[place]] : []
+      if (this.look.scale === "teacher") {
+        const teacher = found.filter((grid, i) => grid && same(this.panels[i]) && this.panels[i].role === "teacher")
+        if (teacher.length) shared = teacher
+      }
+      return divisor(shared, this.look.signed)
+    })
+  }
+
+  fillHead(head) {
+    const film = this.data.film !== null
+    const [id, note] = film ? [null, ""] : this.runOf(head.row.role, {})
+    const run = this.data.runs[id]
+    head.lines.settings.textContent = film ? head.row.note : [run?.settings, note].filter(Boolean).join(" · ")
+    for (const name of ["answer", "verdict", "quality"]) head.lines[name].textContent = (!film && run?.[name]) || ""
+  }
+
+  fillPanel(panel, scale, scales) {
+    const { id, cell } = this.cellOf(panel)
+    const grid = gridOf(cell)
+    const teacher = this.panels.findIndex((one) => one.role === "teacher" && one.column.method === panel.column.method)
+    const reference = this.referenceFor(panel, teacher, scales)
+    const { mode, opacity, colours, signed, smooth, outline } = this.look
+    const shape = [this.data.subject, id, panel.column.method, scale, signed, smooth, reference?.scale].join("|")
+    const key = [shape, mode, opacity, colours, outline && this.lines !== null, grid === null].join("|")
+    this.words(panel, id, cell, scale, reference !== null)
+    if (panel.drawn === key && panel.grid === grid) return
+    Object.assign(panel, { drawn: key, grid })
+    const level = grid === null ? null : this.levelsOf(shape, grid, scale, reference)
+    const lines = outline ? this.lines : null
+    drawPanel(this.photo, level, this.look, signed || reference !== null, this.tables, lines, panel.file.pixels)
+    this.showOnCanvas(panel)
+  }
+
+  // While a control moves, pixels go to a canvas above the <img> (ten times cheaper than a new image file) ...
+  showOnCanvas(panel) {
+    const pixels = new ImageData(panel.file.bytes, this.data.size, this.data.size)
+    panel.canvas.getContext("2d").putImageData(pixels, 0, 0)
+    panel.canvas.hidden = false
+    panel.stale = true
+  }
+
+  // ... and at rest the same pixels become the <img>, which is what stays on the page.
+  settle() {
+    for (const panel of this.panels.filter((one) => one.stale)) {
+      const old = panel.image.src
+      panel.stale = false
+      panel.image.onload = () => {
+        panel.canvas.hidden = !panel.stale
+        if (old.startsWith("blob:")) URL.revokeObjectURL(old)
+      }
+      panel.image.src = URL.createObjectURL(panel.file.blob())
+    }
+    this.root.dataset.ready = this.data.subject
+  }
+
+  // Kept for the panels seen last, so that opacity and a second look at a run cost no resampling.
+  levelsOf(shape, grid, scale, reference) {
+    const kept = this.kept.get(shape)
+    if (kept && kept.grid === grid) return kept.level
+    if (this.kept.size >= 300) this.kept.clear()
+    const level = panelLevels(grid, scale, this.look, this.data.size, reference)
+    this.kept.set(shape, { grid, level })
+    return level
+  }
+
+  referenceFor(panel, teacher, scales) {
+    if (!this.look.difference || teacher < 0 || panel.role === "teacher") return null
+    const grid = gridOf(this.cellOf(this.panels[teacher]).cell)
+    return grid ? { grid, scale: scales[teacher] } : null
+  }
+
+  words(panel, id, cell, scale, difference) {
+    const empty = cell && cell.grid !== null && scale === 0
+    const run = this.data.runs[id]
+    panel.notice.textContent = !run ? "no such run" : !cell ? "not computed yet" : (cell.reason ?? (empty ? "no positive evidence" : ""))
+    panel.parts.score.textContent = cell?.score ?? ""
+    panel.parts.control.textContent = cell?.control ?? ""
+    const unit = cell && cell.grid !== null && !difference ? `full colour ${number(scale)}` : ""
+    panel.parts.detail.textContent = [cell?.badge, cell?.detail, unit].filter(Boolean).join(" · ")
+    panel.box.dataset.run = id ?? ""
+    panel.box.dataset.method = panel.column.method
+    panel.box.dataset.role = panel.role
+    panel.box.dataset.scale = scale
+    panel.box.classList.toggle("xkd-moved", Boolean(cell?.moved))
+    panel.image.alt = cell?.alt ?? `${panel.column.title} of the ${panel.row.title}: not computed yet`
+    panel.frame.classList.toggle("xkd-pixels", !this.look.smooth)
+  }
+
+  drawLegend() {
+    const key = JSON.stringify(this.look)
+    if (this.legend.dataset.drawn === key) return
+    this.legend.dataset.drawn = key
+    const bars = [this.bar(this.look.signed)]
+    if (this.look.difference && !this.look.signed) bars.push(this.bar(true))
+    this.legend.replaceChildren(...bars.map(([low, image, high]) => {
+      const box = element("div", "xkd-bar")
+      box.append(element("span", "", low), image, element("span", "", high))
+      return box
+    }))
+  }
+
+  bar(diverging) {
+    const [width, height] = [256, 14]
+    const file = canvasFile(width, height)
+    colourBar(this.look, diverging, this.tables, width, height, file.pixels)
+    const image = element("img")
+    image.src = URL.createObjectURL(file.blob())
+    const most = SCALE_WORDS[this.look.scale][0]
+    let [low, high] = ["no evidence", `full colour = ${most}`]
+    if (diverging) [low, high] = ["evidence against", `evidence for, up to ${most}`]
+    if (diverging && this.look.difference) [low, high] = ["less than the teacher", "more than the teacher (after scaling)"]
+    image.alt = `Colour bar from ${low} to ${high}`
+    return [low, image, high]
+  }
+
+  // Crosshair and the value of every model at the pixel under the pointer; null hides them.
+  point(event, frame) {
+    const method = event ? this.panels.find((panel) => panel.frame === frame).column.method : null
+    this.grid.classList.toggle("xkd-pointing", event !== null)
+    if (event === null) return
+    const box = frame.getBoundingClientRect()
+    const x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 0.999)
+    const y = Math.min(Math.max((event.clientY - box.top) / box.height, 0), 0.999)
+    this.grid.style.setProperty("--at-x", `${x * 100}%`)
+    this.grid.style.setProperty("--at-y", `${y * 100}%`)
+    for (const panel of this.panels) {
+      const grid = gridOf(this.cellOf(panel).cell)
+      panel.value.textContent = grid === null ? "" : number(valueAt(grid, this.data.size, x, y, this.look))
+      panel.box.classList.toggle("xkd-same", panel.column.method === method)
+    }
+  }
+}
+
+function valueAt(grid, size, x, y, look) {
+  const values = evidence(grid, look.signed)
+  const [row, column] = [Math.floor(y * size), Math.floor(x * size)]
+  if (!look.smooth) return values.values[nearest(grid.height, size)[row] * grid.width + nearest(grid.width, size)[column]]
+  const [down, across] = [neighbours(grid.height, size), neighbours(grid.width, size)]
+  const along = (line) => {
+    const w = across.weight[column]
+    return values.values[line * grid.width + across.lower[column]] * (1 - w) + values.values[line * grid.width + across.upper[column]] * w
+  }
+  return along(down.lower[row]) * (1 - down.weight[row]) + along(down.upper[row]) * down.weight[row]
+}
+
+const viewers = new WeakMap()
+
+export default function (component) {
+  const root = component.parentElement.querySelector(".xkd-viewer")
+  if (!viewers.has(root)) viewers.set(root, new Viewer(root))
+  viewers.get(root).update(component)
+  return () => viewers.get(root)?.destroy()
+}

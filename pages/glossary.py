@@ -1,0 +1,2 @@
+from pages._ui import guard
+guard.page("pages/glossary.py")

@@ -1,0 +1,142 @@
+"""One desk for all sessions: loaded networks, maps computed so far and the jobs that compute more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from xkd_core import catalogue, settings
+from xkd_core.models.cards import Card
+from xkd_core.serving import subjects
+from xkd_core.serving.jobs import Job, Jobs, Progress
+from xkd_core.serving.results import Results
+from xkd_core.serving.scores import Scores
+from xkd_core.serving.shelf import Recent, Shelf
+from xkd_core.serving.subjects import ImageKey
+from xkd_core.serving.views import ImageView, light
+from xkd_core.serving.zoo import Zoo
+from xkd_core.types import Float, UInt8
+
+AUTOMATIC_FORWARDS = 700  # of one network; above it a visitor is asked first, with the cost shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRequest:
+    """What decides an image view: small and frozen, so it is its own cache key."""
+
+    key: ImageKey
+    stamp: str
+    explainers: tuple[str, ...]
+    policy: str = "teacher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapKey:
+    """One heavier map: the run by its weights, the image, the explained class."""
+
+    key: ImageKey
+    sha256: str
+    explainer: str
+    target: int
+
+
+@dataclass
+class Desk:
+    """Shared state of the app; every part of it is bounded and safe in threads."""
+
+    shelf: Shelf = field(default_factory=Shelf)
+    views: Recent[ViewRequest, ImageView] = field(default_factory=lambda: Recent(64))
+    maps: Recent[MapKey, tuple[Float, Scores]] = field(default_factory=lambda: Recent(4000))
+    jobs: Jobs = field(default_factory=Jobs)
+
+    def view(self, request: ViewRequest, zoo: Zoo, *, upload: UInt8 | None = None) -> ImageView:
+        """Answers and class activation maps of all runs for one image, computed once for all sessions."""
+        return self.views.get_or_make(request, lambda: _explain(request, zoo, self.shelf, upload))
+
+    def with_maps(self, view: ImageView, zoo: Zoo, names: Sequence[str]) -> ImageView:
+        """The view with every heavier map of ``names`` that has been computed so far."""
+        runs = dict(view.runs)
+        for run_id, run in view.runs.items():
+            found = {name: kept for name in names if (kept := self.maps.get(_key(view, zoo.by_id[run_id], name)))}
+            maps = {**run.maps} | {name: grid for name, (grid, _) in found.items()}
+            scores = {**run.scores} | {name: score for name, (_, score) in found.items()}
+            runs[run_id] = replace(run, maps=maps, scores=scores)
+        return replace(view, runs=runs)
+
+    def missing(self, view: ImageView, cards: Sequence[Card], names: Sequence[str]) -> tuple[str, ...]:
+        """Heavier explainers that lack the map of at least one of ``cards``."""
+        here = [card for card in cards if card.id in view.runs]
+        return tuple(
+            name for name in names
+            if not light(name) and any(self.maps.get(_key(view, card, name)) is None for card in here)
+        )  # fmt: skip
+
+    def compute(self, view: ImageView, cards: Sequence[Card], names: Sequence[str]) -> Job:
+        """Start a job for the heavier maps of ``cards`` (the teacher first). Errors: BadInputError when busy."""
+
+        def work(progress: Progress, cancel: threading.Event) -> bool:
+            for place, name in enumerate(names):
+                self._compute(view, cards, name, _part(progress, place, len(names)), cancel)
+            return True
+
+        key = (view.subject.key, view.policy, tuple(card.sha256 for card in cards), tuple(names))
+        return self.jobs.submit(key, work)
+
+    def _compute(
+        self, view: ImageView, cards: Sequence[Card], name: str, progress: Progress, cancel: threading.Event
+    ) -> None:
+        from xkd_core.serving.explaining import explain_more
+
+        found = explain_more(view, cards, name=name, shelf=self.shelf, progress=progress, cancel=cancel)
+        for card in cards:
+            self.maps.put(_key(view, card, name), found[card.id])
+
+
+def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
+    """What computing ``names`` for ``cards`` costs, in forwards of one network on one image."""
+    return sum(catalogue.cost(name, {}, card.transform.size) for name in names for card in cards)
+
+
+def automatic(name: str, card: Card) -> bool:
+    """Cheap enough to start without asking."""
+    return catalogue.cost(name, {}, card.transform.size) <= AUTOMATIC_FORWARDS
+
+
+def stored_controls(results: Results, key: ImageKey, run_id: str, names: Sequence[str]) -> Mapping[str, float]:
+    """The shuffled control of explainers for which only the stored results know it."""
+    rows = {name: results.row(run_id, name, key.index).get("cosine_shuffled") for name in names}
+    return {name: float(str(value)) for name, value in rows.items() if value is not None}
+
+
+def _explain(request: ViewRequest, zoo: Zoo, shelf: Shelf, upload: UInt8 | None) -> ImageView:
+    import torch
+
+    from xkd_core.serving.explaining import explain_image
+
+    torch.set_num_threads(settings.threads())
+    cards = [card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id]
+    return explain_image(
+        subjects.subject(request.key, upload=upload),
+        [*([zoo.teacher] if zoo.teacher else []), *cards],
+        names=request.explainers,
+        policy=request.policy,
+        shelf=shelf,
+        partner=_partner(request.key),
+    )
+
+
+def _partner(key: ImageKey) -> subjects.Subject | None:
+    """The image of the shuffled control: half the split away, as in the stored results."""
+    if key.dataset == subjects.UPLOAD:
+        return None
+    n = subjects.images_in(key.dataset)
+    return subjects.subject(replace(key, index=(key.index + n // 2) % n))
+
+
+def _key(view: ImageView, card: Card, name: str) -> MapKey:
+    return MapKey(key=view.subject.key, sha256=card.sha256, explainer=name, target=view.runs[card.id].target)
+
+
+def _part(progress: Progress, place: int, parts: int) -> Progress:
+    return lambda done, note: progress((place + done) / parts, note)

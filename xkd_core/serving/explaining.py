@@ -1,0 +1,170 @@
+"""Explain one image: class activation maps of all runs at once, other maps for a few runs as a job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xkd_core.errors import RunError
+from xkd_core.explainers import engine
+from xkd_core.explainers.targets import choose_targets, parse_target
+from xkd_core.images import datasets
+from xkd_core.images.transforms import to_input
+from xkd_core.models.cards import Card
+from xkd_core.models.checkpoints import LoadedRun
+from xkd_core.serving.scores import Scores, score_all
+from xkd_core.serving.shelf import Shelf
+from xkd_core.serving.subjects import Subject
+from xkd_core.serving.views import ImageView, RunView, answer, light
+from xkd_core.types import Float
+
+BACKGROUND_IMAGES = 50
+_BACKGROUND_SPLIT = {"scenes": "transfer", "cifar10": "train"}
+
+
+class _Seen(nn.Module):
+    """A network whose features of the one image are known already, so that they are computed once."""
+
+    def __init__(self, activation: Tensor, head: nn.Module) -> None:
+        super().__init__()
+        self.activation, self.head = activation, head
+
+    def features(self, x: Tensor) -> Tensor:
+        """The known activation (1, K, h, w), whatever ``x``."""
+        return self.activation
+
+
+def explain_image(
+    subject: Subject,
+    cards: Sequence[Card],
+    *,
+    names: Sequence[str],
+    policy: str = "teacher",
+    shelf: Shelf,
+    partner: Subject | None = None,
+) -> ImageView:
+    """Explain ``subject`` with all ``cards``, the teacher first: one forward and one small backward a run.
+
+    names: explainers; those that do not come with the forward pass are left out here. policy: teacher, own,
+    label or a class index. partner: another image, whose map by the teacher is the shuffled control.
+    Errors: BadInputError for a policy the image does not allow; runs that cannot be read are in ``broken``.
+    """
+    loaded, broken = _load(cards, shelf)
+    if cards and cards[0].id in broken:
+        loaded = []  # without its teacher no student can be compared
+    chosen = [name for name in names if light(name)]
+    runs: dict[str, RunView] = {}
+    for run in loaded:
+        first = next(iter(runs.values()), None)
+        runs[run.card.id] = _explain(run, subject, chosen, policy, first)
+    control = _explain(loaded[0], partner, chosen, "teacher", None).maps if partner is not None and loaded else {}
+    measured = add_scores(runs, subject, chosen, control=control)
+    return ImageView(subject=subject, policy=policy, runs=measured, broken=broken)
+
+
+def add_scores(
+    runs: Mapping[str, RunView], subject: Subject, names: Sequence[str], *, control: Mapping[str, Float]
+) -> dict[str, RunView]:
+    """The same runs with scores for ``names``; the first run is the teacher of the others."""
+    scored: dict[str, dict[str, Scores]] = {run_id: {} for run_id in runs}
+    for name in names:
+        having = [view for view in runs.values() if name in view.maps]
+        first = next(iter(runs.values())) if runs else None
+        for view, found in zip(having, _score(having, first, name, subject, control.get(name)), strict=True):
+            scored[view.run_id][name] = found
+    return {run_id: replace(view, scores={**view.scores, **scored[run_id]}) for run_id, view in runs.items()}
+
+
+def _score(
+    views: Sequence[RunView], teacher: RunView | None, name: str, subject: Subject, control: Float | None
+) -> list[Scores]:
+    """Scores of one explainer; the teacher itself has no similarity to itself."""
+    if not views or teacher is None or name not in teacher.maps:
+        return [Scores(values={}, reason="the teacher's map is missing")] * len(views)
+    blank = np.zeros(subject.input.shape[:2], dtype=np.bool_)
+    masks = np.stack([subject.native_masks.get(view.target, blank) for view in views])
+    maps = np.stack([view.maps[name] for view in views])
+    found = score_all(maps, teacher.maps[name], explainer=name, masks=masks, control=control)
+    alone = score_all(maps[:1], None, explainer=name, masks=masks[:1])
+    return [*alone, *found[1:]] if views[0].run_id == teacher.run_id else found
+
+
+def explain_more(
+    view: ImageView,
+    cards: Sequence[Card],
+    *,
+    name: str,
+    shelf: Shelf,
+    progress: Callable[[float, str], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, tuple[Float, Scores]]:
+    """One heavier explainer for a few runs of a view, the teacher first: run id -> raw map (h, w), scores.
+
+    The runs share masks, seeds and samples. Errors: CancelledError once ``cancel`` is set, RunError for a
+    damaged run.
+    """
+    subject, runs = view.subject, [shelf.take(card) for card in cards]
+    found = engine.explain(
+        {run.card.id: run.model for run in runs},
+        to_input(subject.input[None], runs[0].card.input_transform()),
+        {run.card.id: torch.tensor([view.runs[run.card.id].target]) for run in runs},
+        names=[name],
+        images=subject.input[None],
+        background=background(subject.key.networks),
+        progress=progress,
+        cancel=cancel,
+    )
+    seen = [replace(view.runs[run_id], maps={name: maps[name].maps[0]}) for run_id, maps in found.items()]
+    scored = _score(seen, seen[0], name, subject, None)
+    return {one.run_id: (one.maps[name], score) for one, score in zip(seen, scored, strict=True)}
+
+
+@lru_cache(maxsize=4)
+def background(dataset: str) -> Tensor:
+    """GradientSHAP's background, as in the stored results: the first 50 images the students were trained on."""
+    data = datasets.load(dataset, _BACKGROUND_SPLIT[dataset])
+    return to_input(data.pixels(range(BACKGROUND_IMAGES)), data.info.transform)
+
+
+def _load(cards: Sequence[Card], shelf: Shelf) -> tuple[list[LoadedRun], dict[str, str]]:
+    loaded: list[LoadedRun] = []
+    broken: dict[str, str] = {}
+    for card in cards:
+        try:
+            loaded.append(shelf.take(card))
+        except RunError as error:
+            broken[card.id] = str(error)
+    return loaded, broken
+
+
+def _explain(run: LoadedRun, subject: Subject, names: Sequence[str], policy: str, teacher: RunView | None) -> RunView:
+    x = to_input(subject.input[None], run.card.input_transform())
+    with torch.no_grad():
+        activation = run.model.features(x)
+        logits = run.model.head(activation)
+    target = _target(policy, logits, subject, teacher)
+    maps = engine.cams(_Seen(activation, run.model.head), x, target, names) if names else {}
+    values = logits[0].numpy()
+    theirs = None if teacher is None else teacher.logits
+    return RunView(
+        run_id=run.card.id,
+        target=int(target[0]),
+        logits=values,
+        answer=answer(values, int(target[0]), subject, theirs),
+        maps={name: grid[0].numpy() for name, grid in maps.items()},
+    )
+
+
+def _target(policy: str, logits: Tensor, subject: Subject, teacher: RunView | None) -> Tensor:
+    name, index = parse_target(policy)
+    labels = np.zeros((1, logits.shape[1]), dtype=np.uint8)
+    if not subject.key.outside:
+        labels[0, list(subject.labels)] = 1
+    theirs = logits if teacher is None else torch.from_numpy(teacher.logits)[None]
+    return choose_targets(name, own=logits, teacher=theirs, labels=labels, index=index)

@@ -1,0 +1,95 @@
+"""Stored rows of one data set as pages need them: one number per image and run, joined on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from xkd_core.errors import XKDError
+from xkd_core.results.store import read_rows
+
+FLOOR_SHARE = 0.05
+_NONE = pd.DataFrame()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """maps, answers, images: the tables of results/store.py, empty when nothing is stored. problem: why."""
+
+    dataset: str
+    maps: pd.DataFrame = field(default_factory=pd.DataFrame)
+    answers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    problem: str = ""
+
+    def of_run(self, run_id: str, explainer: str = "cam") -> pd.DataFrame:
+        """Rows of one run and explainer, by image index; empty when it was not evaluated."""
+        return self._maps_by.get((run_id, explainer), _NONE)
+
+    def answers_of(self, run_id: str) -> pd.DataFrame:
+        """Answers of one run, by image index; empty when it was not evaluated."""
+        return self._answers_by.get(run_id, _NONE)
+
+    @cached_property
+    def _maps_by(self) -> dict[tuple[str, str], pd.DataFrame]:
+        if self.maps.empty:
+            return {}
+        groups = self.maps.groupby(["run_id", "explainer"], observed=True)
+        return {(str(run), str(name)): rows.set_index("index") for (run, name), rows in groups}
+
+    @cached_property
+    def _answers_by(self) -> dict[str, pd.DataFrame]:
+        if self.answers.empty:
+            return {}
+        groups = self.answers.groupby("run_id", observed=True)
+        return {str(run): rows.set_index("index") for run, rows in groups}
+
+    def row(self, run_id: str, explainer: str, index: int) -> Mapping[str, object]:
+        """The stored numbers of one map; empty when there are none."""
+        rows = self.of_run(run_id, explainer)
+        if rows.empty or index not in rows.index:
+            return {}
+        return dict(zip(map(str, rows.columns), list(rows.loc[index]), strict=True))
+
+    def floor(self, second_teacher: str | None, explainer: str = "cam") -> float | None:
+        """The noise floor: the cosine that an equally trained second teacher passes on 95 % of the images."""
+        if second_teacher is None:
+            return None
+        rows = self.of_run(second_teacher, explainer)
+        return None if rows.empty else float(rows["cosine"].quantile(FLOOR_SHARE))
+
+
+def read_results(dataset: str, *, root: Path | None = None) -> Results:
+    """Read the tables of a data set; a damaged file becomes the ``problem``, never an error."""
+    try:
+        maps, answers, images = (read_rows(dataset, name, root=root) for name in ("maps", "answers", "images"))
+    except XKDError as error:
+        return Results(dataset=dataset, problem=str(error))
+    return Results(dataset=dataset, maps=maps, answers=answers, images=images)
+
+
+def joined(results: Results, naive: str, matched: str, teacher: str, *, explainer: str = "cam") -> pd.DataFrame:
+    """One row per image that all three runs were evaluated on.
+
+    Columns: target, teacher_right, teacher_pointing, and for naive and matched: _right, _same, _prob, _cosine,
+    _shuffled and, where the data set has masks, _pointing; with the columns of the images table.
+    """
+    parts = [results.images.set_index("index")] if not results.images.empty else []
+    for word, run_id in (("teacher", teacher), ("naive", naive), ("matched", matched)):
+        answers, maps = results.answers_of(run_id), results.of_run(run_id, explainer)
+        if answers.empty or maps.empty:
+            return _NONE
+        parts += [_columns(answers, word, _ANSWERS), _columns(maps, word, _MAPS)]
+    return pd.concat(parts, axis=1, join="inner").sort_index()
+
+
+_ANSWERS = {"right": "right", "same_answer": "same", "prob": "prob"}
+_MAPS = {"cosine": "cosine", "cosine_shuffled": "shuffled", "pointing": "pointing"}
+
+
+def _columns(frame: pd.DataFrame, word: str, names: Mapping[str, str]) -> pd.DataFrame:
+    return frame[[name for name in names if name in frame]].rename(columns=lambda name: f"{word}_{names[str(name)]}")

@@ -1,0 +1,79 @@
+"""The one sentence that says what to look at, from the numbers of the runs on screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xkd_core.serving.stories import Story, percent
+from xkd_core.serving.views import ImageView, RunView
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """title: what happened, with the class in bold. detail: the numbers behind it. often: how often, or ""."""
+
+    title: str
+    detail: str
+    often: str = ""
+
+
+def headline(
+    view: ImageView, naive: str, matched: str, *, floor: float | None, story: Story | None, word: str = "naive student"
+) -> Headline | None:
+    """What the CAMs on screen show; None when a run is missing. ``word``: what the row of the naive run is called."""
+    if naive not in view.runs or matched not in view.runs:
+        return None
+    ours, theirs = view.runs[naive], view.runs[matched]
+    detail = _detail(ours, theirs, floor, word)
+    often = "" if story is None else _often(story)
+    return Headline(title=_title(view, ours, theirs, floor, word), detail=detail, often=often)
+
+
+def _often(story: Story) -> str:
+    naive, matched = percent(story.naive_often), percent(story.matched_often)
+    return f"All three right, only the naive map moved: {naive}. Only the matched map moved: {matched}."
+
+
+def _title(view: ImageView, naive: RunView, matched: RunView, floor: float | None, word: str) -> str:
+    name = f"**{view.target_name}**"
+    if not naive.answer.same:
+        return f"Here the {word} answers otherwise than its teacher about {name}."
+    moved, kept = _moved(naive, floor), _moved(matched, floor)
+    if moved is None or kept is None:
+        return f"Teacher and {word} agree about {name}; compare where they look."
+    if moved and not kept:
+        return f"The {word} still agrees about {name}, but {_elsewhere(view, naive, matched)}."
+    if moved and kept:
+        return f"The answer about {name} stayed, and the maps of both students moved."
+    if kept:
+        return f"Here matching did not help: about {name} the matched student's map moved, the {word}'s stayed."
+    return f"Both students agree about {name}, and look where their teacher looks."
+
+
+def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
+    """The strongest point off the object says more than a cosine; else say what is known: the map moved."""
+    hits = [run.scores["cam"].values.get("pointing") for run in (next(iter(view.runs.values())), matched, naive)]
+    if hits == [1.0, 1.0, 0.0]:
+        return f"no longer looks at the {view.target_name}"
+    return "its reasons have moved"
+
+
+def _detail(naive: RunView, matched: RunView, floor: float | None, word: str) -> str:
+    parts = [f"{word} {number(_cosine(naive))}", f"matched student {number(_cosine(matched))}"]
+    bar = "" if floor is None else f" A second teacher stays above {floor:.2f} on 95 % of the test images."
+    return f"Cosine to the teacher's CAM: {', '.join(parts)}.{bar}"
+
+
+def _moved(run: RunView, floor: float | None) -> bool | None:
+    cosine = _cosine(run)
+    return None if floor is None or cosine is None else cosine < floor
+
+
+def _cosine(run: RunView) -> float | None:
+    scores = run.scores.get("cam")
+    return None if scores is None else scores.cosine
+
+
+def number(value: float | None) -> str:
+    """Two decimals, or the word for what has no value."""
+    return "undefined" if value is None else f"{value:.2f}"

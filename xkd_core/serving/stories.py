@@ -1,0 +1,105 @@
+"""The true story of the landing page: an image, found by ranking, where the answer stayed and the map moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from xkd_core.metrics.statistics import Summary, share_interval
+from xkd_core.serving.results import Results, joined
+from xkd_core.serving.zoo import Choice, Zoo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """One image and what the stored rows say about it, and how often the same happens.
+
+    floor: cosine below which a map counts as moved. naive_often: naive right with a moved map while the matched
+    student is right with a kept one, of all images of the test split; matched_often: the other way round.
+    off_object: the naive map's strongest point is not on the object while the teacher's and the matched one's are.
+    """
+
+    index: int
+    target: int
+    choice: Choice
+    naive_cosine: float
+    matched_cosine: float
+    floor: float
+    off_object: bool
+    naive_often: Summary
+    matched_often: Summary
+
+
+def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
+    """The strongest story for a choice of runs; None when rows are missing or no image tells it."""
+    table, floor = patterns(results, zoo, choice)
+    if table.empty or floor is None:
+        return None
+    told = table[table["naive_only_moved"] & table["target_shown"]]
+    if told.empty:
+        return None
+    # An image where the naive map leaves the object says more than one where it merely widens.
+    best = told.sort_values(["off_object", "gap"], ascending=False, kind="stable").iloc[0]
+    return Story(
+        index=int(str(best.name)),
+        target=int(best["target"]),
+        choice=choice,
+        naive_cosine=float(best["naive_cosine"]),
+        matched_cosine=float(best["matched_cosine"]),
+        floor=floor,
+        off_object=bool(best["off_object"]),
+        naive_often=share_interval(int(table["naive_only_moved"].sum()), len(table)),
+        matched_often=share_interval(int(table["matched_only_moved"].sum()), len(table)),
+    )
+
+
+def patterns(results: Results, zoo: Zoo, choice: Choice) -> tuple[pd.DataFrame, float | None]:
+    """One row per test image with what happened there, and the floor below which a map counts as moved."""
+    picks = [zoo.pick(row, choice) for row in ("naive", "matched")]
+    teacher, second = zoo.teacher, zoo.second_teacher
+    if teacher is None or picks[0] is None or picks[1] is None:
+        return pd.DataFrame(), None
+    naive, matched = picks[0].card.id, picks[1].card.id
+    table = joined(results, naive, matched, teacher.id)
+    floor = results.floor(None if second is None else second.id)
+    if table.empty:
+        return table, floor
+    if floor is None:  # one teacher only: what chance gives is the next best bar
+        floor = float(table["naive_shuffled"].mean())
+    return _judged(table, floor), floor
+
+
+def _judged(table: pd.DataFrame, floor: float) -> pd.DataFrame:
+    both = table["teacher_right"] & table["naive_right"] & table["matched_right"]
+    naive_moved, matched_moved = table["naive_cosine"] < floor, table["matched_cosine"] < floor
+    naive_kept, matched_kept = table["naive_cosine"] >= floor, table["matched_cosine"] >= floor  # NaN is neither
+    shown = _shown(table)
+    off = pd.Series(False, index=table.index)
+    if "naive_pointing" in table:
+        off = (table["teacher_pointing"] > 0) & (table["matched_pointing"] > 0) & (table["naive_pointing"] == 0)
+    return table.assign(
+        target_shown=shown,
+        off_object=off,
+        gap=table["matched_cosine"] - table["naive_cosine"],
+        naive_moved=naive_moved,
+        matched_moved=matched_moved,
+        naive_only_moved=both & naive_moved & matched_kept,
+        matched_only_moved=both & matched_moved & naive_kept,
+    )
+
+
+def _shown(table: pd.DataFrame) -> pd.Series[bool]:
+    """Is the explained class in the image at all? A story about an absent object would confuse."""
+    if "labels" not in table:
+        return pd.Series(True, index=table.index)
+    pairs = zip(table["labels"], table["target"], strict=True)
+    return pd.Series([str(target) in str(labels).split() for labels, target in pairs], index=table.index)
+
+
+def percent(often: Summary) -> str:
+    """A share as a sentence needs it: '23.4 % of 2,000 test images (95 % interval 21.6 to 25.3 %)'."""
+    if not often.n:
+        return "of no image (nothing is stored)"
+    low, high = 100 * often.low, 100 * often.high
+    return f"{100 * often.mean:.1f} % of {often.n:,} test images (95 % interval {low:.1f} to {high:.1f} %)"

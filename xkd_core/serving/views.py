@@ -1,0 +1,91 @@
+"""What is known of one image and all runs: answers, raw maps and scores, as plain values without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xkd_core import catalogue
+from xkd_core.serving.scores import Scores
+from xkd_core.serving.subjects import Subject
+from xkd_core.types import Float, Float64
+
+DEFAULT_EXPLAINERS = ("cam", "occlusion", "gradient_shap", "kernel_shap")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a run says. Multi-label: yes or no on the explained class; single-label: its top-1 class.
+
+    prob: of the explained class (multi-label) or of the class it says. same: as the teacher; None for the
+    teacher itself. right: None where no label is known.
+    """
+
+    says: str
+    prob: float
+    same: bool | None
+    right: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """One run on one image. target: the explained class. maps: raw and signed, (h, w) float32."""
+
+    run_id: str
+    target: int
+    logits: Float
+    answer: Answer
+    maps: Mapping[str, Float]
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageView:
+    """All runs on one image. broken: run id -> why it could not be used. policy: which class is explained."""
+
+    subject: Subject
+    policy: str
+    runs: Mapping[str, RunView]
+    broken: Mapping[str, str]
+
+    @property
+    def target(self) -> int | None:
+        """The class explained for the teacher (the first run); None when nothing could be explained."""
+        return next((run.target for run in self.runs.values()), None)
+
+    @property
+    def target_name(self) -> str:
+        """The explained class in words."""
+        return "" if self.target is None else self.subject.classes[self.target]
+
+
+def light(name: str) -> bool:
+    """True for maps that come with the forward pass: class activation maps that need no hooks."""
+    return bool(catalogue.get("explainer", name).needs != "model")
+
+
+def probabilities(logits: Float, *, multi_label: bool) -> Float64:
+    """(C,) logits -> (C,) sigmoid of each, or softmax."""
+    values = logits.astype(np.float64)
+    if multi_label:
+        return np.asarray(1.0 / (1.0 + np.exp(-values)))
+    powers = np.exp(values - values.max())
+    return np.asarray(powers / powers.sum())
+
+
+def answer(logits: Float, target: int, subject: Subject, teacher: Float | None) -> Answer:
+    """The answer of ``logits`` (C,), beside the teacher's logits (None: this is the teacher) and the label."""
+    prob = probabilities(logits, multi_label=subject.multi_label)
+    labelled = bool(subject.labels) and not subject.key.outside
+    if subject.multi_label:
+        yes = bool(logits[target] > 0)
+        same = None if teacher is None else yes == bool(teacher[target] > 0)
+        says = subject.classes[target] if yes else f"no {subject.classes[target]}"
+        right = yes == (target in subject.labels) if labelled else None
+        return Answer(says=says, prob=float(prob[target]), same=same, right=right)
+    top = int(logits.argmax())
+    same = None if teacher is None else top == int(teacher.argmax())
+    right = top in subject.labels if labelled else None
+    return Answer(says=subject.classes[top], prob=float(prob[top]), same=same, right=right)

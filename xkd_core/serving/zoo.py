@@ -1,0 +1,226 @@
+"""Which runs exist for a data set, and which of them a choice of λ, ratio and β means."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from xkd_core import settings
+from xkd_core.models.cards import Card
+
+Row = Literal["teacher", "naive", "matched"]
+ROWS: tuple[Row, ...] = ("teacher", "naive", "matched")
+
+FAMILIES: Mapping[str, str] = {
+    "swa": "SWA: the class activation map is matched",
+    "sswa": "SSWA: as SWA, with channels dropped at random",
+    "ewa": "EWA: activations are matched, whatever the class",
+    "shuffled": "Control: SWA with the maps of other images",
+    "plain": "Control: SWA and naive trained without the shortcut",
+}
+FAMILY_NAMES: Mapping[str, str] = {
+    "swa": "SWA", "sswa": "SSWA", "ewa": "EWA", "shuffled": "SWA, shuffled maps", "plain": "SWA, no shortcut"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the sliders say. ``ratio`` is teacher parameters / student parameters."""
+
+    lam: float
+    ratio: float
+    beta: float
+    family: str = "swa"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """The run that stands for a choice, and in words how it differs from it (empty: it does not)."""
+
+    card: Card
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zoo:
+    """All usable runs of one data set. ``problems``: a sentence for each folder that could not be read."""
+
+    dataset: str
+    cards: tuple[Card, ...]
+    problems: tuple[str, ...] = ()
+
+    @cached_property
+    def stamp(self) -> str:
+        """Changes whenever a run does: part of every cache key."""
+        text = "\n".join(f"{card.id} {card.sha256}" for card in self.cards)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Card]:
+        """Run id -> card."""
+        return {card.id: card for card in self.cards}
+
+    @cached_property
+    def teacher(self) -> Card | None:
+        """The teacher that most students name; without students, the one with the lowest seed."""
+        teachers = sorted((card for card in self.cards if card.role == "teacher"), key=lambda card: card.seed)
+        named = Counter(card.teacher_id for card in self.cards if card.teacher_id in {one.id for one in teachers})
+        if named:
+            return self.by_id[str(named.most_common(1)[0][0])]
+        return teachers[0] if teachers else None
+
+    @cached_property
+    def second_teacher(self) -> Card | None:
+        """An equally trained teacher with another seed: the noise floor of every similarity."""
+        first = self.teacher
+        same = [card for card in self.cards if card.role == "teacher" and first is not None and card.id != first.id]
+        return next((card for card in same if first is not None and card.arch == first.arch), None)
+
+    @cached_property
+    def students(self) -> tuple[Card, ...]:
+        """Every run that learned from a teacher, controls included."""
+        return tuple(c for c in self.cards if c.role != "teacher" and c.lam is not None and c.beta is not None)
+
+    def of(self, row: Row, family: str) -> tuple[Card, ...]:
+        """Students that may stand in a row of the grid when ``family`` is chosen."""
+        if row == "naive":
+            wanted = "plain naive" if family == "plain" else "naive"
+            return tuple(card for card in self.students if family_of(card) == wanted)
+        return tuple(card for card in self.students if family_of(card) == family)
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """The kinds of matching of which a run exists, in the order of ``FAMILIES``."""
+        found = {family_of(card) for card in self.students}
+        return tuple(name for name in FAMILIES if name in found)
+
+    def axis(self, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
+        """Values of a slider, ascending: only those of which a run exists. β: of the matched runs alone."""
+        naive = () if name == "beta" else self.of("naive", family)
+        values = {_rounded(getattr(card, name)) for card in (*naive, *self.of("matched", family))}
+        return tuple(sorted(values))
+
+    def default(self, family: str = "swa") -> Choice:
+        """λ next to a half, the strongest compression, and the β that most runs of the family have."""
+        lams, ratios = self.axis("lam", family), self.axis("ratio", family)
+        betas = Counter(_rounded(card.beta) for card in self.of("matched", family) if card.beta is not None)
+        return Choice(
+            lam=min(lams, key=lambda lam: abs(lam - 0.5), default=0.5),
+            ratio=max(ratios, default=1.0),
+            beta=betas.most_common(1)[0][0] if betas else 0.0,
+            family=family,
+        )
+
+    def pick(self, row: Row, choice: Choice) -> Pick | None:
+        """The nearest existing run: ratio counts first, then λ, then β, then the seed. None: there is no run at all."""
+        if row == "teacher":
+            return None if self.teacher is None else Pick(card=self.teacher)
+        cards = self.of(row, choice.family)
+        if not cards:
+            return None
+        best = min(cards, key=lambda card: (_distance(card, choice, row), card.id))
+        return Pick(card=best, note=_difference(best, choice, row))
+
+    def choice_of(self, run_id: str) -> Choice | None:
+        """The sliders that show a run; None for a teacher or an unknown run."""
+        card = self.by_id.get(run_id)
+        if card is None or card not in self.students or card.lam is None:
+            return None
+        family = family_of(card)
+        known = {"naive": "swa", "plain naive": "plain"}.get(family, family)
+        fallback = self.default(known if known in self.families else next(iter(self.families), "swa"))
+        chosen = replace(fallback, lam=_rounded(card.lam), ratio=_rounded(card.ratio), seed=card.seed)
+        return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
+
+
+def read_zoo(dataset: str, *, root: Path | None = None) -> Zoo:
+    """Read the cards of a data set; folders that cannot be read become ``problems``."""
+    from xkd_core.models.checkpoints import scan  # imports torch
+
+    root = settings.checkpoints_dir() if root is None else root
+    found = scan(root)
+    cards = tuple(card for card in found.cards if card.dataset == dataset)
+    return Zoo(dataset=dataset, cards=cards, problems=found.problems)
+
+
+def fingerprint(root: Path | None = None) -> str:
+    """Changes when a card or a table of results is written, removed or replaced; cheap enough for each page run."""
+    root = settings.checkpoints_dir() if root is None else root
+    files = sorted((*root.glob("*/*/card.json"), *root.glob("*/results/*.parquet")))
+    seen = [(str(path), status.st_mtime_ns, status.st_size) for path in files if (status := path.stat())]
+    return hashlib.sha256(repr((str(root), seen)).encode()).hexdigest()[:16]
+
+
+def family_of(card: Card) -> str:
+    """Which kind of student a card is: naive, plain naive, or a key of ``FAMILIES``."""
+    plain = card.role == "control" and card.recipe.get("split") == "plain"
+    if card.method in ("kd", "ce"):
+        return "plain naive" if plain else "naive"
+    if card.role == "control":
+        return "shuffled" if card.recipe.get("shuffled") else "plain"
+    return card.method
+
+
+def describe(card: Card) -> str:
+    """What was trained, in a few words: '1/8 width, 63x smaller, λ 0.5, β 2'."""
+    if card.role == "teacher":
+        return f"{parameters(card.params)} parameters"
+    words = [smaller(card), f"λ {card.lam:g}" if card.lam is not None else ""]
+    words.append(f"β {card.beta:g}" if card.beta else "")
+    words.append(f"seed {card.seed}" if card.seed else "")
+    return ", ".join(word for word in words if word)
+
+
+def smaller(card: Card) -> str:
+    """'1/8 width, 63x smaller': the channels and the parameters, two numbers that must not be mixed up."""
+    width = f"1/{round(1 / card.width)} width" if card.width < 1 else "full width"
+    return f"{width}, {times(card.ratio)}x smaller"
+
+
+def times(ratio: float) -> str:
+    """A ratio as people read it: 3.9, 15.7, 63."""
+    return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.3g}"
+
+
+def parameters(count: int) -> str:
+    """1234567 -> '1.2 M'."""
+    if count >= 1_000_000:
+        return f"{count / 1e6:.1f} M"
+    return f"{count / 1e3:.0f} k" if count >= 1000 else str(count)
+
+
+def title(card: Card, *, row: Row | None = None) -> str:
+    """The product's word for a run: teacher, naive, baseline or matched student."""
+    if row == "matched" and family_of(card) not in ("naive", "plain naive"):
+        return "Matched student"
+    if card.role == "teacher":
+        return "Teacher"
+    return "Baseline student" if card.lam == 0 and card.method == "kd" else "Naive student"
+
+
+def problems_about(problems: Iterable[str], dataset: str) -> tuple[str, ...]:
+    """The problems of runs whose folder name begins with the data set's name, as run ids do."""
+    return tuple(problem for problem in problems if problem.startswith(f"Run {dataset}"))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _distance(card: Card, choice: Choice, row: Row) -> tuple[float, float, float, int]:
+    beta = abs((card.beta or 0.0) - choice.beta) if row == "matched" else 0.0
+    lam = abs((card.lam or 0.0) - choice.lam)
+    return abs(_rounded(card.ratio) - choice.ratio), lam, beta, abs(card.seed - choice.seed)
+
+
+def _difference(card: Card, choice: Choice, row: Row) -> str:
+    ratio, lam, beta, seed = _distance(card, choice, row)
+    words = [f"{times(card.ratio)}x smaller"] * (ratio > 0) + [f"λ {card.lam:g}"] * (lam > 0)
+    words += [f"β {card.beta or 0:g}"] * (beta > 0) + [f"seed {card.seed}"] * (seed > 0)
+    return f"nearest run: {', '.join(words)}" if words else ""
