@@ -135,7 +135,8 @@ def target_logits(model: nn.Module, batch: Tensor, targets: Tensor) -> Tensor:
     if int(targets.max()) >= logits.shape[1] or int(targets.min()) < 0:
         worst = sorted(set(targets.tolist()))
         raise BadInputError(f"The network knows classes 0 to {logits.shape[1] - 1}; targets are {worst}.")
-    return logits.gather(1, targets[:, None])[:, 0]
+    own = targets[:, None].clone()  # of this grad mode, also when the caller's is inference mode
+    return logits.gather(1, own)[:, 0]
 
 
 @cache

@@ -36,7 +36,8 @@ class _Shell(nn.Module):
         self.features, self.head = seam(model)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
+        # A copy, or a head that starts with an in-place ReLU would clip what the library has seen.
+        logits: Tensor = self.head(self.features(x).clone())
         return logits
 
 
@@ -69,7 +70,7 @@ def _run(request: Request, method: Callable[..., Any]) -> dict[str, Explanation]
 def _raw(request: Request, method: Callable[..., Any], name: str, model: nn.Module, index: int) -> Float:
     image = request.x[index : index + 1]
     targets = [ClassifierOutputTarget(int(request.targets[name][index]))]
-    with borrowed(model), torch.inference_mode(mode=False), torch.no_grad():
+    with borrowed(model), torch.no_grad():
         shell = _Shell(model)
         library = method(shell, [shell.features])
         try:

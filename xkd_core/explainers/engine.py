@@ -66,11 +66,12 @@ def explain(  # noqa: PLR0913 - the one entrance; all but the first three have a
     request = Request(
         models=models, x=x, targets=targets, seed=seed, images=images, background=background, ticker=ticker
     )
-    found = _all_cams(request, [name for name in names if catalogue.get("explainer", name).needs != "model"])
-    for name in names:
-        if name not in found:
-            asked = request.ask(name, chosen[name])
-            found[name] = catalogue.resolve(catalogue.get("explainer", name))(asked, **chosen[name])
+    with torch.inference_mode(mode=False):
+        found = _all_cams(request, [name for name in names if catalogue.get("explainer", name).needs != "model"])
+        for name in names:
+            if name not in found:
+                asked = request.ask(name, chosen[name])
+                found[name] = catalogue.resolve(catalogue.get("explainer", name))(asked, **chosen[name])
     return {model: {name: found[name][model] for name in names} for model in models}
 
 
@@ -111,7 +112,8 @@ def _backward(
             raise BadInputError(f"The network knows classes 0 to {logits.shape[1] - 1}; got {targets.tolist()}.")
         if not wanted:
             return logits, None
-        score = logits.gather(1, targets[:, None]).sum()  # images do not mix in eval mode
+        own = targets[:, None].clone()  # of this grad mode, also when the caller's is inference mode
+        score = logits.gather(1, own).sum()  # images do not mix in eval mode
         (gradient,) = torch.autograd.grad(score, leaf)
     return logits.detach(), gradient
 

@@ -71,7 +71,7 @@ def _shap_map(
 
 def _input_gradient(network: nn.Module, points: Tensor, target: Tensor) -> Tensor:
     """Gradient of the target's logit by each of the points (n, 3, H, W), in any grad mode of the caller."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.enable_grad():
         leaf = points.clone().requires_grad_()
         score = target_logits(network, leaf * 1, target.expand(len(points))).sum()  # * 1: a first in-place layer
         (gradient,) = torch.autograd.grad(score, leaf)
@@ -82,7 +82,7 @@ def _integrated(request: Request, method: IntegratedGradients, index: int, targe
     image = laid_out(request.x[index : index + 1])
     at_once = max(1, PIXELS_PER_BATCH // (image.shape[-1] * image.shape[-2]))
     target = int(targets[index])
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.enable_grad():
         values: Tensor = method.attribute(image.clone(), target=target, n_steps=n_steps, internal_batch_size=at_once)
     request.tick(2 * n_steps)
     return values.detach().sum(dim=1)  # (1, H, W)

@@ -129,16 +129,15 @@ def _resume_training(trained: list[nn.Module]) -> None:
 @contextmanager
 def _restored(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
-    hooks = [(table, dict(table)) for module in model.modules() for table in _hook_tables(module)]
+    hooks = [(module, _hooks(module)) for module in model.modules()]
     leaves = [(leaf, leaf.requires_grad, leaf.grad, _value(leaf.grad)) for leaf in model.parameters()]
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
-        for table, entries in hooks:
-            table.clear()
-            table.update(entries)
+        for module, kept in hooks:
+            _put_back(module, kept)
         for leaf, wanted, gradient, value in leaves:
             leaf.requires_grad_(wanted)
             leaf.grad = gradient
@@ -150,5 +149,17 @@ def _value(gradient: Tensor | None) -> Tensor | None:
     return None if gradient is None else gradient.detach().clone()
 
 
-def _hook_tables(module: nn.Module) -> list[dict[int, object]]:
-    return [table for name, table in vars(module).items() if "hook" in name and isinstance(table, dict)]
+def _hooks(module: nn.Module) -> dict[str, object]:
+    """Tables and flags of hooks, the tables copied."""
+    found = {name: value for name, value in vars(module).items() if "hook" in name}
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in found.items()}
+
+
+def _put_back(module: nn.Module, kept: dict[str, object]) -> None:
+    for name, value in kept.items():
+        table = getattr(module, name)
+        if isinstance(table, dict) and isinstance(value, dict):  # handles keep a reference to this very table
+            table.clear()
+            table.update(value)
+        else:
+            setattr(module, name, value)

@@ -1,0 +1,96 @@
+"""GradientSHAP and integrated gradients against captum and plain loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import GradientShap, IntegratedGradients
+
+from tests.explainers.made_nets import Net, gap_net, images, mlp_net
+from tests.oracles import ORACLES
+from xkd_core.errors import BadInputError
+from xkd_core.explainers.engine import explain
+from xkd_core.explainers.gradient import draws
+
+
+def slope(model: Net, target: int) -> Callable[[np.ndarray], np.ndarray]:
+    def gradient(image: np.ndarray) -> np.ndarray:
+        leaf = torch.from_numpy(image)[None].float().requires_grad_()
+        model(leaf * 1)[0, target].backward()
+        return leaf.grad[0].double().numpy()
+
+    return gradient
+
+
+@pytest.mark.parametrize("size", [(12, 12), (13, 9)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_gradient_shap_equals_captum_on_the_same_samples(
+    size: tuple[int, int], n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, background, targets = images(n, size), images(7, size, seed=5), torch.tensor([0, 3, 1])[:n]
+    picks, places = draws(30, 7, seed=11)
+    monkeypatch.setattr(np.random, "choice", lambda *args, **kwargs: np.tile(picks, n))
+    monkeypatch.setattr(np.random, "uniform", lambda *args, **kwargs: np.tile(places, n))
+    for model in (gap_net(), mlp_net(size)):
+        wanted = GradientShap(model).attribute(x, background, n_samples=30, stdevs=0.0, target=targets)
+        params = {"gradient_shap": {"n_samples": 30}}
+        found = explain(
+            {"m": model}, x, {"m": targets}, names=["gradient_shap"], params=params, seed=11, background=background
+        )
+        np.testing.assert_allclose(found["m"]["gradient_shap"].maps, wanted.sum(dim=1).detach().numpy(), atol=1e-5)
+
+
+def test_gradient_shap_equals_its_loops() -> None:
+    model, x, background = mlp_net((9, 9)), images(1, (9, 9)), images(4, (9, 9), seed=5)
+    picks, places = draws(20, 4, seed=0)
+    found = explain(
+        {"m": model},
+        x,
+        {"m": torch.tensor([2])},
+        names=["gradient_shap"],
+        params={"gradient_shap": {"n_samples": 20}},
+        background=background,
+    )
+    wanted = ORACLES["gradient_shap"](
+        x[0].double().numpy(), slope(model, 2), background.double().numpy()[picks], places
+    )
+    np.testing.assert_allclose(found["m"]["gradient_shap"].maps[0], wanted, atol=1e-5)
+
+
+def test_integrated_gradients_are_captums_and_equal_their_loops() -> None:
+    model, x, targets = mlp_net((9, 11)), images(2, (9, 11)), torch.tensor([0, 1])
+    found = explain({"m": model}, x, {"m": targets}, names=["integrated_gradients"])["m"]["integrated_gradients"].maps
+    captums = IntegratedGradients(model).attribute(x, target=targets, n_steps=50).sum(dim=1).detach().numpy()
+    np.testing.assert_allclose(found, captums, atol=1e-5)
+    for row in range(2):
+        wanted = ORACLES["integrated_gradients"](x[row].double().numpy(), slope(model, row), 50)
+        np.testing.assert_allclose(found[row], wanted, atol=1e-5)
+
+
+def test_integrated_gradients_add_up_to_the_score_over_the_blank_image() -> None:
+    model, x = mlp_net((9, 9)), images(1, (9, 9))
+    found = explain(
+        {"m": model},
+        x,
+        {"m": torch.tensor([0])},
+        names=["integrated_gradients"],
+        params={"integrated_gradients": {"n_steps": 300}},
+    )
+    with torch.no_grad():
+        gained = model(x)[0, 0] - model(torch.zeros_like(x))[0, 0]
+    assert found["m"]["integrated_gradients"].maps.sum() == pytest.approx(float(gained), abs=2e-3)
+
+
+def test_gradient_shap_without_a_fitting_background_is_refused() -> None:
+    for background in (None, images(3, (8, 9))):
+        with pytest.raises(BadInputError, match="GradientSHAP needs background images"):
+            explain(
+                {"m": gap_net()},
+                images(1, (8, 8)),
+                {"m": torch.tensor([0])},
+                names=["gradient_shap"],
+                background=background,
+            )
