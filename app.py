@@ -12,5 +12,11 @@ PAGES = {
     "pages/glossary.py": st.Page("pages/glossary.py", title="Glossary"),
 }
 
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 4rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
+[data-testid="stMainBlockContainer"] h2 { padding-top: 0; line-height: 1.2; }
+</style>"""
+
 st.set_page_config(page_title="XKD Explorer", page_icon="🔎", layout="wide")
+st.html(STYLE)
 guard.enter(st.navigation(list(PAGES.values()), position="top"), PAGES)

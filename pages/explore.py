@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Place
 
 from pages._ui import frame, guard, resources, screen, takeaway, talk, widgets
 from xkd_core.errors import XKDError
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD
 
 guard.page("pages/explore.py")
+
+TALK_ROWS = 2  # explainers that fit on a 1280x720 projector without scrolling
 
 
 def main() -> None:
@@ -21,18 +24,23 @@ def main() -> None:
         choice = widgets.choose_runs(zoo)
         explainers = widgets.choose_explainers()
         policy = widgets.choose_target(zoo, labelled=dataset not in OUTSIDE)
+        widgets.choose_plain()
     if not frame.usable(zoo, dataset):
         return
     if dataset == UPLOAD and upload is None:
         st.info("Choose an image in the sidebar. It stays in the memory of this server and is not stored.")
         return
-    left, right = st.columns([1, 4], gap="large")
-    words = right.container()
-    with right:
+    top, left, turn, grid = _places(talking)
+    with turn:
         order = frame.choose_image(zoo, dataset, choice, upload=upload)
-    shown_explainers = explainers[:2] if talking else explainers
     ask = screen.Ask(
-        zoo=zoo, key=order.key, choice=choice, explainers=shown_explainers, policy=policy, upload=upload, talk=talking
+        zoo=zoo,
+        key=order.key,
+        choice=choice,
+        explainers=explainers[:TALK_ROWS] if talking else explainers,
+        policy=policy,
+        upload=upload,
+        talk=talking,
     )
     try:
         shown = screen.fetch(ask)
@@ -41,15 +49,27 @@ def main() -> None:
         return
     with left:
         frame.photo(shown)
-    with words:
+    with top:
         frame.headline(shown, talk=talking)
-    screen.draw(shown)
-    screen.compute_missing(shown)
+    with grid:
+        screen.draw(shown)
+        screen.compute_missing(shown)
     takeaway.keep_link(shown)
     if talking:
-        talk.leave()
+        with left:
+            talk.leave()
     else:
         frame.after(shown, order)
+
+
+def _places(talking: bool) -> tuple[Place, Place, Place, Place]:
+    """Where headline, photo, turning to other images and grid stand; in talk mode the photo is beside the grid."""
+    if talking:
+        top = st.container()
+        left, right = st.columns([1, 3.6], gap="medium")
+        return top, left, left, right
+    left, right = st.columns([1, 3.4], gap="medium")
+    return right.container(), left, right, st.container()
 
 
 main()

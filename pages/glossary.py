@@ -1,2 +1,73 @@
+"""Glossary: every word, explainer and metric, from the same catalogue that the code runs on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import xkd_core
 from pages._ui import guard
+from pages._ui.words import COLOURS, WORDS
+from xkd_core import catalogue
+from xkd_core.catalogue import Entry, MetricInfo
+
 guard.page("pages/glossary.py")
+
+FAMILIES = {"cam": "class activation map", "gradient": "gradients of the pixels", "perturbation": "hides parts"}
+
+
+def main() -> None:
+    st.markdown("## Glossary")
+    words, explainers, metrics, colours, cite = st.tabs(["Words", "Explainers", "Metrics", "Colours", "How to cite"])
+    with words:
+        for word, meaning in WORDS.items():
+            st.markdown(f"**{word}.** {meaning}")
+    with explainers:
+        _grid([(_explainer, (name, entry)) for name, entry in catalogue.EXPLAINERS.items()])
+    with metrics:
+        _grid([(_metric, (name, info)) for name, info in catalogue.METRICS.items()])
+    with colours:
+        for text in COLOURS:
+            st.markdown(text)
+    with cite:
+        _cite()
+
+
+def _grid(cells: list) -> None:
+    """Two columns of bordered boxes, filled row by row so that the reading order is the catalogue's."""
+    for start in range(0, len(cells), 2):
+        for column, (draw, values) in zip(st.columns(2), cells[start : start + 2], strict=False):
+            with column.container(border=True, height="stretch"):
+                draw(*values)
+
+
+def _explainer(name: str, entry: Entry) -> None:
+    st.markdown(f"**{entry.title}** `{name}`")
+    st.markdown(entry.summary)
+    st.latex(entry.formula)
+    same = ", ".join(catalogue.EXPLAINERS[other].title for other in entry.equal_on_gap)
+    facts = [FAMILIES[entry.family], f"{catalogue.cost(name, {}, 64):,} forward passes for a 64 px image"]
+    facts += ["does not depend on the class"] if not entry.class_specific else []
+    facts += [f"the same map as {same} on the networks here, by algebra"] if same else []
+    st.caption(f"{'; '.join(facts).capitalize()}.  \nSource: {entry.source}.")
+
+
+def _metric(name: str, info: MetricInfo) -> None:
+    arrow = "higher is better ↑" if info.higher_is_better else "lower is better ↓"
+    st.markdown(f"**{info.title}** `{name}`, {arrow}")
+    st.markdown(info.summary)
+    st.latex(info.formula)
+    st.caption(
+        f"Range {info.low:g} to {info.high:g}. Chance: {info.chance}.  \n"
+        f"Undefined when {info.undefined}.  \nSource: {info.source}."
+    )
+
+
+def _cite() -> None:
+    st.markdown(
+        "Cite the program with its version, the explainers and metrics you use by their sources (above), and the "
+        "runs by their ids: an id ends in the hash of everything that decided the training."
+    )
+    st.code(f"XKD Explorer, version {xkd_core.__version__}. MIT licence.", language=None)
+
+
+main()

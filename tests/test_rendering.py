@@ -124,6 +124,12 @@ def test_masked_shows_the_photo_where_evidence_is_full_and_black_where_there_is_
     assert not drawn[:, SIZE // 2 :].any()
 
 
+def test_full_colour_below_the_maximum_brightens_weak_evidence_and_saturates_strong(photo):
+    grid = np.array([[0.25, 1.0]], dtype=np.float32)
+    bright = rendering.panel(photo, grid, 1.0, Style(mode="heatmap", full=25, smooth=False))
+    assert (bright == TABLES["inferno"][255]).all()
+
+
 def test_contour_draws_lines_only_between_bands(photo):
     flat = np.full((2, 2), 0.4, dtype=np.float32)
     paper = np.repeat(rendering.grey(photo)[..., None], 3, axis=2)
@@ -199,9 +205,9 @@ def test_colour_bar_runs_from_end_to_end():
     assert np.array_equal(signed[0], TABLES[DIVERGING][[1, 128, 255]])
 
 
-@pytest.mark.parametrize("wrong", [{"mode": "jet"}, {"opacity": 101}, {"opacity": -1}])
+@pytest.mark.parametrize("wrong", [{"mode": "jet"}, {"opacity": 101}, {"opacity": -1}, {"full": 0}])
 def test_a_style_that_cannot_be_drawn_is_refused_with_a_sentence(wrong):
-    with pytest.raises(BadInputError, match=r"choose one of|0 to 100"):
+    with pytest.raises(BadInputError, match=r"choose one of|0 to 100|1 to 100"):
         Style(**wrong)
 
 

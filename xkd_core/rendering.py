@@ -32,11 +32,16 @@ _PAPER, _HATCH = 160, 144  # the two greys of 'nothing to show'
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How a map is drawn. ``opacity`` is a whole percentage; ``signed`` draws negative evidence too."""
+    """How a map is drawn. Percentages are whole numbers.
+
+    opacity: of the colours over the photo. signed: draw negative evidence too. full: the share of the divisor at
+    which the colours are at their end; below 100, weak evidence becomes visible and strong evidence saturates.
+    """
 
     mode: Mode = "overlay"
     smooth: bool = True
-    opacity: int = 70
+    opacity: int = 50
+    full: int = 100
     signed: bool = False
     colours: Sequential = "inferno"
 
@@ -45,6 +50,8 @@ class Style:
             raise BadInputError(f"Mode {self.mode!r} is unknown; choose one of {', '.join(MODES)}.")
         if not 0 <= self.opacity <= 100:
             raise BadInputError(f"Opacity must be 0 to 100 per cent; got {self.opacity}.")
+        if not 1 <= self.full <= 100:
+            raise BadInputError(f"Full colour must be at 1 to 100 per cent of the scale; got {self.full}.")
 
 
 def evidence(grid: Float, *, signed: bool = False) -> Float64:
@@ -175,7 +182,8 @@ def panel(photo: UInt8, grid: Float | None, scale: float, style: Style, *, mask:
     if grid is None:
         return hatching(size)
     values = resize(evidence(grid, signed=style.signed), size, smooth=style.smooth)
-    pixels = paint(photo, levels(values, scale, diverging=style.signed), style, diverging=style.signed)
+    level = levels(values, scale * style.full / 100, diverging=style.signed)
+    pixels = paint(photo, level, style, diverging=style.signed)
     return pixels if mask is None else outline(pixels, mask)
 
 
@@ -185,7 +193,7 @@ def difference(
     """Signed difference of two maps, each divided by its own scale first: orange where ``grid`` has more."""
     size = photo.shape[0]
     values = _shares(grid, scale, style, size) - _shares(reference[0], reference[1], style, size)
-    pixels = paint(photo, levels(values, 1.0, diverging=True), style, diverging=True)
+    pixels = paint(photo, levels(values, style.full / 100, diverging=True), style, diverging=True)
     return pixels if mask is None else outline(pixels, mask)
 
 

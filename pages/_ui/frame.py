@@ -130,9 +130,9 @@ def headline(shown: Shown, *, talk: bool) -> None:
     if found is None:
         return
     st.markdown(f"## {found.title}")
-    st.markdown(found.detail)
     if talk:
         return
+    st.markdown(found.detail)
     if found.often:
         st.caption(found.often)
     note = OUTSIDE_NOTE if key.outside else PLANTED if key.dataset == "scenes" else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages._ui import resources, viewer, widgets
+from pages._ui import plain, resources, viewer, widgets
 from pages._ui.viewer import look as looks
 from pages._ui.viewer.payload import Scene
 from xkd_core.errors import XKDError
@@ -81,6 +81,9 @@ def floors(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, float]:
 
 def draw(shown: Shown, *, name: str = "viewer") -> None:
     """The viewer, or with ?plain=1 the same as plain pictures."""
+    if st.session_state.get("plain") and shown.scene.film is None:
+        plain.show(shown.scene, dict(shown.cards))
+        return
     viewer.show(shown.scene, key=name, on_choice=lambda: _adopt_choice(name), on_look=lambda: _adopt_look(name))
 
 

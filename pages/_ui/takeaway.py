@@ -44,7 +44,7 @@ def params(shown: Shown) -> dict[str, str]:
         "maps": ",".join(scene.explainers),
         "target": str(st.session_state.get("target", "teacher")),
         "view": scene.look.text,
-    }
+    } | ({"plain": "1"} if st.session_state.get("plain") else {})
     if "matched" in shown.cards:
         found["run"] = shown.cards["matched"].id
     return found
@@ -70,16 +70,10 @@ def _link(shown: Shown) -> None:
 
 def _downloads(shown: Shown) -> None:
     scene, view, cards = shown.scene, shown.view, shown.cards
-    drawing = figure.Drawing(
-        style=scene.look.style,
-        scale=scene.look.scale,  # type: ignore[arg-type]
-        difference=scene.look.difference,
-        outline=scene.look.outline,
-    )
     name = view.subject.key.spec.replace(":", "-")[:40]
 
     def page() -> figure.Page:
-        return figure.compose(view, cards, scene.explainers, drawing)
+        return figure.compose(view, cards, scene.explainers, scene.look.drawing)
 
     _button("Figure (PNG)", lambda: figure.to_png(page()), f"{name}.png", "image/png")
     _button("Figure (SVG)", lambda: figure.to_svg(page()), f"{name}.svg", "image/svg+xml")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages._ui import widgets
+
 _STYLE = """<style>
 [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding: 0.5rem 1.5rem 0; max-width: none; }
-[data-testid="stMainBlockContainer"] h2 { font-size: 1.9rem; padding: 0; line-height: 1.15; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 2rem; padding: 0 0 0.4rem; line-height: 1.1; }
+.st-key-image, .st-key-to_story { display: none; }
+[data-testid="stVerticalBlock"] { gap: 0.5rem; }
 [data-testid="stMainBlockContainer"] p, [data-testid="stMainBlockContainer"] label p,
 [data-testid="stMainBlockContainer"] button p, [data-testid="stMainBlockContainer"] input { font-size: 1.5rem; }
 </style>"""
@@ -15,7 +19,7 @@ _STYLE = """<style>
 
 def mode() -> bool:
     """The toggle, also ?talk=1 in the link. Draw it first: everything else depends on it."""
-    on = st.toggle("Talk mode", key="talk", bind="query-params", help="Large letters for a projector; arrow keys turn.")
+    on = widgets.flag("talk", "Talk mode", "Large letters for a projector; arrow keys turn to the next image.")
     if on:
         st.html(_STYLE)
     return on

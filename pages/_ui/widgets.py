@@ -100,11 +100,28 @@ def choose_target(zoo: Zoo, *, labelled: bool) -> str:
 
 
 def choose_explainers() -> tuple[str, ...]:
-    """Columns of the grid, in the order of the catalogue; at least one."""
+    """Columns of the grid, in the order they were chosen; at least one."""
     names = list(catalogue.EXPLAINERS)
     chosen = st.multiselect("Explainers", names, default=list(DEFAULT_EXPLAINERS), key="maps", bind=BIND,
                             format_func=str, help="Columns of the grid. The glossary explains each.")  # fmt: skip
-    return tuple(name for name in names if name in chosen) or DEFAULT_EXPLAINERS[:1]
+    return tuple(chosen) or DEFAULT_EXPLAINERS[:1]
+
+
+def flag(name: str, label: str, words: str) -> bool:
+    """A toggle that stands in the link as ?name=1 (a bound toggle would only understand 'true')."""
+    if name not in st.session_state:
+        st.session_state[name] = st.query_params.get(name, "") in ("1", "true")
+    on = st.toggle(label, key=name, help=words, persist_state="session")
+    if on and st.query_params.get(name) != "1":
+        st.query_params[name] = "1"
+    if not on and name in st.query_params:
+        del st.query_params[name]
+    return on
+
+
+def choose_plain() -> None:
+    """Plain pictures instead of the viewer, also ?plain=1 in the link."""
+    flag("plain", "Plain pictures", "The same heatmaps as still images with alt texts.")
 
 
 def choose_upload() -> UInt8 | None:

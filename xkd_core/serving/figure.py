@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from xkd_core import catalogue, rendering
 from xkd_core.models.cards import Card
 from xkd_core.rendering import Scale, Style
-from xkd_core.serving.sentences import number
+from xkd_core.serving.sentences import confidence, number
 from xkd_core.serving.views import ImageView
 from xkd_core.serving.zoo import Row, describe
 from xkd_core.types import Float, UInt8
@@ -136,7 +136,7 @@ def to_svg(page: Page) -> bytes:
 
 def _head(view: ImageView, row: Row, card: Card, top: int) -> list[Text | Picture]:
     run = view.runs[card.id]
-    words = [_ROWS[row], *describe(card).split(", "), f"says {run.answer.says}, {run.answer.prob:.2f}"]
+    words = [_ROWS[row], *describe(card).split(", "), f"says {run.answer.says}, {confidence(run.answer.prob)}"]
     sizes = [18] + [15] * (len(words) - 1)
     return [
         Text(GAP, top + place * 24, word, size) for place, (word, size) in enumerate(zip(words, sizes, strict=True))
@@ -148,18 +148,28 @@ def _words(view: ImageView, card: Card, name: str, scale: float | None) -> str:
         return "not computed"
     scores = view.runs[card.id].scores.get(name)
     first = "reference" if card.role == "teacher" else f"cosine {number(None if scores is None else scores.cosine)}"
-    return f"{first}; full colour {scale:.3g}"
+    return f"{first}; max {scale:.3g}"
 
 
-def _bar(drawing: Drawing, top: int) -> list[Text | Picture]:
+def legend(drawing: Drawing) -> tuple[str, UInt8, str]:
+    """The colour bar with the words at its two ends."""
     diverging = drawing.style.signed or drawing.difference
-    low, high = ("no evidence", f"full colour = {_SCALE_WORDS[drawing.scale]}")
+    most = f"{_share(drawing)}{_SCALE_WORDS[drawing.scale]} (max)"
+    low, high = "no evidence", f"full colour = {most}"
     if drawing.difference:
         low, high = "less than the teacher", "more than the teacher (each after its own scaling)"
     elif drawing.style.signed:
-        low, high = "evidence against", f"evidence for, up to {_SCALE_WORDS[drawing.scale]}"
-    bar = rendering.colour_bar(drawing.style, diverging=diverging)
+        low, high = "evidence against", f"evidence for, up to {most}"
+    return low, rendering.colour_bar(drawing.style, diverging=diverging), high
+
+
+def _bar(drawing: Drawing, top: int) -> list[Text | Picture]:
+    low, bar, high = legend(drawing)
     return [Text(GAP, top, low), Picture(LEFT, top, bar), Text(LEFT + bar.shape[1] + GAP, top, high)]
+
+
+def _share(drawing: Drawing) -> str:
+    return f"{drawing.style.full} % of " if drawing.style.full < 100 else ""
 
 
 def _latin(words: str) -> str:

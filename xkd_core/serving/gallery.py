@@ -27,9 +27,9 @@ OUTCOMES: dict[Outcome, str] = {
     "moved": "Same answer, different map",
 }
 ORDERS: dict[Order, str] = {
-    "naive drift": "Largest drift of the naive student first",
-    "matched drift": "Largest drift of the matched student first",
-    "gap": "Matched student helps most first",
+    "naive drift": "Largest naive drift first",
+    "matched drift": "Largest matched drift first",
+    "gap": "Matching helps most first",
     "index": "As numbered",
 }
 

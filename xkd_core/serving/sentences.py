@@ -35,7 +35,7 @@ def _often(story: Story) -> str:
 
 
 def _title(view: ImageView, naive: RunView, matched: RunView, floor: float | None, word: str) -> str:
-    name = f"**{view.target_name}**"
+    name = f"*{view.target_name}*"
     if not naive.answer.same:
         return f"Here the {word} answers otherwise than its teacher about {name}."
     moved, kept = _moved(naive, floor), _moved(matched, floor)
@@ -77,3 +77,8 @@ def _cosine(run: RunView) -> float | None:
 def number(value: float | None) -> str:
     """Two decimals, or the word for what has no value."""
     return "undefined" if value is None else f"{value:.2f}"
+
+
+def confidence(prob: float) -> str:
+    """A probability that is never rounded to certainty."""
+    return ">0.99" if prob >= 0.995 else f"{prob:.2f}"

@@ -12,7 +12,7 @@ from xkd_core.serving.scores import Scores
 from xkd_core.serving.subjects import Subject
 from xkd_core.types import Float, Float64
 
-DEFAULT_EXPLAINERS = ("cam", "occlusion", "gradient_shap", "kernel_shap")
+DEFAULT_EXPLAINERS = ("cam", "occlusion", "kernel_shap", "gradient_shap")
 
 
 @dataclass(frozen=True, kw_only=True)

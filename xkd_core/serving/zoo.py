@@ -195,13 +195,13 @@ def parameters(count: int) -> str:
     return f"{count / 1e3:.0f} k" if count >= 1000 else str(count)
 
 
-def title(card: Card, *, row: Row | None = None) -> str:
-    """The product's word for a run: teacher, naive, baseline or matched student."""
-    if row == "matched" and family_of(card) not in ("naive", "plain naive"):
-        return "Matched student"
+def title(card: Card) -> str:
+    """The product's word for a run: teacher, baseline, naive or matched student."""
     if card.role == "teacher":
         return "Teacher"
-    return "Baseline student" if card.lam == 0 and card.method == "kd" else "Naive student"
+    if family_of(card) not in ("naive", "plain naive"):
+        return "Matched student"
+    return "Naive student" if card.lam else "Baseline student"
 
 
 def problems_about(problems: Iterable[str], dataset: str) -> tuple[str, ...]:

@@ -206,13 +206,13 @@ function hatching(size, out) {
 // Colour-table entries of one panel. reference: {grid, scale} or null; with it the signed difference is meant.
 function panelLevels(grid, scale, style, size, reference) {
   const values = resize(evidence(grid, style.signed), size, style.smooth)
-  if (reference === null) return levels(values, scale, style.signed)
+  if (reference === null) return levels(values, (scale * style.full) / 100, style.signed)
   const other = resize(evidence(reference.grid, style.signed), size, style.smooth)
   for (let i = 0; i < values.length; i++) {
     const own = scale > 0 ? values[i] / scale : 0
     values[i] = own - (reference.scale > 0 ? other[i] / reference.scale : 0)
   }
-  return levels(values, 1, true)
+  return levels(values, style.full / 100, true)
 }
 
 // level: of panelLevels, or null where there is no map. lines: of outlineLines, or null.

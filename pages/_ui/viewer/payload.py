@@ -14,7 +14,7 @@ from xkd_core import catalogue, rendering
 from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
-from xkd_core.serving.sentences import number
+from xkd_core.serving.sentences import confidence, number
 from xkd_core.serving.views import ImageView, RunView, light
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
@@ -152,7 +152,7 @@ def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
     names = scene.explainers if scene.film is None else (scene.film,)
     return {
         "settings": describe(card),
-        "answer": f"says {run.answer.says}, {run.answer.prob:.2f}",
+        "answer": f"says {run.answer.says}, {confidence(run.answer.prob)}",
         "verdict": _verdict(run),
         "quality": " · ".join(words),
         "cells": {name: _cell(scene, card, run, name) for name in names if is_teacher or name in run.maps},
@@ -186,6 +186,16 @@ def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] |
         "alt": f"{entry.title} heatmap of the {title(card).lower()} ({describe(card)}) for "
         f"{scene.view.subject.classes[run.target]}; {similarity}",
     }
+
+
+def cell_words(scene: Scene, card: Card, run: RunView, name: str) -> tuple[str, str]:
+    """Alt text and caption of one panel, for the plain form."""
+    cell = _cell(scene, card, run, name)
+    if cell is None:
+        words = f"{catalogue.get('explainer', name).title} of the {title(card).lower()}: not computed yet"
+        return words, "not computed yet"
+    words = [cell["score"], "moved" if cell["moved"] else "", cell["control"], cell["badge"], cell["detail"]]
+    return cell["alt"], ", ".join(word for word in [*words, cell["reason"] or ""] if word)
 
 
 def _control(scene: Scene, card: Card, run: RunView, name: str) -> str:

@@ -14,6 +14,7 @@ const CHOICES = {
   scale: Object.fromEntries(Object.entries(SCALE_WORDS).map(([name, words]) => [name, words[1]])),
   colours: { inferno: "Inferno", viridis: "Viridis", cividis: "Cividis" },
 }
+const SHARES = { opacity: ["Opacity", 0], full: ["Full colour at", 5] }
 const TOGGLES = {
   smooth: "Smooth",
   signed: "Signed",
@@ -116,12 +117,12 @@ class Viewer {
     this.controls.replaceChildren()
     const sliders = element("div", "xkd-sliders")
     for (const axis of this.data.layout.sliders) sliders.append(this.axisSlider(axis))
-    sliders.append(this.opacitySlider())
     const picks = element("div", "xkd-picks")
     for (const [name, options] of Object.entries(CHOICES)) picks.append(this.select(name, options))
     for (const [name, label] of Object.entries(TOGGLES)) {
       if (name !== "outline" || this.data.mask !== null) picks.append(this.toggle(name, label))
     }
+    for (const [name, [label, least]] of Object.entries(SHARES)) picks.append(this.shareSlider(name, label, least))
     this.controls.append(sliders, picks)
     if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
   }
@@ -154,10 +155,11 @@ class Viewer {
     return holder
   }
 
-  opacitySlider() {
-    const { holder, input } = this.range("opacity", "Opacity", 20, (place) => {
-      this.look.opacity = place * 5
+  shareSlider(name, label, least) {
+    const { holder, input } = this.range(name, label, 20, (place) => {
+      this.look[name] = place * 5
     })
+    input.min = least / 5
     input.onchange = () => this.reportLook()
     return holder
   }
@@ -188,11 +190,11 @@ class Viewer {
       const name = input.dataset.name
       const axis = this.data.layout.sliders.find((one) => one.name === name)
       if (axis) input.value = Math.max(0, axis.values.indexOf(this.choice[name]))
-      else if (name === "opacity") input.value = Math.round(this.look.opacity / 5)
+      else if (name in SHARES) input.value = Math.round(this.look[name] / 5)
       else if (input.type === "checkbox") input.checked = this.look[name]
       else input.value = this.look[name]
       if (input.type !== "range") continue
-      const text = axis ? axis.texts[Number(input.value)] : `${this.look.opacity} %`
+      const text = axis ? axis.texts[Number(input.value)] : `${this.look[name]} %`
       input.setAttribute("aria-valuetext", text)
       input.parentElement.querySelector("output").textContent = text
     }
@@ -220,8 +222,8 @@ class Viewer {
   buildGrid() {
     const { rows, columns } = this.data.layout
     this.grid.replaceChildren()
-    this.grid.style.setProperty("--rows", rows.length)
-    this.grid.style.setProperty("--columns", columns.length)
+    this.root.style.setProperty("--rows", rows.length)
+    this.root.style.setProperty("--columns", columns.length)
     this.heads = rows.map((row, place) => this.head(row, place))
     columns.forEach((column, place) => this.grid.append(this.columnHead(column, place)))
     this.panels = rows.flatMap((row, m) => columns.map((column, x) => this.makePanel(row, column, m, x)))
@@ -262,10 +264,11 @@ class Viewer {
     canvas.ariaHidden = "true"
     const notice = element("span", "xkd-notice")
     const value = element("span", "xkd-value")
-    frame.append(image, canvas, element("i", "xkd-across"), element("i", "xkd-down"), value, notice)
+    const unit = element("span", "xkd-unit")
+    frame.append(image, canvas, element("i", "xkd-across"), element("i", "xkd-down"), unit, value, notice)
     const words = element("figcaption")
     const parts = {}
-    for (const name of ["score", "control", "detail"]) {
+    for (const name of ["score", "moved", "control", "badge", "detail"]) {
       parts[name] = element("span", `xkd-${name}`)
       words.append(parts[name])
     }
@@ -273,7 +276,7 @@ class Viewer {
     const role = column.role ?? row.role
     const file = canvasFile(this.data.size, this.data.size)
     frame.onpointermove = (event) => this.point(event, frame)
-    return { box, frame, image, canvas, notice, value, parts, row, column, role, file, drawn: "" }
+    return { box, frame, image, canvas, unit, notice, value, parts, row, column, role, file, drawn: "" }
   }
 
   // The run that a role shows; a film strip's column fixes the ratio at the present λ, ratio and β: [id, note].
@@ -337,8 +340,8 @@ class Viewer {
     const grid = gridOf(cell)
     const teacher = this.panels.findIndex((one) => one.role === "teacher" && one.column.method === panel.column.method)
     const reference = this.referenceFor(panel, teacher, scales)
-    const { mode, opacity, colours, signed, smooth, outline } = this.look
-    const shape = [this.data.subject, id, panel.column.method, scale, signed, smooth, reference?.scale].join("|")
+    const { mode, opacity, full, colours, signed, smooth, outline } = this.look
+    const shape = [this.data.subject, id, panel.column.method, scale, full, signed, smooth, reference?.scale].join("|")
     const key = [shape, mode, opacity, colours, outline && this.lines !== null, grid === null].join("|")
     this.words(panel, id, cell, scale, reference !== null)
     if (panel.drawn === key && panel.grid === grid) return
@@ -393,13 +396,15 @@ class Viewer {
     panel.notice.textContent = !run ? "no such run" : !cell ? "not computed yet" : (cell.reason ?? (empty ? "no positive evidence" : ""))
     panel.parts.score.textContent = cell?.score ?? ""
     panel.parts.control.textContent = cell?.control ?? ""
-    const unit = cell && cell.grid !== null && !difference ? `full colour ${number(scale)}` : ""
-    panel.parts.detail.textContent = [cell?.badge, cell?.detail, unit].filter(Boolean).join(" · ")
+    panel.parts.moved.textContent = cell?.moved ? "moved" : ""
+    panel.parts.badge.textContent = cell?.badge ?? ""
+    panel.parts.badge.classList.toggle("xkd-trained", cell?.badge === "in the loss")
+    panel.parts.detail.textContent = cell?.detail ?? ""
+    panel.unit.textContent = cell && cell.grid !== null && !difference ? `max ${number(scale)}` : ""
     panel.box.dataset.run = id ?? ""
     panel.box.dataset.method = panel.column.method
     panel.box.dataset.role = panel.role
     panel.box.dataset.scale = scale
-    panel.box.classList.toggle("xkd-moved", Boolean(cell?.moved))
     panel.image.alt = cell?.alt ?? `${panel.column.title} of the ${panel.row.title}: not computed yet`
     panel.frame.classList.toggle("xkd-pixels", !this.look.smooth)
   }
@@ -424,8 +429,9 @@ class Viewer {
     const image = element("img")
     image.src = URL.createObjectURL(file.blob())
     const most = SCALE_WORDS[this.look.scale][0]
-    let [low, high] = ["no evidence", `full colour = ${most}`]
-    if (diverging) [low, high] = ["evidence against", `evidence for, up to ${most}`]
+    const share = this.look.full < 100 ? `${this.look.full} % of ` : ""
+    let [low, high] = ["no evidence", `full colour = ${share}${most} (max)`]
+    if (diverging) [low, high] = ["evidence against", `evidence for, up to ${share}${most} (max)`]
     if (diverging && this.look.difference) [low, high] = ["less than the teacher", "more than the teacher (after scaling)"]
     image.alt = `Colour bar from ${low} to ${high}`
     return [low, image, high]

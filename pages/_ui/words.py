@@ -1,0 +1,38 @@
+"""The product's words, one meaning each, for the glossary."""
+
+from __future__ import annotations
+
+WORDS = {
+    "Teacher": "The large network that students learn from. A second, equally trained teacher shows how much maps "
+    "differ without any compression: the noise floor.",
+    "Naive student": "A smaller network trained with knowledge distillation only: labels and the teacher's answers.",
+    "Matched student": "A naive student whose attribution map was also pulled towards the teacher's while training.",
+    "Baseline student": "A student trained on labels only (λ = 0).",
+    "Run": "One trained network with its card: how it was made, what it measured, the sha256 of its weights.",
+    "Map": "Raw, signed attribution in float32 at its native resolution.",
+    "Heatmap": "A map as it is drawn: scaled, coloured, laid over the photo.",
+    "Drift": "1 - similarity to the teacher's map of the same image and class.",
+    "Moved": "The cosine to the teacher's map is lower than a second teacher's on 95 % of the test images.",
+    "λ": "Weight of the distillation term, 0 = labels only, 1 = the teacher's answers only. The term is scaled by T².",
+    "β": "Weight of attribution matching: β(1 - cos) is added to the loss.",
+    "Width and ratio": "Width is the share of the teacher's channels (1/2, 1/4, 1/8). Ratio is teacher parameters "
+    "over student parameters; 1/8 of the width is about 63 times smaller.",
+    "Answer": "Single-label: the top class. Multi-label: yes or no (logit > 0) on the explained class.",
+    "Same answer, right": "Same: teacher's and student's answers agree. Right: the answer equals the label.",
+    "In the loss": "The student was trained on this explainer's map. Similarity there is no surprise; look at the "
+    "explainers that were not in the loss.",
+    "Explained class": "The teacher's top answer unless chosen otherwise; the same class for every model on screen.",
+    "Shuffled control": "The cosine to the teacher's map of another image: what a map gets that knows nothing.",
+    "Outside the training data": "The networks were never trained on images of this kind; read maps with care.",
+}
+
+COLOURS = (
+    "**Each panel** is the default: full colour is the panel's own maximum, printed on it. Shapes can be compared, "
+    "strengths cannot, as in the cosine. The other scales share a maximum over an explainer or the grid, so strengths "
+    "can be compared too; raw magnitudes of networks of different width have no common unit, so read them with care. "
+    "Only with a scale that is shared over models can the teacher's panel change when a student does.",
+    "**Inferno, viridis, cividis** rise evenly in brightness and are safe for colour-blind readers. Signed maps and "
+    "differences use purple for less and orange for more, white for zero.",
+    "**Empty** panels say so: a map without positive evidence is not the same as a map that was not computed (grey "
+    "stripes).",
+)
