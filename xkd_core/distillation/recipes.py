@@ -22,6 +22,7 @@ class Recipe:
     method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps.
     width: fraction of the architecture's channels. views: fixed augmented copies of each image that
     teacher outputs are cached for. shuffled: match the map of another image (a control).
+    limit: train on the first so many images of the split. label: a word for a run outside the main grid.
     drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
     """
 
@@ -45,6 +46,7 @@ class Recipe:
     drop_prob: float = 0.3
     shuffled: bool = False
     limit: int | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.method == "kd":
@@ -54,7 +56,8 @@ class Recipe:
     @property
     def hash(self) -> str:
         """Twelve hex digits over all fields: equal recipes, equal name, equal run."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        values = {name: value for name, value in asdict(self).items() if name != "label" or value}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def matches_maps(self) -> bool:
@@ -66,7 +69,7 @@ class Recipe:
         """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control."""
         if self.method == "ce":
             return "teacher"
-        if self.shuffled or self.split == "plain":
+        if self.shuffled or self.split == "plain" or self.label:
             return "control"
         if self.matches_maps:
             return "matched"
@@ -80,7 +83,7 @@ class Recipe:
             parts.append(f"l{self.lam:g}")
         if self.method in MATCHING:
             parts.append(f"b{self.beta:g}")
-        parts += [word for word, on in (("shuffled", self.shuffled), ("plain", self.split == "plain")) if on]
+        parts += [word for word, on in (("shuffled", self.shuffled), ("plain", self.split == "plain"), (self.label, bool(self.label))) if on]
         return "-".join([*parts, f"s{self.seed}", self.hash])
 
 
