@@ -22,9 +22,11 @@ FAMILIES: Mapping[str, str] = {
     "ewa": "EWA: activations are matched, whatever the class",
     "shuffled": "Control: SWA with the maps of other images",
     "plain": "Control: SWA and naive trained without the shortcut",
+    "full": "Comparison: SWA and naive trained on all 12,000 images",
 }
 FAMILY_NAMES: Mapping[str, str] = {
-    "swa": "SWA", "sswa": "SSWA", "ewa": "EWA", "shuffled": "SWA, shuffled maps", "plain": "SWA, no shortcut"
+    "swa": "SWA", "sswa": "SSWA", "ewa": "EWA", "shuffled": "SWA, shuffled maps", "plain": "SWA, no shortcut",
+    "full": "SWA, all images"
 }  # fmt: skip
 
 
@@ -90,7 +92,7 @@ class Zoo:
     def of(self, row: Row, family: str) -> tuple[Card, ...]:
         """Students that may stand in a row of the grid when ``family`` is chosen."""
         if row == "naive":
-            wanted = "plain naive" if family == "plain" else "naive"
+            wanted = f"{family} naive" if family in ("plain", "full") else "naive"
             return tuple(card for card in self.students if family_of(card) == wanted)
         return tuple(card for card in self.students if family_of(card) == family)
 
@@ -133,7 +135,7 @@ class Zoo:
         if card is None or card not in self.students or card.lam is None:
             return None
         family = family_of(card)
-        known = {"naive": "swa", "plain naive": "plain"}.get(family, family)
+        known = {"naive": "swa", "plain naive": "plain", "full naive": "full"}.get(family, family)
         fallback = self.default(known if known in self.families else next(iter(self.families), "swa"))
         chosen = replace(fallback, lam=_rounded(card.lam), ratio=_rounded(card.ratio), seed=card.seed)
         return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
@@ -158,13 +160,13 @@ def fingerprint(root: Path | None = None) -> str:
 
 
 def family_of(card: Card) -> str:
-    """Which kind of student a card is: naive, plain naive, or a key of ``FAMILIES``."""
-    plain = card.role == "control" and card.recipe.get("split") == "plain"
-    if card.method in ("kd", "ce"):
-        return "plain naive" if plain else "naive"
+    """Which kind of student a card is: naive, plain naive, full naive, or a key of ``FAMILIES``."""
+    grid = ""
     if card.role == "control":
-        return "shuffled" if card.recipe.get("shuffled") else "plain"
-    return card.method
+        grid = str(card.recipe.get("label") or ("plain" if card.recipe.get("split") == "plain" else "shuffled"))
+    if card.method in ("kd", "ce"):
+        return f"{grid} naive".strip()
+    return grid or card.method
 
 
 def describe(card: Card) -> str:
