@@ -140,3 +140,15 @@ def test_superpixels_of_other_input_are_refused() -> None:
         superpixels(np.zeros((1, 8, 8, 3)))
     with pytest.raises(BadInputError, match=r"images must be \(1, 8, 8, 3\); got none"):
         explain({"m": gap_net()}, images(1, (8, 8)), {"m": torch.tensor([0])}, names=["kernel_shap"])
+
+
+@pytest.mark.parametrize("name", ["occlusion", "kernel_shap"])
+def test_batches_of_any_size_give_the_same_maps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    models, targets = {"a": gap_net(), "b": mlp_net((12, 15))}, dict.fromkeys("ab", torch.tensor([0, 1]))
+    found = []
+    for per_batch in (12 * 15 * 2, 12 * 15 * 10_000):
+        monkeypatch.setattr("xkd_core.explainers.base.PIXELS_PER_BATCH", per_batch)
+        monkeypatch.setattr("xkd_core.explainers.perturbation.PIXELS_PER_BATCH", per_batch)
+        found.append(explain(models, images(2, (12, 15)), targets, names=[name], images=pixels(2, (12, 15))))
+    for model in models:
+        np.testing.assert_allclose(found[0][model][name].maps, found[1][model][name].maps, atol=1e-5)

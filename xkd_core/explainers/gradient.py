@@ -26,7 +26,7 @@ def gradient_shap(request: Request, *, n_samples: int = 50) -> dict[str, Explana
     """
     background = _background(request)
     picks, places = draws(n_samples, len(background), seed=request.seed)
-    origins = background[torch.from_numpy(picks).to(background.device)]
+    origins = laid_out(background[torch.from_numpy(picks).to(background.device)])
     steps = torch.from_numpy(places).to(request.x)[:, None, None, None]  # (n_samples, 1, 1, 1)
     found = {}
     for name, model in request.models.items():
@@ -59,21 +59,21 @@ def draws(n_samples: int, n_background: int, *, seed: int) -> tuple[Int, Float64
 def _shap_map(
     request: Request, network: nn.Module, index: int, target: Tensor, origins: Tensor, steps: Tensor
 ) -> Tensor:
-    image = request.x[index]
-    total = torch.zeros_like(image)
+    image = laid_out(request.x[index : index + 1])
+    total = torch.zeros_like(image[0, 0])  # (H, W)
     for part in chunks(len(origins), request.x):
-        away = image - origins[part]
-        points = laid_out(steps[part] * image + (1 - steps[part]) * origins[part])  # captum's order of rounding
-        total += (away * _input_gradient(network, points, target)).sum(dim=0)
+        points = steps[part] * image + (1 - steps[part]) * origins[part]  # captum's order of rounding
+        gradient = _input_gradient(network, points, target)
+        total += (image - origins[part]).mul_(gradient).sum(dim=(0, 1))
         request.tick(2 * len(points))
-    return total.sum(dim=0) / len(origins)  # (H, W)
+    return total / len(origins)
 
 
 def _input_gradient(network: nn.Module, points: Tensor, target: Tensor) -> Tensor:
-    """Gradient of the target's logit by each of the points (n, 3, H, W), in any grad mode of the caller."""
+    """Gradient of the target's logit by each of the points (n, 3, H, W), which get lost, in any grad mode."""
     with torch.enable_grad():
-        leaf = points.clone().requires_grad_()
-        score = target_logits(network, leaf * 1, target.expand(len(points))).sum()  # * 1: a first in-place layer
+        leaf = points.requires_grad_()
+        score = target_logits(network, leaf.clone(), target.expand(len(points))).sum()  # a first layer may be in-place
         (gradient,) = torch.autograd.grad(score, leaf)
     return gradient
 

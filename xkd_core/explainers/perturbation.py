@@ -1,12 +1,13 @@
 """Maps from hiding parts of the image: occlusion windows, and KernelSHAP on superpixels.
 
-Hidden pixels become 0 in normalised space, the mean colour. Masks are made once and every masked batch is
-shown to all networks; the fit of KernelSHAP is in `shapley`.
+Hidden pixels become 0 in normalised space, the mean colour. All networks see the same windows or coalitions.
+Occlusion computes only what a window changes (`patches`); the fit of KernelSHAP is in `shapley`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,13 +15,40 @@ from torch import Tensor, nn
 
 from xkd_core.catalogue import windows
 from xkd_core.errors import BadInputError
-from xkd_core.explainers.base import Explanation, Request, chunks, target_logits
+from xkd_core.explainers.base import PIXELS_PER_BATCH, Explanation, Request, chunks, picked, target_logits
 from xkd_core.explainers.fast import prepared
+from xkd_core.explainers.patches import Layers, plan, reaches, window_logits
 from xkd_core.explainers.shapley import coalitions, fit
 from xkd_core.explainers.superpixels import superpixels
 from xkd_core.types import Bool, Float64, Int
 
 Networks = Mapping[str, nn.Module]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Square windows on an image of ``size`` (H, W): where rows and columns of them start, and their side."""
+
+    size: tuple[int, int]
+    starts: tuple[tuple[int, ...], tuple[int, ...]]
+    window: int
+
+    @staticmethod
+    def over(size: tuple[int, int], window: int, stride: int) -> Grid:
+        """The grid for a window and stride in px; 0 is a quarter and an eighth of the image's height."""
+        window, stride, rows = windows(size[0], {"window": window, "stride": stride})
+        _, _, columns = windows(size[1], {"window": window, "stride": stride})
+        starts = tuple(range(0, rows * stride, stride)), tuple(range(0, columns * stride, stride))
+        return Grid(size, starts, window)
+
+    def hidden(self) -> Tensor:
+        """The pixels that each window covers, row by row of the grid: (M, H, W) bool."""
+        places = [
+            torch.arange(side) - torch.tensor(start)[:, None]
+            for side, start in zip(self.size, self.starts, strict=True)
+        ]
+        rows, columns = ((place >= 0) & (place < self.window) for place in places)
+        return (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)
 
 
 def occlusion(request: Request, *, window: int = 0, stride: int = 0) -> dict[str, Explanation]:
@@ -30,20 +58,18 @@ def occlusion(request: Request, *, window: int = 0, stride: int = 0) -> dict[str
     cut off at the border where it does not fit. Returns: maps (B, H, W), the mean over the windows that
     cover a pixel, in logits; native "grid" (B, gh, gw), one score per window.
     """
-    height, width = request.x.shape[-2:]
-    rows, columns = _spans(height, window, stride), _spans(width, window, stride)
-    hidden = (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)  # (M, H, W)
-    keep = torch.cat([torch.ones_like(hidden[:1]), ~hidden])  # the whole image first
+    grid = Grid.over((request.x.shape[-2], request.x.shape[-1]), window, stride)
+    hidden = grid.hidden()
     networks = prepare(request)
-    scores = [masked_scores(request, networks, index, keep) for index in range(len(request.x))]
+    scores = [_window_scores(request, networks, index, grid, hidden) for index in range(len(request.x))]
     share = hidden.flatten(1).float() / hidden.flatten(1).sum(dim=0)  # (M, HW)
     found = {}
     for model in request.models:
         score = torch.stack([of_image[model] for of_image in scores])  # (B, 1 + M)
         falls = score[:, :1] - score[:, 1:]
-        maps = (falls @ share).reshape(-1, height, width)
-        grid = falls.reshape(-1, len(rows), len(columns))
-        found[model] = request.explanation(model, maps, grid=grid.numpy())
+        maps = (falls @ share).reshape(-1, *grid.size)
+        native = falls.reshape(-1, *map(len, grid.starts))
+        found[model] = request.explanation(model, maps, grid=native.numpy())
     return found
 
 
@@ -93,12 +119,31 @@ def masked_scores(request: Request, networks: Networks, index: int, keep: Tensor
     return {name: torch.cat(scores) for name, scores in parts.items()}
 
 
-def _spans(size: int, window: int, stride: int) -> Tensor:
-    """Which of ``size`` pixels each window covers along one side: (g, size) bool."""
-    window, stride, count = windows(size, {"window": window, "stride": stride})
-    start = torch.arange(count)[:, None] * stride
-    place = torch.arange(size)
-    return (place >= start) & (place < start + window)
+def _window_scores(request: Request, networks: Networks, index: int, grid: Grid, hidden: Tensor) -> dict[str, Tensor]:
+    """Score the whole image and each window, name -> (1 + M,); only what a window changes where that is known."""
+    layers = {name: reaches(network) for name, network in networks.items()}
+    others = {name: network for name, network in networks.items() if layers[name] is None}
+    found = {}
+    if others:
+        found = masked_scores(request, others, index, torch.cat([torch.ones_like(hidden[:1]), ~hidden]))
+    for name, known in layers.items():
+        if known is not None:
+            logits = _patched_logits(request, networks[name], index, grid, known)
+            found[name] = picked(logits, request.targets[name][index].cpu().expand(len(logits)))
+    return found
+
+
+def _patched_logits(request: Request, network: nn.Module, index: int, grid: Grid, layers: Layers) -> Tensor:
+    image = request.x[index : index + 1]
+    parts: list[Tensor] = []
+    at_once = max(1, PIXELS_PER_BATCH // (grid.size[0] * grid.size[1] * len(grid.starts[1])))
+    with torch.inference_mode():
+        for first in range(0, len(grid.starts[0]), at_once):
+            starts = grid.starts[0][first : first + at_once], grid.starts[1]
+            whole, logits = window_logits(network, image, plan(layers, grid.size, starts, grid.window))
+            parts += [logits] if parts else [whole, logits]
+            request.tick(len(logits))
+        return torch.cat(parts).float().cpu()
 
 
 def _fit_image(request: Request, networks: Networks, index: int, labels: Int, n_samples: int) -> dict[str, Float64]:
