@@ -1,0 +1,53 @@
+"""What attribution matching costs: one SWA step over one KD step on GAP nets, interleaved in one run.
+
+`pytest tests/benchmarks/test_training_step.py -s` prints the ratios; the goal is 1.15 at every width.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.task import Batch, objective
+from xkd_core.models.architectures import VggGap, build
+
+KD = Recipe(dataset="scenes", arch="vgg_gap_64", split="transfer", teacher_id="teacher")
+SWA = replace(KD, method="swa", beta=2.0)
+ROUNDS = 15
+
+
+def made_batch() -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(128, 3, 64, 64, generator=generator).contiguous(memory_format=torch.channels_last)
+    labels = (torch.rand(128, 8, generator=generator) > 0.7).float()
+    logits = torch.randn(128, 8, generator=generator)
+    return Batch(x, labels, logits, torch.rand(128, 8, 8, generator=generator), logits.argmax(dim=1))
+
+
+def step_seconds(model: VggGap, optimizer: torch.optim.Optimizer, batch: Batch, recipe: Recipe) -> float:
+    started = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    objective(model, batch, recipe, multi_label=True).total.backward()
+    optimizer.step()
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("width", [0.5, 0.25, 0.125])
+def test_swa_step_over_kd_step(width: float, benchmark: object) -> None:
+    model = build("vgg_gap_64", 8, width=width).to(memory_format=torch.channels_last).train()
+    optimizer, batch = torch.optim.AdamW(model.parameters(), lr=1e-3), made_batch()
+    for recipe in (KD, SWA):
+        step_seconds(model, optimizer, batch, recipe)
+    pairs = [
+        (step_seconds(model, optimizer, batch, SWA), step_seconds(model, optimizer, batch, KD)) for _ in range(ROUNDS)
+    ]
+    ratio = statistics.median(swa / kd for swa, kd in pairs)
+    print(f"\nwidth 1/{1 / width:g}: SWA step / KD step = {ratio:.3f} (median of {ROUNDS} pairs, "
+          f"KD {1e3 * statistics.median(kd for _, kd in pairs):.0f} ms)")  # fmt: skip
+    benchmark.extra_info["ratio"] = ratio  # type: ignore[attr-defined]
+    benchmark.pedantic(step_seconds, args=(model, optimizer, batch, SWA), rounds=3)  # type: ignore[attr-defined]

@@ -1,0 +1,217 @@
+"""The landing page: its numbers are the stored ones, its link is read, and damage becomes a sentence."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.pages.conftest import payload, settled
+from xkd_core.results.store import read_rows
+
+
+def stored(made, run_id, index, explainer="cam"):
+    rows = read_rows("scenes", "maps", root=made.root)
+    chosen = rows[(rows["run_id"] == run_id) & (rows["index"] == index) & (rows["explainer"] == explainer)]
+    return chosen.iloc[0]
+
+
+def words(app):
+    parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def test_the_landing_page_shows_the_stored_cosines(open_page, made):
+    app = open_page()
+    assert not app.exception
+    index = app.number_input(key="image").value
+    data = payload(app)
+    for name in ("kd 0.125 0.5", "swa 0.125 0.5"):
+        cosine = stored(made, made.runs[name], index)["cosine"]
+        expected = "cosine undefined" if cosine != cosine else f"cosine {cosine:.2f}"
+        assert data["runs"][made.runs[name]]["cells"]["cam"]["score"] == expected
+    naive = stored(made, made.runs["kd 0.125 0.5"], index)["cosine"]
+    assert f"naive student {naive:.2f}" in words(app)
+
+
+def test_the_landing_page_tells_the_story_that_ranking_finds(open_page, made):
+    from xkd_core.serving import stories
+    from xkd_core.serving.results import read_results
+    from xkd_core.serving.zoo import read_zoo
+
+    app = open_page()
+    zoo = read_zoo("scenes", root=made.root)
+    story = stories.tell(read_results("scenes", root=made.root), zoo, zoo.default())
+    assert story is not None, "the made zoo tells no story any more: choose another SEED"
+    assert app.number_input(key="image").value == story.index
+    assert f"{100 * story.naive_often.mean:.1f} % of {story.naive_often.n}" in words(app)
+    assert "The shortcut is planted" in words(app)
+
+
+def test_nine_heatmaps_and_more_reach_the_browser(open_page):
+    data = payload(settled(open_page()))
+    assert len(data["layout"]["rows"]) * len(data["layout"]["columns"]) == 12
+    alts = {cell["alt"] for run in data["runs"].values() for cell in run["cells"].values() if cell}
+    assert all("heatmap of the" in alt for alt in alts)
+
+
+def test_all_runs_travel_with_the_image_so_that_sliders_need_no_server(open_page, made):
+    data = payload(open_page())
+    assert set(data["runs"]) == set(made.runs.values())
+    assert all(run["cells"]["cam"]["height"] == 8 for run in data["runs"].values())
+    assert data["axes"] == {"lam": [0.0, 0.5, 1.0], "ratio": pytest.approx([15.8, 62.19], rel=0.01), "beta": [2.0, 8.0]}
+
+
+def test_a_link_restores_image_runs_class_and_drawing(open_page, made):
+    app = open_page(image="7", lam="1", ratio="15.8", target="own", maps="cam", view="contour.all.cividis.35.60.no")
+    assert not app.exception
+    data = payload(app)
+    assert data["subject"].startswith("scenes:test:7 own")
+    assert (data["choice"]["lam"], data["choice"]["ratio"]) == (1.0, pytest.approx(15.8, rel=0.01))
+    expected = {"mode": "contour", "scale": "all", "colours": "cividis", "opacity": 35, "full": 60, "smooth": False,
+                "signed": True, "difference": False, "outline": True}  # fmt: skip
+    assert data["look"] == expected
+    assert app.query_params["run"] == made.runs["swa 0.25 1"]
+
+
+def test_a_run_named_in_the_link_sets_the_sliders(open_page, made):
+    app = open_page(run=made.runs["swa beta 8"])
+    choice = payload(app)["choice"]
+    assert (choice["lam"], choice["beta"]) == (0.5, 8.0)
+
+
+def test_an_unknown_run_in_the_link_is_said_and_the_page_works(open_page):
+    app = open_page(run="scenes-swa-w16-nowhere")
+    assert "scenes-swa-w16-nowhere" in app.warning[0].value
+    assert payload(app)["runs"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"lam": "7"}, {"ratio": "<script>"}, {"image": "-5"}, {"image": "99999999"}, {"data": "nothing"},
+     {"maps": "no_such"}, {"view": "a.b.c.d.e.f.g"}, {"target": "unicorn"}, {"seed": "x"}],
+)  # fmt: skip
+def test_bad_values_in_a_link_fall_back(open_page, query):
+    app = open_page(**query)
+    assert not app.exception
+    data = payload(app)
+    assert data["choice"]["lam"] == 0.5
+    assert data["look"]["mode"] == "overlay"
+
+
+def test_the_sliders_change_the_runs_on_screen(open_page, made):
+    app = open_page()
+    app.select_slider(key="lam").set_value(1.0).run()
+    assert payload(app)["choice"]["lam"] == 1.0
+    assert app.query_params["run"] == made.runs["swa 0.125 1"]
+    app.selectbox(key="match").select("ewa").run()
+    assert not app.exception
+    assert app.query_params["run"] == made.runs["ewa"]
+
+
+def test_next_follows_the_order_of_the_gallery(open_page):
+    from xkd_core.serving import gallery
+    from xkd_core.serving.results import read_results
+    from xkd_core.serving.zoo import read_zoo
+
+    app = open_page(image="0")
+    zoo = read_zoo("scenes")
+    order = gallery.find(read_results("scenes"), zoo, zoo.default(), gallery.Wish(), n_images=2000).indices
+    app.button(key="next").click().run()
+    assert app.number_input(key="image").value == order[(order.index(0) + 1) % len(order)]
+
+
+def test_talk_mode_is_in_the_link_and_shows_two_explainers(open_page):
+    app = open_page(talk="1")
+    data = payload(app)
+    assert data["talk"] is True
+    assert len(data["layout"]["columns"]) == 2
+    app.button(key="leave_talk").click().run()
+    assert payload(app)["talk"] is False
+    assert "talk" not in app.query_params
+
+
+def test_the_plain_form_shows_the_same_as_pictures_with_alt_texts(open_page, made):
+    app = open_page(plain="1", maps="cam")
+    assert not app.exception
+    alts = [image.proto.imgs[0].alt for image in app.get("imgs")]
+    heatmaps = [alt for alt in alts if "heatmap of the" in alt]
+    assert len(heatmaps) == 3
+    index = app.number_input(key="image").value
+    cosine = stored(made, made.runs["kd 0.125 0.5"], index)["cosine"]
+    assert any(f"cosine {cosine:.2f}" in alt for alt in heatmaps)
+
+
+def test_an_empty_store_says_what_to_do(open_page, tmp_path):
+    app = open_page(root=tmp_path / "nothing")
+    assert not app.exception
+    assert "python -m xkd_core sweep run checkpoints/scenes/sweep.yaml" in words(app)
+
+
+def test_a_teacher_alone_says_that_students_are_missing(open_page, made, tmp_path):
+    root = tmp_path / "lonely"
+    shutil.copytree(made.root / "scenes" / made.runs["teacher"], root / "scenes" / made.runs["teacher"])
+    app = open_page(root=root)
+    assert not app.exception
+    assert "no student" in words(app)
+
+
+def test_one_pair_of_runs_without_results_is_enough(open_page, made, tmp_path):
+    root = tmp_path / "pair"
+    for name in ("teacher", "kd 0.125 0.5", "swa 0.125 0.5"):
+        shutil.copytree(made.root / "scenes" / made.runs[name], root / "scenes" / made.runs[name])
+    app = open_page(root=root)
+    assert not app.exception
+    assert len(payload(app)["runs"]) == 3
+    assert "evaluate --dataset scenes" in words(app)
+
+
+def test_a_naive_student_alone_is_shown_without_a_matched_row(open_page, made, tmp_path):
+    root = tmp_path / "naive"
+    for name in ("teacher", "kd 0.125 0.5"):
+        shutil.copytree(made.root / "scenes" / made.runs[name], root / "scenes" / made.runs[name])
+    app = open_page(root=root)
+    assert not app.exception
+    assert [row["role"] for row in payload(app)["layout"]["rows"]] == ["teacher", "naive"]
+
+
+def test_broken_runs_are_named_and_the_rest_works(open_page, made, tmp_path):
+    root = tmp_path / "broken"
+    shutil.copytree(made.root, root)
+    folder = root / "scenes"
+    (folder / made.runs["ewa"] / "card.json").write_text("{")
+    weights = folder / made.runs["swa 0.25 0.5"] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    app = open_page(root=root)
+    assert not app.exception
+    assert made.runs["ewa"] in words(app)
+    assert made.runs["swa 0.25 0.5"] in words(app)
+    assert made.runs["kd 0.125 0.5"] in payload(app)["runs"]
+
+
+def test_a_broken_teacher_is_said_and_nothing_is_compared(open_page, made, tmp_path):
+    root = tmp_path / "headless"
+    shutil.copytree(made.root, root)
+    (root / "scenes" / made.runs["teacher"] / "model.safetensors").write_bytes(b"x")
+    app = open_page(root=root)
+    assert not app.exception
+    assert made.runs["teacher"] in words(app)
+
+
+def test_missing_cifar_offers_the_download(open_page):
+    app = open_page(data="cifar10")
+    assert not app.exception
+    assert "CIFAR-10 is not in" in app.warning[0].value
+    assert app.button(key="download_data").label == "Download CIFAR-10"
+
+
+def test_photos_without_cifar_networks_say_so(open_page):
+    app = open_page(data="photos")
+    assert not app.exception
+    assert "cifar10" in words(app)
+
+
+def test_an_upload_without_networks_or_file_asks_for_what_is_missing(open_page):
+    app = open_page(data="upload")
+    assert not app.exception
+    assert app.info

@@ -1,0 +1,149 @@
+"""Stories, galleries and curves on rows small enough to count by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xkd_core.serving import curves, gallery, stories
+from xkd_core.serving.results import Results, read_results
+from xkd_core.serving.zoo import read_zoo
+
+# image:            0     1     2     3     4     5      6     7
+NAIVE = np.array([0.20, 0.95, 0.30, 0.10, 0.96, 0.40, np.nan, 0.99])
+MATCHED = np.array([0.95, 0.97, 0.96, 0.94, 0.20, 0.30, 0.95, 0.98])
+NAIVE_RIGHT = np.array([True, True, True, False, True, True, True, True])
+POINTING = np.array([1.0, 1, 0, 0, 1, 1, 1, 1])
+
+
+@pytest.fixture
+def zoo(place):
+    return read_zoo("scenes")
+
+
+@pytest.fixture
+def results(zoo):
+    choice = zoo.default()
+    naive, matched = (zoo.pick(row, choice).card.id for row in ("naive", "matched"))
+    second = np.linspace(0.89, 0.97, 8)  # 5 % quantile: .89 + .05 * 7 * .08 / 7 = .894
+    columns = {
+        naive: (NAIVE, NAIVE_RIGHT, POINTING),
+        matched: (MATCHED, np.ones(8, bool), np.ones(8)),
+        zoo.teacher.id: (np.ones(8), np.ones(8, bool), np.ones(8)),
+        zoo.second_teacher.id: (second, np.ones(8, bool), np.ones(8)),
+    }
+    maps, answers = [], []
+    for run_id, (cosine, right, pointing) in columns.items():
+        maps.append(pd.DataFrame({
+            "run_id": run_id, "index": range(8), "explainer": "cam", "cosine": cosine, "cosine_shuffled": 0.5,
+            "pointing": pointing,
+        }))  # fmt: skip
+        answers.append(pd.DataFrame({
+            "run_id": run_id, "index": range(8), "target": 1, "prob": 0.9, "right": right, "same_answer": right,
+        }))  # fmt: skip
+    images = pd.DataFrame(
+        {"index": range(8), "labels": "1 4", "target": 1, "in_habitat": [i % 2 == 0 for i in range(8)]}
+    )
+    return Results(dataset="scenes", maps=pd.concat(maps), answers=pd.concat(answers), images=images)
+
+
+def test_the_floor_is_the_second_teachers_five_per_cent_quantile(results, zoo):
+    assert results.floor(zoo.second_teacher.id) == pytest.approx(0.894)
+    assert results.floor(None) is None
+
+
+def test_the_story_is_the_image_where_the_naive_map_left_the_object(results, zoo):
+    story = stories.tell(results, zoo, zoo.default())
+    assert story.index == 2  # image 0 has the larger gap, but only on 2 the peak left the object
+    assert story.off_object
+    assert (story.naive_cosine, story.matched_cosine) == (pytest.approx(0.30), pytest.approx(0.96))
+
+
+def test_how_often_counts_both_directions_of_all_images(results, zoo):
+    story = stories.tell(results, zoo, zoo.default())
+    assert (story.naive_often.mean * 8, story.naive_often.n) == (pytest.approx(2), 8)  # 0 and 2; 3 is wrong
+    assert story.matched_often.mean * 8 == pytest.approx(1)  # 4; on 5 both moved
+    # Wilson by hand for 2 of 8: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+    p, n, z2 = 2 / 8, 8, 1.959964**2
+    half = math.sqrt(z2) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    low, high = ((p + z2 / (2 * n) + sign * half) / (1 + z2 / n) for sign in (-1, 1))
+    assert (story.naive_often.low, story.naive_often.high) == (
+        pytest.approx(low, abs=1e-4),
+        pytest.approx(high, abs=1e-4),
+    )
+
+
+def test_an_undefined_cosine_is_neither_moved_nor_kept(results, zoo):
+    table, _ = stories.patterns(results, zoo, zoo.default())
+    assert not table.loc[6, "naive_moved"]
+    assert not table.loc[6, "matched_only_moved"]
+
+
+def test_there_is_no_story_without_rows(zoo):
+    assert stories.tell(Results(dataset="scenes"), zoo, zoo.default()) is None
+
+
+def test_largest_drift_comes_first_and_undefined_last(results, zoo):
+    found = gallery.find(results, zoo, zoo.default(), gallery.Wish(order="naive drift"), n_images=8)
+    assert found.indices == (3, 0, 2, 5, 1, 4, 7, 6)
+    assert found.cosines[0] == (pytest.approx(0.10), pytest.approx(0.94))
+
+
+def test_filters_narrow_the_gallery(results, zoo):
+    def indices(**wish):
+        return gallery.find(results, zoo, zoo.default(), gallery.Wish(order="index", **wish), n_images=8).indices
+
+    assert indices(outcome="wrong") == (3,)
+    assert indices(outcome="moved") == (0, 2, 5)  # same answer, different map
+    assert indices(habitat="in") == (0, 2, 4, 6)
+    assert indices(target=0) == ()
+    assert gallery.find(results, zoo, zoo.default(), gallery.Wish(order="gap"), n_images=8).indices[:2] == (3, 0)
+
+
+def test_without_rows_all_images_come_by_number_with_the_reason(zoo):
+    found = gallery.find(Results(dataset="scenes"), zoo, zoo.default(), gallery.Wish(), n_images=5)
+    assert found.indices == (0, 1, 2, 3, 4)
+    assert "evaluate --dataset scenes" in found.missing
+
+
+def test_a_curve_carries_mean_n_interval_and_quality(results, zoo):
+    choice = zoo.default()
+    line = curves.curve(results, zoo, choice, row="naive", axis="ratio", explainer="cam")
+    (point,) = line.points  # only the run at the default choice has rows
+    defined = 1 - NAIVE[~np.isnan(NAIVE)]
+    assert point.n == 7
+    assert point.value == pytest.approx(defined.mean())
+    assert point.half == pytest.approx(1.96 * defined.std(ddof=1) / math.sqrt(7))
+    card = zoo.by_id[point.run_id]
+    assert point.quality == card.metrics["mAP"].value
+    found = curves.bands(results, zoo, [line], explainer="cam")
+    assert found.shuffled == pytest.approx(0.5)
+    assert found.noise == pytest.approx(1 - np.linspace(0.89, 0.97, 8).mean())
+
+
+def test_dots_leave_undefined_images_out(results, zoo):
+    run_id = zoo.pick("naive", zoo.default()).card.id
+    dots = curves.dots(results, run_id, explainer="cam")
+    assert sorted(dots["index"]) == [0, 1, 2, 3, 4, 5, 7]
+
+
+def test_curves_follow_the_stored_rows_of_real_maps(place, zoo):
+    stored = read_results("scenes")
+    for row in ("naive", "matched"):
+        line = curves.curve(stored, zoo, zoo.default(), row=row, axis="lam", explainer="cam")
+        assert [point.x for point in line.points] == [0.0, 0.5, 1.0]
+        for point in line.points:
+            rows = stored.maps[(stored.maps["run_id"] == point.run_id) & (stored.maps["explainer"] == "cam")]
+            assert point.value == pytest.approx(1 - rows["cosine"].mean())
+
+
+def test_a_damaged_table_becomes_a_sentence(tmp_path):
+    folder = tmp_path / "scenes" / "results"
+    folder.mkdir(parents=True)
+    (folder / "maps.parquet").write_bytes(b"not parquet")
+    found = read_results("scenes", root=tmp_path)
+    assert found.maps.empty
+    assert "maps.parquet" in found.problem

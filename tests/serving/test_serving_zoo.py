@@ -1,0 +1,95 @@
+"""Which run a choice of sliders means."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from xkd_core.serving.zoo import Choice, describe, family_of, fingerprint, read_zoo, smaller, times, title
+
+
+@pytest.fixture
+def zoo(place):
+    return read_zoo("scenes")
+
+
+def test_the_teacher_is_the_one_that_students_name_and_the_other_is_the_noise_floor(zoo, made):
+    assert zoo.teacher.id == made.runs["teacher"]
+    assert zoo.second_teacher.id == made.runs["second"]
+
+
+def test_sliders_offer_only_values_of_which_a_run_exists(zoo):
+    assert zoo.axis("lam", "swa") == (0.0, 0.5, 1.0)
+    ratios = {float(f"{card.ratio:.4g}") for card in zoo.students}
+    assert set(zoo.axis("ratio", "swa")) == ratios
+    assert zoo.axis("beta", "swa") == (2.0, 8.0)
+    assert zoo.axis("beta", "ewa") == (2.0,)
+    assert zoo.families == ("swa", "ewa", "shuffled")
+
+
+def test_default_is_half_lambda_strongest_compression_and_the_usual_beta(zoo):
+    choice = zoo.default()
+    assert (choice.lam, choice.beta) == (0.5, 2.0)
+    assert choice.ratio == max(zoo.axis("ratio", "swa"))
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("width", ["0.25", "0.125"])
+def test_every_choice_on_the_grid_names_its_own_run(zoo, made, lam, width):
+    for row, method in (("naive", "kd"), ("matched", "swa")):
+        run_id = made.runs[f"{method} {width} {lam:g}"]
+        choice = zoo.choice_of(run_id)
+        pick = zoo.pick(row, choice)
+        assert (pick.card.id, pick.note) == (run_id, "")
+
+
+def test_a_choice_off_the_grid_gets_the_nearest_run_and_says_so(zoo, made):
+    choice = zoo.default()
+    pick = zoo.pick("matched", Choice(lam=1.0, ratio=choice.ratio, beta=8.0))
+    assert pick.card.id == made.runs["swa 0.125 1"]  # λ counts before β
+    assert pick.note == "nearest run: β 2"
+
+
+def test_the_shuffled_control_is_never_taken_for_a_matched_student(zoo, made):
+    ids = {card.id for card in zoo.of("matched", "swa")}
+    assert made.runs["shuffled"] not in ids
+    assert family_of(zoo.by_id[made.runs["shuffled"]]) == "shuffled"
+
+
+def test_an_unknown_run_has_no_choice(zoo):
+    assert zoo.choice_of("scenes-swa-w9-nothing") is None
+
+
+def test_words_keep_width_and_ratio_apart(zoo, made):
+    card = zoo.by_id[made.runs["swa 0.125 0.5"]]
+    assert smaller(card) == f"1/8 width, {times(card.ratio)}x smaller"
+    assert describe(card).endswith("λ 0.5, β 2")
+    names = [title(zoo.by_id[made.runs[name]]) for name in ("teacher", "kd 0.25 0", "kd 0.25 0.5", "swa 0.25 0")]
+    assert names == ["Teacher", "Baseline student", "Naive student", "Matched student"]
+
+
+def test_a_broken_card_is_named_and_the_rest_is_used(made, tmp_path):
+    root = tmp_path / "broken"
+    shutil.copytree(made.root, root)
+    card = root / "scenes" / made.runs["ewa"] / "card.json"
+    card.write_text(json.dumps({"id": made.runs["ewa"]}))
+    found = read_zoo("scenes", root=root)
+    assert len(found.problems) == 1
+    assert made.runs["ewa"] in found.problems[0]
+    assert found.teacher is not None
+
+
+def test_an_empty_folder_is_an_empty_zoo(tmp_path):
+    found = read_zoo("scenes", root=tmp_path)
+    assert (found.teacher, found.students, found.families) == (None, (), ())
+
+
+def test_the_fingerprint_changes_when_a_card_does(made, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(made.root, root)
+    before = fingerprint(root)
+    card = root / "scenes" / made.runs["ewa"] / "card.json"
+    card.write_text(card.read_text() + "\n")
+    assert fingerprint(root) != before
