@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from xkd_core.explainers.state import sharing
 
@@ -19,11 +20,13 @@ from xkd_core.explainers.state import sharing
 def prepared(model: nn.Module) -> nn.Module:
     """Copy ``model`` into its fast frozen form: images (n, 3, H, W) -> logits (n, C). The model stays as it is."""
     with sharing(model):
-        own = copy.deepcopy(model)
-    own.eval().requires_grad_(requires_grad=False)
+        # The modules are copied, the numbers in them shared until they are folded or laid out anew.
+        numbers: dict[int, Any] = {id(leaf): _frozen(leaf) for leaf in model.parameters()}
+        numbers |= {id(buffer): buffer.detach() for buffer in model.buffers()}
+        own = copy.deepcopy(model, numbers)
     for part in [part for part in own.modules() if type(part) is nn.Sequential]:
         _fold(part)
-    return own.to(memory_format=torch.channels_last)
+    return own.eval().to(memory_format=torch.channels_last)
 
 
 def laid_out(images: Tensor) -> Tensor:
@@ -36,6 +39,16 @@ def _fold(block: nn.Sequential) -> None:
     names = list(block._modules)
     for before, name in pairwise(names):
         convolution, norm = block._modules[before], block._modules[name]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
-            block._modules[before] = fuse_conv_bn_eval(convolution, norm)
-            block._modules[name] = nn.Identity()
+        if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+            continue
+        mean, variance = norm.running_mean, norm.running_var
+        if mean is None or variance is None:  # such a norm takes them from the batch
+            continue
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias
+        )
+        block._modules[name] = nn.Identity()
+
+
+def _frozen(leaf: Tensor) -> nn.Parameter:
+    return nn.Parameter(leaf.detach(), requires_grad=False)
