@@ -18,13 +18,13 @@ from xkd_core.evaluation.rows import map_rows
 from xkd_core.explainers.engine import cams
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import build, count_parameters
+from xkd_core.models.architectures import VggGap, build, count_parameters
 from xkd_core.models.cards import Card, CardTransform, Metric
 from xkd_core.models.checkpoints import load_run, run_folder, save_run
 from xkd_core.results.store import merge_rows
 
 N_IMAGES = 24
-SEED = 3
+SEED = 12
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,8 @@ def _students() -> dict[str, dict[str, object]]:
 def _save(root: Path, dataset: str, recipe: Recipe, teacher: Card | None) -> Card:
     info = datasets.info(dataset)
     torch.manual_seed(int(recipe.hash[:6], 16) + SEED)
-    model = build(recipe.arch, len(info.classes), width=recipe.width).train()
-    pixels = datasets.load(dataset, "test").pixels(range(16))
-    for _ in range(8):  # batch norms see real images, or deep maps would be empty
-        model(to_input(pixels, info.transform))
-    model.eval()
+    model = build(recipe.arch, len(info.classes), width=recipe.width)
+    _settle(model, to_input(datasets.load(dataset, "test").pixels(range(16)), info.transform))
     params = count_parameters(model)
     metrics = {"mAP": Metric(value=0.9 - 0.1 * recipe.lam * recipe.width, n=2000, split="test")}
     card = Card(
@@ -86,6 +83,17 @@ def _save(root: Path, dataset: str, recipe: Recipe, teacher: Card | None) -> Car
         metrics=metrics, sha256="0" * 64, versions={}, undertrained=recipe.lam == 1.0,
     )  # fmt: skip
     return save_run(run_folder(dataset, card.id, root), model, card)
+
+
+@torch.no_grad()
+def _settle(model: VggGap, x: torch.Tensor) -> None:
+    """Let norms see images, and centre the class weights: else most maps would have no positive cell at all."""
+    for _ in range(30):
+        model.train()(x)
+    typical = model.eval().features(x).mean(dim=(0, 2, 3))  # (K,)
+    weight = model.classifier.weight
+    weight -= (weight @ typical)[:, None] * typical[None] / typical.square().sum()
+    weight *= 10
 
 
 def _write_rows(made: Made, dataset: str) -> None:

@@ -139,13 +139,18 @@ def evaluate(
     dataset: str = "scenes",
     runs: Annotated[list[str] | None, typer.Option(help="run ids; default: all of the data set")] = None,
     heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
+    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
 ) -> None:
     """Measure runs on the test split; what is stored already is not computed again."""
     _use_threads()
     from xkd_core.evaluation.evaluate import evaluate as measure_all
 
     count = measure_all(
-        dataset, run_ids=runs, heavy=heavy, report=lambda line: print(line, file=sys.stderr, flush=True)
+        dataset,
+        run_ids=runs,
+        heavy=heavy,
+        workers=workers,
+        report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(f"{count} runs measured")
 

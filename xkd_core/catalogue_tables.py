@@ -197,7 +197,7 @@ EXPLAINERS: Mapping[str, Entry] = {
         family="perturbation",
         forwards=lambda options, size, channels: 2 + int(options["n_samples"]),
         params=(
-            Param(name="n_samples", default=500, low=64, high=16384, help="images with some superpixels hidden"),
+            Param(name="n_samples", default=256, low=64, high=16384, help="images with some superpixels hidden"),
             Param(name="n_superpixels", default=19, low=2, high=60, help="asked of SLIC; the actual count differs"),
         ),
     ),

@@ -134,7 +134,7 @@ def test_talk_mode_is_in_the_link_and_shows_two_explainers(open_page):
 def test_the_plain_form_shows_the_same_as_pictures_with_alt_texts(open_page, made):
     app = open_page(plain="1", maps="cam")
     assert not app.exception
-    alts = [image.proto.imgs[0].alt for image in app.get("imgs")]
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
     heatmaps = [alt for alt in alts if "heatmap of the" in alt]
     assert len(heatmaps) == 3
     index = app.number_input(key="image").value

@@ -83,7 +83,8 @@ class Recipe:
             parts.append(f"l{self.lam:g}")
         if self.method in MATCHING:
             parts.append(f"b{self.beta:g}")
-        parts += [word for word, on in (("shuffled", self.shuffled), ("plain", self.split == "plain"), (self.label, bool(self.label))) if on]
+        words = {"shuffled": self.shuffled, "plain": self.split == "plain", self.label: bool(self.label)}
+        parts += [word for word, on in words.items() if on]
         return "-".join([*parts, f"s{self.seed}", self.hash])
 
 

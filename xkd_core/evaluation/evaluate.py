@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ from xkd_core.types import Int
 SAMPLE = 200
 GALLERY = 60
 Report = Callable[[str], None]
+Tables = Mapping[str, pd.DataFrame]
+Todo = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -58,43 +62,76 @@ def evaluate(
     *,
     run_ids: Sequence[str] | None = None,
     heavy: bool = True,
+    workers: int = 1,
     root: Path | None = None,
     report: Report | None = None,
 ) -> int:
     """Measure every run of ``dataset`` that lacks rows on its test split; returns how many were measured.
 
     CAMs and answers cover the full split; occlusion, GradientSHAP and KernelSHAP a fixed stratified sample
-    of 200 images. Rows that are there are not computed again.
+    of 200 images. Rows that are there are not computed again, and they are the same for any ``workers``
+    (processes of one torch thread each). Only this process writes.
     """
     bench = open_bench(first_teacher(dataset, root).id, root=root)
     merge_rows(dataset, "images", _image_rows(bench), root=root)
     _store_controls(bench, root)
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
-    have = _have(dataset, root)
-    count = 0
-    for number, card in enumerate(cards, 1):
-        missing = [name for name in (("cam", *HEAVY) if heavy else ("cam",)) if (card.id, name) not in have]
-        if missing:
-            if report is not None:
-                report(f"{number}/{len(cards)} {card.id}: {', '.join(missing)}")
-            measure_run(bench, load_run(card.id, root), missing, root=root)
-            count += 1
-    return count
+    have, wanted = _have(dataset, root), ("cam", *HEAVY) if heavy else ("cam",)
+    missing = [(card.id, tuple(name for name in wanted if (card.id, name) not in have)) for card in cards]
+    todo = [(run_id, names) for run_id, names in missing if names]
+    for number, (run_id, tables) in enumerate(_measured(todo, bench, workers, root), 1):
+        for table, rows in tables.items():
+            merge_rows(dataset, table, rows, root=root)
+        if report is not None:
+            report(f"{number}/{len(todo)} {run_id}")
+    return len(todo)
 
 
-def measure_run(bench: Bench, run: LoadedRun, explainers: Sequence[str], *, root: Path | None = None) -> None:
-    """Store the rows of one run for ``explainers`` ("cam" stands for answers and all stored CAMs)."""
-    dataset = run.card.dataset
+def _measured(todo: Sequence[Todo], bench: Bench, workers: int, root: Path | None) -> Iterator[tuple[str, Tables]]:
+    """Rows of each run as they come, in order, from this process or from a pool."""
+    if workers <= 1:
+        yield from ((run_id, rows_of_run(bench, load_run(run_id, root), names)) for run_id, names in todo)
+        return
+    heavy_maps_of_teacher(bench, {name for _, names in todo for name in names})
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        jobs = {
+            run_id: pool.submit(_rows_in_worker, bench.teacher.card.id, run_id, names, root) for run_id, names in todo
+        }
+        yield from ((run_id, job.result()) for run_id, job in jobs.items())
+
+
+def heavy_maps_of_teacher(bench: Bench, names: set[str]) -> None:
+    """Fill the cache with the teacher's own maps, which every worker needs."""
+    chosen = bench.split.sample(SAMPLE)
+    for name in HEAVY:
+        if name in names:
+            heavy_maps(bench.teacher, bench.split, chosen, name)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # two processes with two threads each slow one another down by spin-waiting
+
+
+def _rows_in_worker(teacher_id: str, run_id: str, names: Sequence[str], root: Path | None) -> Tables:
+    return rows_of_run(open_bench(teacher_id, root=root), load_run(run_id, root), names)
+
+
+def rows_of_run(bench: Bench, run: LoadedRun, explainers: Sequence[str]) -> Tables:
+    """Table name -> rows of one run for ``explainers`` ("cam" stands for answers and all stored CAMs)."""
+    found: dict[str, list[pd.DataFrame]] = {"maps": [], "answers": [], "gallery": []}
     if "cam" in explainers:
         ours = forward_pass(run, bench.split.pixels, bench.split.targets)
-        merge_rows(dataset, "answers", answers_of(bench, run.card, ours), root=root)
-        merge_rows(dataset, "maps", cam_rows(bench, run.card, ours), root=root)
+        found["answers"].append(answers_of(bench, run.card, ours))
+        found["maps"].append(cam_rows(bench, run.card, ours))
     chosen = bench.split.sample(SAMPLE)
     for name in (name for name in explainers if name in HEAVY):
         mine, theirs = (heavy_maps(one, bench.split, chosen, name) for one in (run, bench.teacher))
-        merge_rows(dataset, "maps", _sample_rows(bench, run.card, name, (mine, theirs), chosen), root=root)
+        found["maps"].append(_sample_rows(bench, run.card, name, (mine, theirs), chosen))
         if mine.native is not None:
-            merge_rows(dataset, "gallery", _gallery_rows(run.card, name, mine, chosen), root=root)
+            found["gallery"].append(_gallery_rows(run.card, name, mine, chosen))
+    return {table: pd.concat(frames, ignore_index=True) for table, frames in found.items() if frames}
 
 
 def answers_of(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:

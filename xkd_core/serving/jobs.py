@@ -75,7 +75,9 @@ def _run(job: Job, work: Work) -> Any:
         job.error = "Stopped before it began."
         return None
     try:
-        return work(progress, job.cancel)
+        result = work(progress, job.cancel)
+        job.done = 1.0
+        return result
     except XKDError as error:
         job.error = str(error)
     except Exception:

@@ -108,8 +108,9 @@ class Zoo:
         values = {_rounded(getattr(card, name)) for card in (*naive, *self.of("matched", family))}
         return tuple(sorted(values))
 
-    def default(self, family: str = "swa") -> Choice:
+    def default(self, family: str | None = None) -> Choice:
         """λ next to a half, the strongest compression, and the β that most runs of the family have."""
+        family = family or next(iter(self.families), "swa")
         lams, ratios = self.axis("lam", family), self.axis("ratio", family)
         betas = Counter(_rounded(card.beta) for card in self.of("matched", family) if card.beta is not None)
         return Choice(
@@ -136,7 +137,7 @@ class Zoo:
             return None
         family = family_of(card)
         known = {"naive": "swa", "plain naive": "plain", "full naive": "full"}.get(family, family)
-        fallback = self.default(known if known in self.families else next(iter(self.families), "swa"))
+        fallback = self.default(known if known in self.families else None)
         chosen = replace(fallback, lam=_rounded(card.lam), ratio=_rounded(card.ratio), seed=card.seed)
         return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
 
