@@ -54,7 +54,7 @@ def forwards_for(error: float, budgets: tuple[int, ...], errors: list[float]) ->
 
 @pytest.mark.parametrize("asked", [19, 34])
 def test_forwards_for_the_same_error(benchmark: Any, asked: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """19 as shipped, which SLIC makes about 9 on `scenes`; 34, which it makes about 19 (too many to enumerate)."""
+    """19 as shipped, which SLIC makes about 9 on `scenes`; 34, which it makes about 24 (too many to enumerate)."""
     model, name = network()
     fast = prepared(model)
     pixels = scenes.batch("test", range(N_IMAGES))
