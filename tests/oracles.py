@@ -174,7 +174,7 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    flat = list(values.ravel())
+    flat = values.ravel().tolist()
     places = [sum(other < value for other in flat) + (flat.count(value) + 1) / 2 for value in flat]
     return np.array(places).reshape(values.shape)
 

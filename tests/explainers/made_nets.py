@@ -92,6 +92,11 @@ def parts(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
     return activation.detach(), activation.grad
 
 
+def assert_near(found: np.ndarray, wanted: np.ndarray) -> None:
+    """Equal to 1e-5 of the largest value, or to 1e-5 where that is above 1."""
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * min(1.0, float(np.abs(wanted).max())))
+
+
 def everything(model: nn.Module) -> dict[str, object]:
     """All that an explainer could change in a network, comparable by ==."""
     return {

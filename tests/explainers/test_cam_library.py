@@ -11,7 +11,7 @@ import torch
 from pytorch_grad_cam import base_cam
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from tests.explainers.made_nets import gap_net, images, mlp_net, parts
+from tests.explainers.made_nets import assert_near, gap_net, images, mlp_net, parts
 from xkd_core.explainers.engine import explain
 
 LIBRARY = {"score_cam": "ScoreCAM", "ablation_cam": "AblationCAM", "eigen_cam": "EigenCAM"}
@@ -46,7 +46,7 @@ def test_ablation_weights_worked_by_loops() -> None:
             without[:, channel] = 0
             wanted += (score - model.head(without)[0, target]) / score * activation[0, channel]
     found = explain({"m": model}, x, {"m": torch.tensor([target])}, names=["ablation_cam"])["m"]["ablation_cam"].maps
-    np.testing.assert_allclose(found[0], wanted.numpy(), atol=1e-5)
+    assert_near(found[0], wanted.numpy())
 
 
 def test_the_library_draws_no_progress_bars(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from captum.attr import GradientShap, IntegratedGradients
 
-from tests.explainers.made_nets import Net, gap_net, images, mlp_net
+from tests.explainers.made_nets import Net, assert_near, gap_net, images, mlp_net
 from tests.oracles import ORACLES
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
@@ -40,7 +40,7 @@ def test_gradient_shap_equals_captum_on_the_same_samples(
         found = explain(
             {"m": model}, x, {"m": targets}, names=["gradient_shap"], params=params, seed=11, background=background
         )
-        np.testing.assert_allclose(found["m"]["gradient_shap"].maps, wanted.sum(dim=1).detach().numpy(), atol=1e-5)
+        assert_near(found["m"]["gradient_shap"].maps, wanted.sum(dim=1).detach().numpy())
 
 
 def test_gradient_shap_equals_its_loops() -> None:
@@ -57,17 +57,17 @@ def test_gradient_shap_equals_its_loops() -> None:
     wanted = ORACLES["gradient_shap"](
         x[0].double().numpy(), slope(model, 2), background.double().numpy()[picks], places
     )
-    np.testing.assert_allclose(found["m"]["gradient_shap"].maps[0], wanted, atol=1e-5)
+    assert_near(found["m"]["gradient_shap"].maps[0], wanted)
 
 
 def test_integrated_gradients_are_captums_and_equal_their_loops() -> None:
     model, x, targets = mlp_net((9, 11)), images(2, (9, 11)), torch.tensor([0, 1])
     found = explain({"m": model}, x, {"m": targets}, names=["integrated_gradients"])["m"]["integrated_gradients"].maps
     captums = IntegratedGradients(model).attribute(x, target=targets, n_steps=50).sum(dim=1).detach().numpy()
-    np.testing.assert_allclose(found, captums, atol=1e-5)
+    assert_near(found, captums)
     for row in range(2):
         wanted = ORACLES["integrated_gradients"](x[row].double().numpy(), slope(model, row), 50)
-        np.testing.assert_allclose(found[row], wanted, atol=1e-5)
+        assert_near(found[row], wanted)
 
 
 def test_integrated_gradients_add_up_to_the_score_over_the_blank_image() -> None:

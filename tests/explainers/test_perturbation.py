@@ -9,7 +9,7 @@ import pytest
 import torch
 from captum.attr import KernelShap, Occlusion
 
-from tests.explainers.made_nets import Net, gap_net, images, mlp_net, pixels
+from tests.explainers.made_nets import Net, assert_near, gap_net, images, mlp_net, pixels
 from tests.oracles import ORACLES
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
@@ -33,7 +33,7 @@ def test_occlusion_equals_captum_also_with_cut_off_windows(
             wanted = Occlusion(model).attribute(
                 x, (3, side, side), strides=(3, step, step), baselines=0, target=targets
             )
-        np.testing.assert_allclose(found["m"]["occlusion"].maps, wanted[:, 0].numpy(), atol=1e-5)
+        assert_near(found["m"]["occlusion"].maps, wanted[:, 0].numpy())
 
 
 def test_occlusion_equals_its_loops_and_keeps_its_grid() -> None:
@@ -45,7 +45,7 @@ def test_occlusion_equals_its_loops_and_keeps_its_grid() -> None:
 
     params = {"occlusion": {"window": 4, "stride": 3}}
     found = explain({"m": model}, x, {"m": torch.tensor([0])}, names=["occlusion"], params=params)["m"]["occlusion"]
-    np.testing.assert_allclose(found.maps[0], ORACLES["occlusion"](x[0].double().numpy(), score, 4, 3), atol=1e-5)
+    assert_near(found.maps[0], ORACLES["occlusion"](x[0].double().numpy(), score, 4, 3))
     grid = found.native["grid"]
     assert grid.shape == (1, 4, 4)  # ceil((13 - 4) / 3) + 1, ceil((11 - 4) / 3) + 1
     hidden = x[0].numpy().copy()
@@ -91,7 +91,7 @@ def test_kernel_shap_equals_captum_on_the_same_samples(given: str, monkeypatch: 
     mask = torch.from_numpy(labels)[:, None]
     fed = Fed(model, shown, weights / weights.mean())
     wanted = fed.attribute(x, baselines=0, target=target, feature_mask=mask, n_samples=len(shown) + 2)
-    np.testing.assert_allclose(found.maps, wanted[:, 0].numpy(), atol=1e-5)
+    assert_near(found.maps, wanted[:, 0].numpy())
 
 
 def test_kernel_shap_on_few_superpixels_is_shapleys_formula() -> None:
@@ -111,8 +111,8 @@ def test_kernel_shap_on_few_superpixels_is_shapleys_formula() -> None:
             return float(model(x * shown)[0, 1])
 
     wanted = ORACLES["kernel_shap"](n_features, score)
-    np.testing.assert_allclose(native["coefficients"][0], wanted, atol=1e-5)
-    np.testing.assert_allclose(found["m"]["kernel_shap"].maps[0], wanted[labels], atol=1e-5)
+    assert_near(native["coefficients"][0], wanted)
+    assert_near(found["m"]["kernel_shap"].maps[0], wanted[labels])
 
 
 def test_kernel_shap_adds_up_to_the_score_over_the_blank_image() -> None:
@@ -122,7 +122,7 @@ def test_kernel_shap_adds_up_to_the_score_over_the_blank_image() -> None:
     ]
     with torch.no_grad():
         gained = (model(x) - model(torch.zeros_like(x))).gather(1, targets[:, None])[:, 0]
-    np.testing.assert_allclose(np.nansum(found.native["coefficients"], axis=1), gained.numpy(), atol=1e-5)
+    assert_near(np.nansum(found.native["coefficients"], axis=1), gained.numpy())
     counts = found.native["superpixels"].max(axis=(1, 2)) + 1
     assert ((~np.isnan(found.native["coefficients"])).sum(axis=1) == counts).all()
 
@@ -151,4 +151,4 @@ def test_batches_of_any_size_give_the_same_maps(name: str, monkeypatch: pytest.M
         monkeypatch.setattr("xkd_core.explainers.perturbation.PIXELS_PER_BATCH", per_batch)
         found.append(explain(models, images(2, (12, 15)), targets, names=[name], images=pixels(2, (12, 15))))
     for model in models:
-        np.testing.assert_allclose(found[0][model][name].maps, found[1][model][name].maps, atol=1e-5)
+        assert_near(found[0][model][name].maps, found[1][model][name].maps)
