@@ -15,7 +15,8 @@ from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import load_run, run_folder, write_card
 from xkd_core.types import Bool, Float
 
-MAP_METRICS = ("cosine", "cosine_shuffled", "distance", "pointing", "attribution_localisation", "roc_auc", "area")
+TO_TEACHER = ("cosine", "cosine_shuffled", "distance")
+ON_MASKS = ("pointing", "attribution_localisation", "roc_auc", "area")
 
 
 def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -> Card:
@@ -40,13 +41,13 @@ def _measure(bench: Bench, card: Card, root: Path | None) -> dict[str, tuple[flo
     run = load_run(card.id, root)
     ours = forward_pass(run, bench.split.pixels, bench.split.targets)
     found = quality_by_habitat(ours.logits, bench, multi_label=card.multi_label)
-    answers = answers_of(bench, card, ours)
-    found["agreement"] = (float(answers["same_answer"].mean()), len(answers))
-    maps = cam_rows(bench, card, ours)
-    for explainer, rows in maps.groupby("explainer"):
-        for name in MAP_METRICS:
-            if name in rows:
-                found[f"{name}/{explainer}"] = mean_defined(rows[name])
+    # A teacher has nobody to be compared with: its card holds no similarity, which would be 1 by definition.
+    if card.teacher_id is not None:
+        answers = answers_of(bench, card, ours)
+        found["agreement"] = (float(answers["same_answer"].mean()), len(answers))
+    names = (*(TO_TEACHER if card.teacher_id is not None else ()), *ON_MASKS)
+    for explainer, rows in cam_rows(bench, card, ours).groupby("explainer"):
+        found |= {f"{name}/{explainer}": mean_defined(rows[name]) for name in names if name in rows}
     return found
 
 
