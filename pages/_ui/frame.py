@@ -81,7 +81,7 @@ def choose_image(zoo: Zoo, dataset: str, choice: Choice, *, upload: UInt8 | None
 
         return Order(key=ImageKey(dataset=UPLOAD, split=image_sha256(upload), index=0), found=Found(indices=(0,)))
     n = subjects.images_in(dataset)
-    story = None if dataset in OUTSIDE else resources.story(dataset, zoo.default(zoo.families[0]))
+    story = None if dataset in OUTSIDE else resources.story(dataset, zoo.default())
     start = 0 if story is None else story.index
     found = _found(zoo, dataset, choice, n)
     if not 0 <= st.session_state.get("image", 0) < n:
@@ -109,7 +109,7 @@ def photo(shown: Shown) -> None:
     subject, target = shown.view.subject, shown.view.target
     mask = subject.masks.get(target) if target is not None else None
     pixels = subject.photo if mask is None else rendering.outline(subject.photo, mask)
-    st.image(rendering.png(pixels), width="stretch", alt=f"Photo: {subject.caption}")
+    st.image(rendering.png(pixels), width="stretch", output_format="PNG", alt=f"Photo: {subject.caption}")
 
 
 def headline(shown: Shown, *, talk: bool) -> None:

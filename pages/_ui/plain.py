@@ -22,6 +22,14 @@ def show(scene: Scene, cards: dict[Row, Card]) -> None:
         for column, name in zip(st.columns(len(scene.explainers)), scene.explainers, strict=True):
             alt, caption = cell_words(scene, card, run, name)
             heading = f"{catalogue.get('explainer', name).title} ({column_note(scene, name)})"
-            column.image(rendering.png(pixels[row, name]), caption=f"{heading}: {caption}", width="stretch", alt=alt)
+            column.image(
+                rendering.png(pixels[row, name]),
+                caption=f"{heading}: {caption}",
+                width="stretch",
+                output_format="PNG",
+                alt=alt,
+            )
     low, bar, high = figure.legend(drawing)
-    st.image(rendering.png(bar), caption=f"from {low} to {high}", alt=f"Colour bar from {low} to {high}")
+    st.image(
+        rendering.png(bar), caption=f"from {low} to {high}", output_format="PNG", alt=f"Colour bar from {low} to {high}"
+    )

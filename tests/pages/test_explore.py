@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.pages.conftest import payload, settled
+from tests.pages.seen import payload, settled
 from xkd_core.results.store import read_rows
 
 

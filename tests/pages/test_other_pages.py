@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import payload
+from tests.pages.seen import payload
 from xkd_core import catalogue
 from xkd_core.results.store import read_rows
 

@@ -15,7 +15,7 @@ from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import confidence, number
-from xkd_core.serving.views import ImageView, RunView, light
+from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
 AXES = {"lam": "λ, weight of distillation", "ratio": "Compression", "beta": "β, weight of matching"}
@@ -95,8 +95,7 @@ def _rows(scene: Scene) -> list[dict[str, str]]:
         for row in ROWS
         if (row == "teacher" and scene.film is None) or (row != "teacher" and scene.zoo.of(row, family))
     ]
-    lam = f"λ {scene.choice.lam:g}"
-    return [{"role": row, "title": ROW_TITLES[row], "note": lam} for row in rows]
+    return [{"role": row, "title": ROW_TITLES[row]} for row in rows]
 
 
 def _columns(scene: Scene) -> list[dict[str, Any]]:
@@ -118,19 +117,20 @@ def column_note(scene: Scene, name: str) -> str:
     """Native resolution, and which other column shows the same map by algebra."""
     entry = catalogue.get("explainer", name)
     same = [catalogue.get("explainer", other).title for other in entry.equal_on_gap if other in scene.explainers]
-    grid = next((run.maps[name].shape for run in scene.view.runs.values() if name in run.maps), None)
-    return f"the same as {same[0]} here, by algebra" if same else _native(name, grid, scene.view.subject.input.shape[0])
+    return f"the same as {same[0]} here, by algebra" if same else _native(scene.view, name)
 
 
-def _native(name: str, grid: tuple[int, ...] | None, size: int) -> str:
+def _native(view: ImageView, name: str) -> str:
+    size = view.subject.input.shape[0]
     if name == "occlusion":
         side = catalogue.windows(size, {})[2]
         return f"{side} x {side} windows"
     if name == "kernel_shap":
         return "about 19 superpixels"
-    if grid is None:
-        return ""
-    return f"{grid[0]} x {grid[1]} cells" if light(name) else f"{grid[0]} x {grid[1]} pixels"
+    if catalogue.get("explainer", name).family != "cam":
+        return f"{size} x {size} pixels"
+    height, width = next((run.maps["cam"].shape for run in view.runs.values() if "cam" in run.maps), (8, 8))
+    return f"{height} x {width} cells"
 
 
 def _where(scene: Scene, row: Row, axes: Mapping[str, Sequence[float]]) -> list[list[list[list[str | None]]]]:

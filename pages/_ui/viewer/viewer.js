@@ -65,6 +65,7 @@ class Viewer {
     this.root = root
     this.turn = 0
     this.choice = null
+    this.holding = false
     this.look = null
     this.photo = null
     this.pending = 0
@@ -80,7 +81,7 @@ class Viewer {
     const before = this.data
     this.data = data
     this.tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytesOf(text)]))
-    if (this.choice === null || data.choice.turn >= this.turn) this.choice = { ...data.choice }
+    if (this.choice === null || (data.choice.turn >= this.turn && !this.holding)) this.choice = { ...data.choice }
     if (this.look === null) this.look = { ...data.look }
     this.root.classList.toggle("xkd-talk", data.talk)
     this.root.classList.toggle("xkd-film", data.film !== null)
@@ -104,7 +105,8 @@ class Viewer {
   // ---- controls -------------------------------------------------------------------------------------------------
 
   build() {
-    const signature = JSON.stringify([this.data.layout, this.data.axes, this.data.talk, this.data.subject])
+    const { layout, axes, talk, size, mask } = this.data
+    const signature = JSON.stringify([layout, axes, talk, size, mask !== null])
     if (this.signature === signature) return this.showControls()
     this.signature = signature
     this.buildControls()
@@ -130,7 +132,7 @@ class Viewer {
   range(name, label, max, read) {
     const holder = element("label", `xkd-slider xkd-slider-${name}`)
     const head = element("span", "xkd-slider-head")
-    const shown = element("output", "xkd-slider-value")
+    const shown = element("span", "xkd-slider-value") // not <output>: the label would name it instead of the slider
     head.append(element("span", "", label), shown)
     const input = element("input")
     Object.assign(input, { type: "range", min: 0, max, step: 1 })
@@ -138,10 +140,12 @@ class Viewer {
     // Arrow keys move the slider that has the focus; they must not also turn to the next image.
     input.onkeydown = (event) => event.stopPropagation()
     input.oninput = () => {
+      this.holding = true // what comes from the server meanwhile must not move the slider under the hand
       read(Number(input.value))
       this.showControls()
       this.schedule()
     }
+    for (const kind of ["pointerup", "keyup", "blur"]) input.addEventListener(kind, () => (this.holding = false))
     holder.append(head, input)
     return { holder, input }
   }
@@ -196,7 +200,7 @@ class Viewer {
       if (input.type !== "range") continue
       const text = axis ? axis.texts[Number(input.value)] : `${this.look[name]} %`
       input.setAttribute("aria-valuetext", text)
-      input.parentElement.querySelector("output").textContent = text
+      input.parentElement.querySelector(".xkd-slider-value").textContent = text
     }
   }
 
@@ -331,7 +335,7 @@ class Viewer {
     const film = this.data.film !== null
     const [id, note] = film ? [null, ""] : this.runOf(head.row.role, {})
     const run = this.data.runs[id]
-    head.lines.settings.textContent = film ? head.row.note : [run?.settings, note].filter(Boolean).join(" · ")
+    head.lines.settings.textContent = film ? `λ ${this.choice.lam}` : [run?.settings, note].filter(Boolean).join(" · ")
     for (const name of ["answer", "verdict", "quality"]) head.lines[name].textContent = (!film && run?.[name]) || ""
   }
 
