@@ -1,4 +1,4 @@
-"""The pictures of README, from the app itself: ``python -m docs.make_pictures`` (needs Chromium and the tests' tools)."""
+"""The pictures of README, from the app itself: ``python -m docs.make_pictures`` (needs Chromium)."""
 
 from __future__ import annotations
 

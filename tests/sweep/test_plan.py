@@ -1,0 +1,71 @@
+"""Sweep files: every combination once, teachers first, and mistakes that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xkd_core.errors import BadInputError
+from xkd_core.sweep.local import run_all, status
+from xkd_core.sweep.plan import read_sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = """
+defaults: {dataset: digits, arch: vgg_gap_tiny, split: train, limit: 256, epochs: 1, batch_size: 32}
+teachers: [{method: ce}]
+students:
+  - {method: [kd, swa], width: 0.5}
+  - {method: kd, width: 0.5}
+"""
+
+
+def test_lists_multiply_and_repeats_are_trained_once(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(TINY)
+    plan = read_sweep(tmp_path / "sweep.yaml")
+    assert [recipe.method for recipe in plan] == ["ce", "kd", "swa"]
+    assert plan[1].teacher_id == plan[2].teacher_id == plan[0].run_id
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY.replace("width", "witdh"), "witdh"),
+     (TINY.replace("epochs: 1", "epochs: 0"), "epochs")],
+)  # fmt: skip
+def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(BadInputError, match=said):
+        read_sweep(tmp_path / "sweep.yaml")
+
+
+def test_the_shipped_grid_is_the_promised_one() -> None:
+    plan = read_sweep(ROOT / "checkpoints" / "scenes" / "sweep.yaml")
+    grid = {(r.method, r.lam, r.width) for r in plan if r.seed == 0 and r.role in ("naive", "matched", "baseline")
+            and (r.method == "kd" or r.beta == 2)}  # fmt: skip
+    for width in (0.5, 0.25, 0.125):
+        assert {(m, lam, width) for m in ("kd", "swa") for lam in (0, 0.25, 0.5, 0.75, 1)} <= grid
+        assert {("ewa", 0.5, width), ("sswa", 0.5, width)} <= grid
+        seeds = {
+            (r.method, r.seed) for r in plan if r.width == width and r.lam == 0.5 and r.role in ("naive", "matched")
+        }
+        assert {(m, s) for m in ("kd", "swa") for s in (0, 1, 2)} <= seeds
+    assert {r.beta for r in plan if r.method == "swa" and r.width == 0.125 and r.lam == 0.5} == {0.5, 2, 8}
+    assert sum(r.shuffled for r in plan) == 1
+    assert sorted(r.method for r in plan if r.split == "plain") == ["kd", "swa"]
+    assert [r.seed for r in plan if r.role == "teacher"] == [0, 1]
+
+
+@pytest.mark.timeout(600)
+def test_a_sweep_trains_all_and_repeats_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweep.yaml").write_text(TINY)
+    monkeypatch.setenv("XKD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path / "runs"))
+    plan, heard = read_sweep(tmp_path / "sweep.yaml"), []
+    late = run_all(plan, workers=1, minutes=0.0, report=lambda *said: heard.append(said))
+    assert {outcome for _, outcome in late} == {"out of time"}
+    done = run_all(plan, workers=2, minutes=None, report=lambda *said: heard.append(said))
+    assert {outcome for _, outcome in done} == {"done"}, done
+    assert len(status(plan).done) == 3
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.safetensors")}
+    run_all(plan, workers=1, minutes=None, report=lambda *said: None)
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
