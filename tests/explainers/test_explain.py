@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.explainers.made_nets import Net, everything, gap_net, images, pixels, raising
+from tests.explainers.made_nets import Net, everything, gap_net, images, mlp_net, pixels, raising
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.explainers.base import CancelledError, Explanation
@@ -171,3 +171,25 @@ def test_what_cannot_be_explained_is_refused() -> None:
         explain({"m": gap_net()}, x, {"m": torch.tensor([4])}, names=["occlusion"])
     with pytest.raises(UnknownNameError, match="parameter of occlusion"):
         explain({"m": gap_net()}, x, targets, names=["occlusion"], params={"occlusion": {"size": 3}})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "cam"])
+def test_a_first_layer_that_works_in_place_harms_neither_the_images_nor_other_networks(name: str) -> None:
+    def spoiler() -> Net:
+        model = mlp_net((12, 12))
+        model.features.insert(0, torch.nn.ReLU(inplace=True))
+        return model
+
+    models = {"first": spoiler(), "second": mlp_net((12, 12))}
+    x, background = images(2, (12, 12)), images(3, (12, 12), seed=4)
+    before = x.clone(), background.clone()
+
+    def maps_of(chosen: dict[str, Net]) -> dict:
+        targets = dict.fromkeys(chosen, torch.tensor([0, 1]))
+        return explain(chosen, x, targets, names=[name], images=pixels(2, (12, 12)), background=background)
+
+    both, alone = maps_of(models), maps_of({"second": models["second"]})
+    assert np.array_equal(both["second"][name].maps, alone["second"][name].maps)
+    assert not np.array_equal(both["first"][name].maps, both["second"][name].maps)
+    assert torch.equal(x, before[0])
+    assert torch.equal(background, before[1])

@@ -36,8 +36,8 @@ class _Shell(nn.Module):
         self.features, self.head = seam(model)
 
     def forward(self, x: Tensor) -> Tensor:
-        # A copy, or a head that starts with an in-place ReLU would clip what the library has seen.
-        logits: Tensor = self.head(self.features(x).clone())
+        # Copies, or a half that starts with an in-place ReLU would clip the images or what the library has seen.
+        logits: Tensor = self.head(self.features(x.clone()).clone())
         return logits
 
 

@@ -36,7 +36,7 @@ def cams(model: nn.Module, x: Tensor, targets: Tensor, names: Sequence[str]) -> 
     features, head = seam(model)
     check_targets(targets, x)
     with sharing(model), torch.inference_mode(mode=False), torch.no_grad():
-        activation = features(x)  # (B, K, h, w)
+        activation = features(x.clone())  # (B, K, h, w); a first layer may be in-place
         sides = _sides({entry.needs for entry in entries.values()}, head, activation, targets)
         return {name: catalogue.resolve(entry)(*sides[entry.needs]) for name, entry in entries.items()}
 

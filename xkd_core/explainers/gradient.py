@@ -44,7 +44,8 @@ def integrated_gradients(request: Request, *, n_steps: int = 50) -> dict[str, Ex
     """
     found = {}
     for name, model in request.models.items():
-        method = IntegratedGradients(prepared(model))
+        network = prepared(model)
+        method = IntegratedGradients(lambda points, own=network: own(points.clone()))  # a first layer may be in-place
         maps = [_integrated(request, method, index, request.targets[name], n_steps) for index in range(len(request.x))]
         found[name] = request.explanation(name, torch.cat(maps))
     return found

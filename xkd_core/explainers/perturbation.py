@@ -106,15 +106,15 @@ def masked_scores(request: Request, networks: Networks, index: int, keep: Tensor
     Args: networks, from `prepare`; keep (M, H, W) bool, True = shown. Returns: name -> (M,) float32 target
     logits on the CPU. Every masked batch is made once and shown to all networks.
     """
-    image = request.x[index].permute(1, 2, 0)  # (H, W, 3), so that the batch comes out channels-last
+    image = request.x[index]
     parts: dict[str, list[Tensor]] = {name: [] for name in networks}
     with torch.inference_mode():
         for part in chunks(len(keep), request.x):
-            shown = keep[part, :, :, None].to(image.device, image.dtype)
-            batch = (image * shown).permute(0, 3, 1, 2)
+            batch = image * keep[part, None].to(image.device, image.dtype)  # (m, 3, H, W)
             for name, network in networks.items():
+                own = batch.clone(memory_format=torch.channels_last)  # a first layer may be in-place
                 target = request.targets[name][index].expand(len(batch))
-                parts[name].append(target_logits(network, batch, target).float().cpu())
+                parts[name].append(target_logits(network, own, target).float().cpu())
             request.tick(len(batch) * len(networks))
     return {name: torch.cat(scores) for name, scores in parts.items()}
 
