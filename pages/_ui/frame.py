@@ -117,27 +117,29 @@ def headline(shown: Shown, *, talk: bool) -> None:
     problem = st.session_state.pop("_link_problem", None)
     if problem:
         st.warning(f"{problem} The nearest runs are shown.")
-    for run_id, reason in shown.view.broken.items():
-        st.error(reason, icon=None) if run_id else None
-    scene, key = shown.scene, shown.view.subject.key
+    if shown.view.broken:
+        st.error("  \n".join(shown.view.broken.values()))
+    key = shown.view.subject.key
+    _sentence(shown, talk=talk)
+    note = OUTSIDE_NOTE if key.outside else PLANTED if key.dataset == "scenes" else ""
+    if note and not talk:
+        st.caption(note)
+
+
+def _sentence(shown: Shown, *, talk: bool) -> None:
     if "naive" not in shown.cards or "matched" not in shown.cards:
         return
+    scene, key = shown.scene, shown.view.subject.key
     naive, matched = shown.cards["naive"], shown.cards["matched"]
     story = None if key.outside else resources.story(key.dataset, scene.choice)
-    found = sentence(
-        shown.view, naive.id, matched.id, floor=scene.floors.get("cam"), story=story, word=title(naive).lower()
-    )
+    floor = None if key.outside else scene.floors.get("cam")
+    found = sentence(shown.view, naive.id, matched.id, floor=floor, story=story, word=title(naive).lower())
     if found is None:
         return
     st.markdown(f"## {found.title}")
-    if talk:
-        return
-    st.markdown(found.detail)
-    if found.often:
-        st.caption(found.often)
-    note = OUTSIDE_NOTE if key.outside else PLANTED if key.dataset == "scenes" else ""
-    if note:
-        st.caption(note)
+    if not talk:
+        st.markdown(found.detail)
+        st.caption(found.often or "Nothing is stored for these runs: how often this happens is not known.")
 
 
 def after(shown: Shown, order: Order) -> None:
@@ -180,10 +182,14 @@ def _gallery(shown: Shown, order: Order) -> None:
     links = resources.thumbnails(dataset, indices)
     items = [
         {"index": index, "src": link, "alt": f"Image {index}", "current": index == order.key.index,
-         "words": "" if pair[0] is None else f"naive {pair[0]:.2f}, matched {pair[1]:.2f}"}
+         "words": "" if pair[0] is None else f"naive {_short(pair[0])}\nmatched {_short(pair[1])}"}
         for index, link, pair in zip(indices, links, cosines, strict=True)
     ]  # fmt: skip
     gallery.show(items, key="gallery", on_pick=_picked)
+
+
+def _short(cosine: float) -> str:
+    return "undefined" if cosine != cosine else f"{cosine:.2f}"
 
 
 def _filters(classes: tuple[str, ...], *, has_habitats: bool) -> None:

@@ -13,7 +13,7 @@ from pages._ui.viewer import look as looks
 from pages._ui.viewer.payload import Scene
 from xkd_core.errors import XKDError
 from xkd_core.models.cards import Card
-from xkd_core.serving.desk import ViewRequest, automatic, forwards
+from xkd_core.serving.desk import ViewRequest, automatic, forwards, work_on
 from xkd_core.serving.jobs import Job
 from xkd_core.serving.subjects import ImageKey
 from xkd_core.serving.views import ImageView, light
@@ -90,9 +90,15 @@ def draw(shown: Shown, *, name: str = "viewer") -> None:
 def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
     """Start cheap missing maps of the runs on screen at once, offer dear ones with their cost; show progress."""
     desk, cards = resources.desk(), list(shown.cards.values())
+    if not cards:
+        return
     missing = desk.missing(shown.view, cards, shown.scene.explainers)
+    missing = tuple(sorted(missing, key=lambda one: forwards([one], cards)))  # the first to be ready comes first
     at_once = tuple(one for one in missing if automatic(one, cards[0]))
-    if at_once:
+    job: Job | None = st.session_state.get(f"{name}_job")
+    about = work_on(shown.view, cards)
+    failed = job is not None and bool(job.error) and job.key[: len(about)] == about
+    if at_once and (not failed or st.button("Try again", key=f"{name}_again")):
         _start(shown, cards, at_once, name)
     dear = tuple(one for one in missing if one not in at_once)
     if dear and st.button(f"Compute {', '.join(dear)}: {forwards(dear, cards):,} forward passes", key=f"{name}_dear"):

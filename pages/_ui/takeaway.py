@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from pages._ui.screen import Shown
+from pages._ui.viewer.look import Look
 from xkd_core import catalogue
 from xkd_core.serving import exports, figure
 from xkd_core.serving.subjects import UPLOAD
@@ -52,10 +53,13 @@ def params(shown: Shown) -> dict[str, str]:
 
 def keep_link(shown: Shown) -> None:
     """What no widget holds but belongs to the view goes into the address: the run on screen and how it is drawn."""
-    wanted = {"run": params(shown).get("run", ""), "view": shown.scene.look.text}
+    look = shown.scene.look
+    wanted = {"run": params(shown).get("run", ""), "view": "" if look == Look() else look.text}
     for name, value in wanted.items():
         if value and st.query_params.get(name) != value:
             st.query_params[name] = value
+        if not value and name in st.query_params:
+            del st.query_params[name]
 
 
 def _link(shown: Shown) -> None:

@@ -164,13 +164,14 @@ def follow(job: Job) -> None:
     if job.error:
         st.error(job.error)
     elif not job.finished:
-        _poll(job)
+        _poll(job, job.note)
 
 
 @st.fragment(run_every=0.5)
-def _poll(job: Job) -> None:
-    if job.finished:
+def _poll(job: Job, note: str) -> None:
+    # Another note means that one explainer is done: the page can show its maps already.
+    if job.finished or (note and job.note != note):
         st.rerun()
-    st.progress(min(1.0, job.done), text=f"Working: {job.note}" if job.note else "Waiting for a free worker")
+    st.progress(min(1.0, job.done), text=f"Computing {job.note}" if job.note else "Waiting for a free worker")
     if st.button("Stop", key="stop_job"):
         job.cancel.set()

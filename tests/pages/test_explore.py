@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 
+import numpy as np
 import pytest
 
+from tests.made_zoo import make_zoo
 from tests.pages.seen import payload, settled
+from xkd_core import rendering
 from xkd_core.results.store import read_rows
 
 
@@ -211,7 +215,44 @@ def test_photos_without_cifar_networks_say_so(open_page):
     assert "cifar10" in words(app)
 
 
-def test_an_upload_without_networks_or_file_asks_for_what_is_missing(open_page):
-    app = open_page(data="upload")
+@pytest.fixture(scope="session")
+def cifar(tmp_path_factory):
+    return make_zoo(tmp_path_factory.mktemp("cifar_zoo"), dataset="cifar10", rows=False)
+
+
+@pytest.mark.parametrize("data", ["photos", "digits"])
+def test_images_of_other_kinds_are_explained_by_cifar_networks_and_marked(open_page, cifar, data):
+    app = open_page(root=cifar.root, data=data, image="2", maps="cam")
     assert not app.exception
-    assert app.info
+    assert "Outside the training data" in words(app)
+    assert set(payload(app)["runs"]) == set(cifar.runs.values())
+    assert "label" not in app.selectbox(key="target").options
+
+
+def test_an_own_image_is_explained_and_a_broken_one_refused_with_a_sentence(open_page, cifar):
+    app = open_page(root=cifar.root, data="upload", maps="cam")
+    assert "Choose an image" in words(app)
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 60, 3)).astype(np.uint8)
+    app.file_uploader[0].upload("mine.png", rendering.png(pixels)).run()
+    assert not app.exception
+    assert "Outside the training data" in words(app)
+    assert payload(app)["subject"].startswith("upload:")
+    broken = open_page(root=cifar.root, data="upload", maps="cam")
+    broken.file_uploader[0].upload("mine.png", b"not an image").run()
+    assert not broken.exception
+    assert broken.error
+
+
+def test_an_explainer_that_needs_absent_data_says_so_and_the_others_come(open_page, cifar):
+    """GradientSHAP takes its background from CIFAR-10, which is not on this machine."""
+    app = open_page(root=cifar.root, data="photos")
+    for _ in range(60):
+        if app.error:
+            break
+        time.sleep(0.5)
+        app.run()
+    assert "CIFAR-10 is not in" in app.error[0].value
+    data = payload(app)
+    teacher = next(run for run_id, run in data["runs"].items() if run_id == cifar.runs["teacher"])
+    assert teacher["cells"]["occlusion"]
+    assert not teacher["cells"]["gradient_shap"]

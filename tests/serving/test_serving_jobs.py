@@ -26,10 +26,10 @@ def test_progress_and_result_can_be_read_while_and_after(jobs):
         gate.wait(10)
         return 42
 
-    job = jobs.submit("a", work)
+    job = jobs.submit(("a",), work)
     assert reached.wait(10)
     assert (job.done, job.note, job.finished, job.result) == (0.5, "half", False, None)
-    assert jobs.submit("a", work) is job  # the same work only once
+    assert jobs.submit(("a",), work) is job  # the same work only once
     gate.set()
     job.future.result(timeout=10)
     assert job.result == 42
@@ -38,9 +38,9 @@ def test_progress_and_result_can_be_read_while_and_after(jobs):
 def test_more_than_the_line_holds_is_refused_with_a_sentence(jobs):
     gate = threading.Event()
     for name in ("a", "b"):
-        jobs.submit(name, lambda progress, cancel: gate.wait(10))
+        jobs.submit((name,), lambda progress, cancel: gate.wait(10))
     with pytest.raises(BadInputError, match="try again"):
-        jobs.submit("c", lambda progress, cancel: None)
+        jobs.submit(("c",), lambda progress, cancel: None)
     gate.set()
 
 
@@ -49,7 +49,7 @@ def test_cancel_reaches_the_work(jobs):
         assert cancel.wait(10)
         raise XKDError("Stopped on request.")
 
-    job = jobs.submit("a", work)
+    job = jobs.submit(("a",), work)
     job.cancel.set()
     job.future.result(timeout=10)
     assert (job.error, job.result) == ("Stopped on request.", None)
@@ -59,7 +59,7 @@ def test_an_unexpected_failure_tells_no_internals(jobs, caplog):
     def work(progress, cancel):
         raise RuntimeError("secret path /home/x")
 
-    job = jobs.submit("a", work)
+    job = jobs.submit(("a",), work)
     job.future.result(timeout=10)
     assert "secret" not in job.error
     assert "log" in job.error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xkd_core import catalogue, settings
+from xkd_core.errors import XKDError
 from xkd_core.models.cards import Card
 from xkd_core.serving import subjects
 from xkd_core.serving.jobs import Job, Jobs, Progress
@@ -76,12 +77,19 @@ class Desk:
         """Start a job for the heavier maps of ``cards`` (the teacher first). Errors: BadInputError when busy."""
 
         def work(progress: Progress, cancel: threading.Event) -> bool:
+            failures: list[XKDError] = []
             for place, name in enumerate(names):
-                self._compute(view, cards, name, _part(progress, place, len(names)), cancel)
+                try:
+                    self._compute(view, cards, name, _part(progress, place, len(names)), cancel)
+                except XKDError as error:  # the other explainers may not need what this one lacks
+                    failures.append(error)
+                if cancel.is_set():
+                    break
+            if failures:
+                raise failures[0]
             return True
 
-        key = (view.subject.key, view.policy, tuple(card.sha256 for card in cards), tuple(names))
-        return self.jobs.submit(key, work)
+        return self.jobs.submit((*work_on(view, cards), tuple(names)), work)
 
     def _compute(
         self, view: ImageView, cards: Sequence[Card], name: str, progress: Progress, cancel: threading.Event
@@ -91,6 +99,11 @@ class Desk:
         found = explain_more(view, cards, name=name, shelf=self.shelf, progress=progress, cancel=cancel)
         for card in cards:
             self.maps.put(_key(view, card, name), found[card.id])
+
+
+def work_on(view: ImageView, cards: Sequence[Card]) -> tuple[Hashable, ...]:
+    """What a job is about, whatever explainers it computes: the start of its key."""
+    return view.subject.key, view.policy, tuple(card.sha256 for card in cards)
 
 
 def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:

@@ -25,6 +25,7 @@ from xkd_core.serving.views import ImageView, RunView, answer, light
 from xkd_core.types import Float
 
 BACKGROUND_IMAGES = 50
+NEED_BACKGROUND = ("gradient_shap",)
 _BACKGROUND_SPLIT = {"scenes": "transfer", "cifar10": "train"}
 
 
@@ -116,7 +117,7 @@ def explain_more(
         {run.card.id: torch.tensor([view.runs[run.card.id].target]) for run in runs},
         names=[name],
         images=subject.input[None],
-        background=background(subject.key.networks),
+        background=background(subject.key.networks) if name in NEED_BACKGROUND else None,
         progress=progress,
         cancel=cancel,
     )

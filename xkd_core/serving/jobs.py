@@ -20,7 +20,7 @@ LOGGER = logging.getLogger(__name__)
 class Job:
     """One piece of work. ``done`` is a share 0..1, ``note`` what it is at, ``error`` a sentence if it failed."""
 
-    key: Hashable
+    key: tuple[Hashable, ...]
     cancel: threading.Event = field(default_factory=threading.Event)
     done: float = 0.0
     note: str = ""
@@ -47,7 +47,7 @@ class Jobs:
         self._jobs: dict[Hashable, Job] = {}
         self._lock = threading.Lock()
 
-    def submit(self, key: Hashable, work: Work) -> Job:
+    def submit(self, key: tuple[Hashable, ...], work: Work) -> Job:
         """Start ``work(progress, cancel)``, or join the job with the same key. Errors: BadInputError when busy."""
         with self._lock:
             self._jobs = {name: job for name, job in self._jobs.items() if not job.finished}

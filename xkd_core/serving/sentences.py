@@ -42,7 +42,8 @@ def _title(view: ImageView, naive: RunView, matched: RunView, floor: float | Non
     if moved is None or kept is None:
         return f"Teacher and {word} agree about {name}; compare where they look."
     if moved and not kept:
-        return f"The {word} still agrees about {name}, but {_elsewhere(view, naive, matched)}."
+        still = f"says {name}" if naive.answer.says == view.target_name else f"agrees about {name}"
+        return f"The {word} still {still}, but {_elsewhere(view, naive, matched)}."
     if moved and kept:
         return f"The answer about {name} stayed, and the maps of both students moved."
     if kept:
@@ -54,7 +55,7 @@ def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
     """The strongest point off the object says more than a cosine; else say what is known: the map moved."""
     hits = [run.scores["cam"].values.get("pointing") for run in (next(iter(view.runs.values())), matched, naive)]
     if hits == [1.0, 1.0, 0.0]:
-        return f"no longer looks at the {view.target_name}"
+        return "no longer looks at it"
     return "its reasons have moved"
 
 
