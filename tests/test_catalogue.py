@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,10 @@ def test_costs_of_the_others() -> None:
     assert catalogue.cost("gradient_shap", {}, 64) == 100
     assert catalogue.cost("kernel_shap", {"n_samples": 256}, 64) == 258
     assert catalogue.cost("score_cam", {}, 64, channels=32) == 33
+
+
+@pytest.mark.parametrize("name", [name for name, entry in EXPLAINERS.items() if entry.needs == "model"])
+def test_functions_have_the_parameters_and_defaults_that_the_catalogue_states(name: str) -> None:
+    signature = inspect.signature(catalogue.resolve(EXPLAINERS[name])).parameters
+    defaults = {key: value.default for key, value in signature.items() if key != "request"}
+    assert defaults == {param.name: param.default for param in EXPLAINERS[name].params}

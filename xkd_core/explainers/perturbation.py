@@ -73,7 +73,7 @@ def occlusion(request: Request, *, window: int = 0, stride: int = 0) -> dict[str
     return found
 
 
-def kernel_shap(request: Request, *, n_samples: int = 500, n_superpixels: int = 19) -> dict[str, Explanation]:
+def kernel_shap(request: Request, *, n_samples: int = 256, n_superpixels: int = 19) -> dict[str, Explanation]:
     """Shapley values of SLIC superpixels for the target's logit (Lundberg & Lee 2017).
 
     Every network sees the same superpixels and coalitions of an image. Returns: maps (B, H, W), each pixel
