@@ -1,7 +1,8 @@
 """The colour tables of all heatmaps: 256 colours each, as hexadecimal RGB.
 
-inferno, viridis, cividis (sequential: perceptually even, safe for colour-blind readers) and PuOr (diverging, ColorBrewer) are
-matplotlib's, rounded to uint8. The diverging table is symmetric: entry 128 is neutral, 1 and 255 are its ends, 0 repeats 1.
+inferno, viridis and cividis (sequential, perceptually even, safe for colour-blind readers) and PuOr (diverging, from
+ColorBrewer) are matplotlib's, rounded to uint8. The diverging table is symmetric: entry 128 is neutral, 1 and 255 are
+its ends, 0 repeats 1.
 """
 
 from __future__ import annotations

@@ -21,11 +21,13 @@ from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import load
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run
+from xkd_core.results.aggregate import of_run
 from xkd_core.results.store import merge_rows, read_rows
-from xkd_core.types import Int
+from xkd_core.types import Float, Int
 
 SAMPLE = 200
 GALLERY = 60
+STORIES = 12
 Report = Callable[[str], None]
 Tables = Mapping[str, pd.DataFrame]
 Todo = tuple[str, tuple[str, ...]]
@@ -73,30 +75,36 @@ def evaluate(
     (processes of one torch thread each). Only this process writes.
     """
     bench = open_bench(first_teacher(dataset, root).id, root=root)
-    merge_rows(dataset, "images", _image_rows(bench), root=root)
     _store_controls(bench, root)
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
-    have, wanted = _have(dataset, root), ("cam", *HEAVY) if heavy else ("cam",)
-    missing = [(card.id, tuple(name for name in wanted if (card.id, name) not in have)) for card in cards]
-    todo = [(run_id, names) for run_id, names in missing if names]
-    for number, (run_id, tables) in enumerate(_measured(todo, bench, workers, root), 1):
-        for table, rows in tables.items():
-            merge_rows(dataset, table, rows, root=root)
-        if report is not None:
-            report(f"{number}/{len(todo)} {run_id}")
-    return len(todo)
+    measured: set[str] = set()
+    # CAMs of all runs first: which images tell a story is known only from their rows.
+    for wanted in (("cam",), HEAVY) if heavy else (("cam",),):
+        have = _have(dataset, root)
+        missing = [(card.id, tuple(name for name in wanted if (card.id, name) not in have)) for card in cards]
+        todo = [(run_id, names) for run_id, names in missing if names]
+        stories = story_images(dataset, root=root) if wanted == HEAVY else np.array([], np.int64)
+        merge_rows(dataset, "images", _image_rows(bench, stories), root=root)
+        for number, (run_id, tables) in enumerate(_measured(todo, bench, stories, workers, root), 1):
+            for table, rows in tables.items():
+                merge_rows(dataset, table, rows, root=root)
+            if report is not None:
+                report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
+            measured.add(run_id)
+    return len(measured)
 
 
-def _measured(todo: Sequence[Todo], bench: Bench, workers: int, root: Path | None) -> Iterator[tuple[str, Tables]]:
+def _measured(
+    todo: Sequence[Todo], bench: Bench, stories: Int, workers: int, root: Path | None
+) -> Iterator[tuple[str, Tables]]:
     """Rows of each run as they come, in order, from this process or from a pool."""
-    if workers <= 1:
-        yield from ((run_id, rows_of_run(bench, load_run(run_id, root), names)) for run_id, names in todo)
+    if workers <= 1 or not todo:
+        yield from ((run_id, rows_of_run(bench, load_run(run_id, root), names, stories)) for run_id, names in todo)
         return
     heavy_maps_of_teacher(bench, {name for _, names in todo for name in names})
+    teacher = bench.teacher.card.id
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        jobs = {
-            run_id: pool.submit(_rows_in_worker, bench.teacher.card.id, run_id, names, root) for run_id, names in todo
-        }
+        jobs = {run_id: pool.submit(_rows_in_worker, teacher, run_id, names, stories, root) for run_id, names in todo}
         yield from ((run_id, job.result()) for run_id, job in jobs.items())
 
 
@@ -114,12 +122,16 @@ def _one_thread() -> None:
     torch.set_num_threads(1)  # two processes with two threads each slow one another down by spin-waiting
 
 
-def _rows_in_worker(teacher_id: str, run_id: str, names: Sequence[str], root: Path | None) -> Tables:
-    return rows_of_run(open_bench(teacher_id, root=root), load_run(run_id, root), names)
+def _rows_in_worker(teacher_id: str, run_id: str, names: Sequence[str], stories: Int, root: Path | None) -> Tables:
+    return rows_of_run(open_bench(teacher_id, root=root), load_run(run_id, root), names, stories)
 
 
-def rows_of_run(bench: Bench, run: LoadedRun, explainers: Sequence[str]) -> Tables:
-    """Table name -> rows of one run for ``explainers`` ("cam" stands for answers and all stored CAMs)."""
+def rows_of_run(bench: Bench, run: LoadedRun, explainers: Sequence[str], stories: Int) -> Tables:
+    """Table name -> rows of one run for ``explainers`` ("cam" stands for answers and all stored CAMs).
+
+    ``stories``: images that were picked by ranking. Their maps go into the gallery, never into the table
+    that means are made from.
+    """
     found: dict[str, list[pd.DataFrame]] = {"maps": [], "answers": [], "gallery": []}
     if "cam" in explainers:
         ours = forward_pass(run, bench.split.pixels, bench.split.targets)
@@ -130,7 +142,11 @@ def rows_of_run(bench: Bench, run: LoadedRun, explainers: Sequence[str]) -> Tabl
         mine, theirs = (heavy_maps(one, bench.split, chosen, name) for one in (run, bench.teacher))
         found["maps"].append(_sample_rows(bench, run.card, name, (mine, theirs), chosen))
         if mine.native is not None:
-            found["gallery"].append(_gallery_rows(run.card, name, mine, chosen))
+            keep = gallery_positions(len(chosen))
+            found["gallery"].append(_gallery_rows(run.card, name, mine.native[keep], chosen[keep]))
+            told = np.setdiff1d(stories, chosen[keep])
+            if len(told) and (extra := heavy_maps(run, bench.split, told, name).native) is not None:
+                found["gallery"].append(_gallery_rows(run.card, name, extra, told))
     return {table: pd.concat(frames, ignore_index=True) for table, frames in found.items() if frames}
 
 
@@ -167,13 +183,32 @@ def _sample_rows(bench: Bench, card: Card, name: str, maps: tuple[Heavy, Heavy],
     return rows
 
 
-def _gallery_rows(card: Card, name: str, mine: Heavy, chosen: Int) -> pd.DataFrame:
-    """Native values of every image of the gallery: the first of a finer stratified sample."""
-    if mine.native is None:
-        return pd.DataFrame()
-    keep = gallery_positions(len(chosen))
-    values = mine.native[keep].reshape(len(keep), -1).astype(np.float16)
-    return pd.DataFrame({"run_id": card.id, "explainer": name, "index": chosen[keep], "values": list(values)})
+def _gallery_rows(card: Card, name: str, native: Float, indices: Int) -> pd.DataFrame:
+    """Native values (n, ...) of one run on the images ``indices`` (n,), flattened, as float16."""
+    values = native.reshape(len(indices), -1).astype(np.float16)
+    return pd.DataFrame({"run_id": card.id, "explainer": name, "index": indices, "values": list(values)})
+
+
+def story_images(dataset: str, *, root: Path | None = None) -> Int:
+    """The images of the clearest stories, ascending: all three right, the naive map far, the matched one near.
+
+    By the stored CAM rows of the smallest naive and SWA student at λ = .5; empty while these are missing.
+    """
+    rows, answers = (read_rows(dataset, table, root=root) for table in ("maps", "answers"))
+    pair = [_smallest(dataset, role, root) for role in ("naive", "matched")]
+    if rows.empty or answers.empty or None in pair:
+        return np.array([], np.int64)
+    naive, matched = (of_run(rows, str(run_id), "cam", "cosine") for run_id in pair)
+    right = answers[answers["right"] & answers["same_answer"] & answers["run_id"].isin(pair)].groupby("index").size()
+    gap = (matched - naive)[right.reindex(naive.index, fill_value=0) == 2].dropna()
+    best: Int = np.sort(gap.sort_values(ascending=False, kind="stable").index.to_numpy(np.int64)[:STORIES])
+    return best
+
+
+def _smallest(dataset: str, role: str, root: Path | None) -> str | None:
+    found = [c for c in _cards(dataset, root) if c.role == role and c.lam == 0.5 and c.seed == 0]
+    found = [c for c in found if c.method in ("kd", "swa") and c.beta in (0.0, 2.0)]
+    return min(found, key=lambda c: (c.params, c.id)).id if found else None
 
 
 def gallery_positions(n_sample: int) -> Int:
@@ -181,11 +216,11 @@ def gallery_positions(n_sample: int) -> Int:
     return np.unique(np.linspace(0, n_sample - 1, num=min(GALLERY, n_sample), dtype=np.int64))
 
 
-def _image_rows(bench: Bench) -> pd.DataFrame:
+def _image_rows(bench: Bench, stories: Int) -> pd.DataFrame:
     rows = bench.split.image_rows()
     rows["sampled"] = rows["index"].isin(bench.split.sample(SAMPLE))
     gallery = bench.split.sample(SAMPLE)[gallery_positions(min(SAMPLE, len(rows)))]
-    rows["gallery"] = rows["index"].isin(gallery)
+    rows["gallery"] = rows["index"].isin([*gallery, *stories])
     return rows
 
 

@@ -12,8 +12,20 @@ import pandas as pd
 from xkd_core.errors import XKDError
 from xkd_core.results.store import read_rows
 
-FLOOR_SHARE = 0.05
 _NONE = pd.DataFrame()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """Mean cosines to the teacher's map: of a second, equally trained teacher, and of its maps of other images."""
+
+    second: float
+    other: float
+
+    @property
+    def value(self) -> float:
+        """A map below it has moved: it is nearer to a map of another image than to the second teacher's."""
+        return (self.second + self.other) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +67,12 @@ class Results:
             return {}
         return dict(zip(map(str, rows.columns), list(rows.loc[index]), strict=True))
 
-    def floor(self, second_teacher: str | None, explainer: str = "cam") -> float | None:
-        """The noise floor: the cosine that an equally trained second teacher passes on 95 % of the images."""
-        if second_teacher is None:
+    def bar(self, second_teacher: str | None, explainer: str = "cam") -> Bar | None:
+        """What a cosine is read against; None where no second teacher was evaluated with this explainer."""
+        rows = _NONE if second_teacher is None else self.of_run(second_teacher, explainer)
+        if rows.empty or rows["cosine"].isna().all() or rows["cosine_shuffled"].isna().all():
             return None
-        rows = self.of_run(second_teacher, explainer)
-        return None if rows.empty else float(rows["cosine"].quantile(FLOOR_SHARE))
+        return Bar(second=float(rows["cosine"].mean()), other=float(rows["cosine_shuffled"].mean()))
 
 
 def read_results(dataset: str, *, root: Path | None = None) -> Results:

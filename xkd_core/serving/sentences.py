@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
 
@@ -18,15 +19,15 @@ class Headline:
 
 
 def headline(
-    view: ImageView, naive: str, matched: str, *, floor: float | None, story: Story | None, word: str = "naive student"
+    view: ImageView, naive: str, matched: str, *, bar: Bar | None, story: Story | None, word: str = "naive student"
 ) -> Headline | None:
     """What the CAMs on screen show; None when a run is missing. ``word``: what the row of the naive run is called."""
     if naive not in view.runs or matched not in view.runs:
         return None
     ours, theirs = view.runs[naive], view.runs[matched]
-    detail = _detail(ours, theirs, floor, word)
+    detail = _detail(ours, theirs, bar, word)
     often = "" if story is None else _often(story)
-    return Headline(title=_title(view, ours, theirs, floor, word), detail=detail, often=often)
+    return Headline(title=_title(view, ours, theirs, bar, word), detail=detail, often=often)
 
 
 def _often(story: Story) -> str:
@@ -34,11 +35,11 @@ def _often(story: Story) -> str:
     return f"All three right, only the naive map moved: {naive}. Only the matched map moved: {matched}."
 
 
-def _title(view: ImageView, naive: RunView, matched: RunView, floor: float | None, word: str) -> str:
+def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:
     name = f"*{view.target_name}*"
     if not naive.answer.same:
         return f"Here the {word} answers otherwise than its teacher about {name}."
-    moved, kept = _moved(naive, floor), _moved(matched, floor)
+    moved, kept = _moved(naive, bar), _moved(matched, bar)
     if moved is None or kept is None:
         return f"Teacher and {word} agree about {name}; compare where they look."
     if moved and not kept:
@@ -59,15 +60,19 @@ def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
     return "its reasons have moved"
 
 
-def _detail(naive: RunView, matched: RunView, floor: float | None, word: str) -> str:
+def _detail(naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:
     parts = [f"{word} {number(_cosine(naive))}", f"matched student {number(_cosine(matched))}"]
-    bar = "" if floor is None else f" A second teacher stays above {floor:.2f} on 95 % of the test images."
-    return f"Cosine to the teacher's CAM: {', '.join(parts)}.{bar}"
+    known = (
+        ""
+        if bar is None
+        else f" A second teacher gets {bar.second:.2f} on average, maps of other images {bar.other:.2f}."
+    )
+    return f"Cosine to the teacher's CAM: {', '.join(parts)}.{known}"
 
 
-def _moved(run: RunView, floor: float | None) -> bool | None:
+def _moved(run: RunView, bar: Bar | None) -> bool | None:
     cosine = _cosine(run)
-    return None if floor is None or cosine is None else cosine < floor
+    return None if bar is None or cosine is None else cosine < bar.value
 
 
 def _cosine(run: RunView) -> float | None:

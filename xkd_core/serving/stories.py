@@ -15,7 +15,7 @@ from xkd_core.serving.zoo import Choice, Zoo
 class Story:
     """One image and what the stored rows say about it, and how often the same happens.
 
-    floor: cosine below which a map counts as moved. naive_often: naive right with a moved map while the matched
+    bar: cosine below which a map counts as moved. naive_often: naive right with a moved map while the matched
     student is right with a kept one, of all images of the test split; matched_often: the other way round.
     off_object: the naive map's strongest point is not on the object while the teacher's and the matched one's are.
     """
@@ -25,7 +25,7 @@ class Story:
     choice: Choice
     naive_cosine: float
     matched_cosine: float
-    floor: float
+    bar: float
     off_object: bool
     naive_often: Summary
     matched_often: Summary
@@ -33,8 +33,8 @@ class Story:
 
 def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
     """The strongest story for a choice of runs; None when rows are missing or no image tells it."""
-    table, floor = patterns(results, zoo, choice)
-    if table.empty or floor is None:
+    table, bar = patterns(results, zoo, choice)
+    if table.empty or bar is None:
         return None
     told = table[table["naive_only_moved"] & table["target_shown"]]
     if told.empty:
@@ -47,7 +47,7 @@ def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
         choice=choice,
         naive_cosine=float(best["naive_cosine"]),
         matched_cosine=float(best["matched_cosine"]),
-        floor=floor,
+        bar=bar,
         off_object=bool(best["off_object"]),
         naive_often=share_interval(int(table["naive_only_moved"].sum()), len(table)),
         matched_often=share_interval(int(table["matched_only_moved"].sum()), len(table)),
@@ -55,25 +55,25 @@ def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
 
 
 def patterns(results: Results, zoo: Zoo, choice: Choice) -> tuple[pd.DataFrame, float | None]:
-    """One row per test image with what happened there, and the floor below which a map counts as moved."""
+    """One row per test image with what happened there, and the cosine below which a map counts as moved."""
     picks = [zoo.pick(row, choice) for row in ("naive", "matched")]
     teacher, second = zoo.teacher, zoo.second_teacher
     if teacher is None or picks[0] is None or picks[1] is None:
         return pd.DataFrame(), None
     naive, matched = picks[0].card.id, picks[1].card.id
     table = joined(results, naive, matched, teacher.id)
-    floor = results.floor(None if second is None else second.id)
+    found = results.bar(None if second is None else second.id)
     if table.empty:
-        return table, floor
-    if floor is None:  # one teacher only: what chance gives is the next best bar
-        floor = float(table["naive_shuffled"].mean())
-    return _judged(table, floor), floor
+        return table, None if found is None else found.value
+    # With one teacher only, what the naive student gets by chance is the next best bar.
+    bar = float(table["naive_shuffled"].mean()) if found is None else found.value
+    return _judged(table, bar), bar
 
 
-def _judged(table: pd.DataFrame, floor: float) -> pd.DataFrame:
+def _judged(table: pd.DataFrame, bar: float) -> pd.DataFrame:
     both = table["teacher_right"] & table["naive_right"] & table["matched_right"]
-    naive_moved, matched_moved = table["naive_cosine"] < floor, table["matched_cosine"] < floor
-    naive_kept, matched_kept = table["naive_cosine"] >= floor, table["matched_cosine"] >= floor  # NaN is neither
+    naive_moved, matched_moved = table["naive_cosine"] < bar, table["matched_cosine"] < bar
+    naive_kept, matched_kept = table["naive_cosine"] >= bar, table["matched_cosine"] >= bar  # NaN is neither
     shown = _shown(table)
     off = pd.Series(False, index=table.index)
     if "naive_pointing" in table:
