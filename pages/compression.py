@@ -90,15 +90,17 @@ def _curves(zoo: Zoo, choice: Choice, results: Results, explainer: str, lines: d
 
 def _quadrant(zoo: Zoo, choice: Choice, results: Results, explainer: str) -> None:
     st.markdown("### Same answer, same reason?")
-    floor = screen.floors(zoo, (explainer,)).get(explainer)
+    bar = screen.bars(zoo, (explainer,)).get(explainer)
     for column, row in zip(st.columns(2, gap="large"), ("naive", "matched"), strict=True):
         pick = zoo.pick(row, choice)
         with column:
             if pick is not None:
-                charts.quadrant(results, pick.card, row=row, explainer=explainer, floor=floor)
+                charts.quadrant(
+                    results, pick.card, row=row, explainer=explainer, bar=None if bar is None else bar.value
+                )
     st.caption(
-        "Each dot is a test image: below the dotted line the map moved more than between two equal teachers. "
-        "Click a dot to open the image."
+        "Each dot is a test image. Below the dotted line a map is nearer to that of another image than to a second "
+        "teacher's. Click a dot to open the image."
     )
 
 

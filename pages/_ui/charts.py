@@ -31,21 +31,21 @@ def drift(lines: Sequence[Curve], bands: Bands, *, axis: Axis, words: str) -> li
     return [str(data[0]) for data in _clicked(event)]
 
 
-def quadrant(results: Results, card: Card, *, row: str, explainer: str, floor: float | None) -> None:
+def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: float | None) -> None:
     """One dot per image; a click opens the image on the landing page."""
     dots = curves.dots(results, card.id, explainer=explainer)
     st.markdown(f"**{title(card)}**, {describe(card)}")
     if dots.empty:
         st.info("No stored results for this run.")
         return
-    moved = 0 if floor is None else int(((dots["cosine"] < floor) & dots["same_answer"]).sum())
+    moved = 0 if bar is None else int(((dots["cosine"] < bar) & dots["same_answer"]).sum())
     same = int(dots["same_answer"].sum())
     event = st.plotly_chart(
-        figures.quadrant(dots, row=row, floor=floor), key=f"quadrant_{row}", on_select="rerun",
+        figures.quadrant(dots, row=row, bar=bar), key=f"quadrant_{row}", on_select="rerun",
         selection_mode="points", config=CONFIG,
         alt=f"{title(card)}: {same} of {len(dots)} images with the same answer, {moved} of them with a moved map",
     )  # fmt: skip
-    if floor is not None and same:
+    if bar is not None and same:
         st.caption(f"{moved:,} of {same:,} same answers ({100 * moved / same:.1f} %) come with a moved map.")
     for data in _clicked(event):
         open_image(card, int(data[0]))

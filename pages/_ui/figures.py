@@ -70,7 +70,7 @@ def _add_curve(figure: go.Figure, line: Curve, quality: str) -> None:
     )  # fmt: skip
 
 
-def quadrant(dots: pd.DataFrame, *, row: str, floor: float | None) -> go.Figure:
+def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None) -> go.Figure:
     """Every image of a run: how sure it is of the explained class, and how close its map is to the teacher's."""
     figure = go.Figure()
     for same, symbol, words in ((True, SYMBOLS[row], "same answer"), (False, "x", "other answer")):
@@ -83,8 +83,8 @@ def quadrant(dots: pd.DataFrame, *, row: str, floor: float | None) -> go.Figure:
                 hovertemplate="image %{customdata[0]}<br>probability %{x:.2f}, cosine %{y:.2f}<extra></extra>",
             )
         )  # fmt: skip
-    if floor is not None:
-        figure.add_hline(floor, line={"dash": "dot", "color": GREY, "width": 1.5}, annotation_text="noise floor",
+    if bar is not None:
+        figure.add_hline(bar, line={"dash": "dot", "color": GREY, "width": 1.5}, annotation_text="moved",
                          annotation_position="bottom left", annotation_font_size=12)  # fmt: skip
     figure.update_xaxes(title_text="probability of the explained class", range=[-0.03, 1.03])
     figure.update_yaxes(title_text="cosine to the teacher's CAM", range=[-0.03, 1.03])

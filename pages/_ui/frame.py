@@ -132,8 +132,8 @@ def _sentence(shown: Shown, *, talk: bool) -> None:
     scene, key = shown.scene, shown.view.subject.key
     naive, matched = shown.cards["naive"], shown.cards["matched"]
     story = None if key.outside else resources.story(key.dataset, scene.choice)
-    floor = None if key.outside else scene.floors.get("cam")
-    found = sentence(shown.view, naive.id, matched.id, floor=floor, story=story, word=title(naive).lower())
+    bar = None if key.outside else scene.bars.get("cam")
+    found = sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
     if found is None:
         return
     st.markdown(f"## {found.title}")

@@ -15,6 +15,7 @@ from xkd_core.errors import XKDError
 from xkd_core.models.cards import Card
 from xkd_core.serving.desk import ViewRequest, automatic, forwards, work_on
 from xkd_core.serving.jobs import Job
+from xkd_core.serving.results import Bar
 from xkd_core.serving.subjects import ImageKey
 from xkd_core.serving.views import ImageView, light
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo
@@ -62,7 +63,7 @@ def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
         look=_look(name),
         explainers=ask.explainers,
         results=resources.results(ask.key.dataset),
-        floors=floors(zoo, ask.explainers),
+        bars=bars(zoo, ask.explainers),
         turn=int(st.session_state.get(f"{name}_turn", 0)),
         talk=ask.talk,
         film=ask.film,
@@ -71,12 +72,11 @@ def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
     return Shown(scene=scene, cards=cards)
 
 
-def floors(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, float]:
-    """Explainer -> cosine below which a map counts as moved, where a second teacher was evaluated."""
-    second = zoo.second_teacher
-    found = {name: resources.results(zoo.dataset).floor(None if second is None else second.id, name)
-             for name in ("cam", *explainers)}  # fmt: skip
-    return {name: value for name, value in found.items() if value is not None}
+def bars(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, Bar]:
+    """What a cosine is read against, for each explainer with which a second teacher was evaluated."""
+    second = None if zoo.second_teacher is None else zoo.second_teacher.id
+    found = {name: resources.results(zoo.dataset).bar(second, name) for name in ("cam", *explainers)}
+    return {name: bar for name, bar in found.items() if bar is not None}
 
 
 def draw(shown: Shown, *, name: str = "viewer") -> None:

@@ -12,7 +12,8 @@ WORDS = {
     "Map": "Raw, signed attribution in float32 at its native resolution.",
     "Heatmap": "A map as it is drawn: scaled, coloured, laid over the photo.",
     "Drift": "1 - similarity to the teacher's map of the same image and class.",
-    "Moved": "The cosine to the teacher's map is lower than a second teacher's on 95 % of the test images.",
+    "Moved": "A map whose cosine to the teacher's lies below the middle between two means: that of a second, equally "
+    "trained teacher, and that of maps of other images. It is nearer to an unrelated map than to its own.",
     "λ": "Weight of the distillation term, 0 = labels only, 1 = the teacher's answers only. The term is scaled by T².",
     "β": "Weight of attribution matching: β(1 - cos) is added to the loss.",
     "Width and ratio": "Width is the share of the teacher's channels (1/2, 1/4, 1/8). Ratio is teacher parameters "

@@ -18,6 +18,7 @@ from xkd_core import rendering
 from xkd_core.rendering import Style
 from xkd_core.serving import exports, figure, subjects
 from xkd_core.serving.explaining import explain_image
+from xkd_core.serving.results import Bar
 from xkd_core.serving.sentences import confidence, headline
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.zoo import ROWS, read_zoo
@@ -115,8 +116,9 @@ def test_copied_python_for_an_upload_is_python():
 
 def test_the_headline_says_what_the_numbers_say(view, cards):
     naive, matched = cards["naive"].id, cards["matched"].id
-    found = headline(view, naive, matched, floor=0.5, story=None)
+    bar = Bar(second=0.9, other=0.5)
+    found = headline(view, naive, matched, bar=bar, story=None)
     assert f"{view.runs[naive].scores['cam'].cosine:.2f}" in found.detail
-    assert headline(view, naive, "missing", floor=0.5, story=None) is None
+    assert headline(view, naive, "missing", bar=bar, story=None) is None
     assert confidence(0.999) == ">0.99"
     assert confidence(0.42) == "0.42"

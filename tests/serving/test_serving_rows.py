@@ -28,7 +28,7 @@ def zoo(place):
 def results(zoo):
     choice = zoo.default()
     naive, matched = (zoo.pick(row, choice).card.id for row in ("naive", "matched"))
-    second = np.linspace(0.89, 0.97, 8)  # 5 % quantile: .89 + .05 * 7 * .08 / 7 = .894
+    second = np.linspace(0.89, 0.97, 8)  # mean .93
     columns = {
         naive: (NAIVE, NAIVE_RIGHT, POINTING),
         matched: (MATCHED, np.ones(8, bool), np.ones(8)),
@@ -50,9 +50,12 @@ def results(zoo):
     return Results(dataset="scenes", maps=pd.concat(maps), answers=pd.concat(answers), images=images)
 
 
-def test_the_floor_is_the_second_teachers_five_per_cent_quantile(results, zoo):
-    assert results.floor(zoo.second_teacher.id) == pytest.approx(0.894)
-    assert results.floor(None) is None
+def test_the_bar_is_half_way_between_a_second_teacher_and_maps_of_other_images(results, zoo):
+    bar = results.bar(zoo.second_teacher.id)
+    assert (bar.second, bar.other) == (pytest.approx(0.93), pytest.approx(0.5))
+    assert bar.value == pytest.approx(0.715)
+    assert results.bar(None) is None
+    assert results.bar(zoo.second_teacher.id, "occlusion") is None
 
 
 def test_the_story_is_the_image_where_the_naive_map_left_the_object(results, zoo):

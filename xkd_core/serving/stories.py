@@ -39,8 +39,10 @@ def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
     told = table[table["naive_only_moved"] & table["target_shown"]]
     if told.empty:
         return None
-    # An image where the naive map leaves the object says more than one where it merely widens.
-    best = told.sort_values(["off_object", "gap"], ascending=False, kind="stable").iloc[0]
+    # An image where the naive map leaves the object says more than one where it merely widens, and students that
+    # are sure say more than students that waver.
+    sure = told["gap"] * told[["naive_prob", "matched_prob"]].min(axis=1)
+    best = told.assign(strength=sure).sort_values(["off_object", "strength"], ascending=False, kind="stable").iloc[0]
     return Story(
         index=int(str(best.name)),
         target=int(best["target"]),

@@ -13,7 +13,7 @@ from pages._ui.viewer.look import Look
 from xkd_core import catalogue, rendering
 from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
-from xkd_core.serving.results import Results
+from xkd_core.serving.results import Bar, Results
 from xkd_core.serving.sentences import confidence, number
 from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
@@ -32,7 +32,7 @@ class Scene:
     look: Look
     explainers: tuple[str, ...]
     results: Results
-    floors: Mapping[str, float]  # explainer -> cosine below which a map counts as moved
+    bars: Mapping[str, Bar]  # explainer -> what a cosine is read against
     turn: int = 0
     talk: bool = False
     film: str | None = None  # an explainer: columns are compressions instead of explainers
@@ -170,7 +170,7 @@ def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] |
     if grid is None:
         return None
     cosine = None if scores is None else scores.cosine
-    floor = scene.floors.get(name)
+    bar = None if scene.view.subject.key.outside else scene.bars.get(name)
     entry = catalogue.get("explainer", name)
     similarity = "reference" if card.id == _teacher_id(scene) else f"cosine {number(cosine)}"
     return {
@@ -182,7 +182,7 @@ def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] |
         "control": _control(scene, card, run, name),
         "badge": _badge(scene, card, name),
         "detail": _pointing(run, name),
-        "moved": floor is not None and cosine is not None and cosine < floor,
+        "moved": bar is not None and cosine is not None and cosine < bar.value,
         "alt": f"{entry.title} heatmap of the {title(card).lower()} ({describe(card)}) for "
         f"{scene.view.subject.classes[run.target]}; {similarity}",
     }
