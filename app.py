@@ -14,7 +14,7 @@ PAGES = {
 
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 4rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
-[data-testid="stMainBlockContainer"] h2 { padding-top: 0; line-height: 1.2; }
+[data-testid="stMainBlockContainer"] h2 { padding: 0 0 0.25rem; font-size: 1.8rem; line-height: 1.2; }
 </style>"""
 
 st.set_page_config(page_title="XKD Explorer", page_icon="🔎", layout="wide")

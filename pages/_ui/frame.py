@@ -18,8 +18,8 @@ from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
 PLANTED = (
-    "The shortcut is planted: in 90 % of the images that students learn from, the background gives the class away "
-    "(half of the images here). The teacher learned without it."
+    "The shortcut is planted: in 90 % of the images that students learn from, the background gives the class away; "
+    "here in half. The teacher learned without it."
 )
 OUTSIDE_NOTE = "Outside the training data: the CIFAR-10 networks were never trained on images like this."
 
@@ -87,9 +87,15 @@ def choose_image(zoo: Zoo, dataset: str, choice: Choice, *, upload: UInt8 | None
     if not 0 <= st.session_state.get("image", 0) < n:
         st.session_state["image"] = start
     with st.container(horizontal=True, vertical_alignment="bottom", key="turn"):
-        number = int(st.number_input("Image", 0, n - 1, value=start, key="image", bind="query-params", width=130))
+        back = st.container(width="content")
+        number = int(
+            st.number_input(
+                "Image", 0, n - 1, value=start, key="image", bind="query-params", width=130,
+                label_visibility="collapsed",
+            )
+        )  # fmt: skip
         before, after = beside(found.indices, number)
-        st.button("Previous", on_click=widgets.set_image, args=(before,), shortcut="Left", key="previous")
+        back.button("Previous", on_click=widgets.set_image, args=(before,), shortcut="Left", key="previous")
         st.button("Next", on_click=widgets.set_image, args=(after,), shortcut="Right", key="next")
         if number != start and story is not None:
             st.button("To the story", on_click=widgets.set_image, args=(start,), key="to_story", type="tertiary")
@@ -120,26 +126,29 @@ def headline(shown: Shown, *, talk: bool) -> None:
     if shown.view.broken:
         st.error("  \n".join(shown.view.broken.values()))
     key = shown.view.subject.key
-    _sentence(shown, talk=talk)
+    often = _sentence(shown, talk=talk)
     note = OUTSIDE_NOTE if key.outside else PLANTED if key.dataset == "scenes" else ""
-    if note and not talk:
-        st.caption(note)
+    if not talk:
+        st.caption("  \n".join(part for part in (often, note) if part))
 
 
-def _sentence(shown: Shown, *, talk: bool) -> None:
+def _sentence(shown: Shown, *, talk: bool) -> str:
+    """Draw the sentence and its numbers; returns how often the same happens."""
     if "naive" not in shown.cards or "matched" not in shown.cards:
-        return
+        return ""
     scene, key = shown.scene, shown.view.subject.key
     naive, matched = shown.cards["naive"], shown.cards["matched"]
     story = None if key.outside else resources.story(key.dataset, scene.choice)
     bar = None if key.outside else scene.bars.get("cam")
     found = sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
     if found is None:
-        return
+        return ""
     st.markdown(f"## {found.title}")
     if not talk:
         st.markdown(found.detail)
-        st.caption(found.often or "Nothing is stored for these runs: how often this happens is not known.")
+    if key.outside:
+        return ""
+    return found.often or "No stored image tells this story for these runs, so how often it happens is not shown."
 
 
 def after(shown: Shown, order: Order) -> None:

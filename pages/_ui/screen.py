@@ -55,14 +55,15 @@ def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
     cams = tuple(dict.fromkeys(["cam", *[one for one in ask.explainers if light(one)]]))
     request = ViewRequest(key=ask.key, stamp=f"{zoo.dataset} {zoo.stamp}", explainers=cams, policy=ask.policy)
     view = desk.view(request, zoo, upload=ask.upload)
-    view = desk.with_maps(view, zoo, [one for one in ask.explainers if not light(one)])
+    rows = resources.results(ask.key.dataset)
+    view = desk.with_maps(view, zoo, [one for one in ask.explainers if not light(one)], rows)
     scene = Scene(
         view=view,
         zoo=zoo,
         choice=ask.choice,
         look=_look(name),
         explainers=ask.explainers,
-        results=resources.results(ask.key.dataset),
+        results=rows,
         bars=bars(zoo, ask.explainers),
         turn=int(st.session_state.get(f"{name}_turn", 0)),
         talk=ask.talk,

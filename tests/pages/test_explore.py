@@ -73,7 +73,7 @@ def test_a_link_restores_image_runs_class_and_drawing(open_page, made):
     assert data["subject"].startswith("scenes:test:7 own")
     assert (data["choice"]["lam"], data["choice"]["ratio"]) == (1.0, pytest.approx(15.8, rel=0.01))
     expected = {"mode": "contour", "scale": "all", "colours": "cividis", "opacity": 35, "full": 60, "smooth": False,
-                "signed": True, "difference": False, "outline": True}  # fmt: skip
+                "signed": True, "difference": False, "outline": True, "rows": False}  # fmt: skip
     assert data["look"] == expected
     assert app.query_params["run"] == made.runs["swa 0.25 1"]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from tests.made_zoo import N_IMAGES
 from xkd_core.errors import BadInputError
 from xkd_core.models.checkpoints import load_run
-from xkd_core.serving import subjects
+from xkd_core.serving import stored, subjects
 from xkd_core.serving.desk import Desk, ViewRequest, automatic, forwards
 from xkd_core.serving.explaining import explain_image
-from xkd_core.serving.results import read_results
+from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.shelf import Recent, Shelf
 from xkd_core.serving.zoo import read_zoo
 
@@ -115,7 +116,7 @@ def test_heavier_maps_come_as_a_job_and_equal_the_engine(zoo):
     assert job.future.result(timeout=60)
     assert job.done == pytest.approx(1.0)
     assert desk.missing(view, cards, ["occlusion"]) == ()
-    shown = desk.with_maps(view, zoo, ["occlusion"])
+    shown = desk.with_maps(view, zoo, ["occlusion"], read_results("scenes"))
     run = load_run(cards[1].id)
     x = to_input(view.subject.input[None], run.card.input_transform())
     target = torch.tensor([view.runs[cards[1].id].target])
@@ -123,6 +124,35 @@ def test_heavier_maps_come_as_a_job_and_equal_the_engine(zoo):
     assert np.allclose(shown.runs[cards[1].id].maps["occlusion"], alone.maps[0], atol=1e-6)
     assert shown.runs[cards[1].id].scores["occlusion"].cosine is not None
     assert "occlusion" not in shown.runs[cards_of(zoo)[5].id].maps  # not asked for: not computed yet
+
+
+def test_shipped_native_values_become_the_maps_they_came_from(zoo):
+    """As evaluation stores them: flattened float16, superpixel values padded with NaN."""
+    from xkd_core.explainers import engine
+    from xkd_core.images.transforms import to_input
+
+    subject = subjects.subject(subjects.key_of("scenes", 3))
+    cards = cards_of(zoo)[:2]
+    runs = {card.id: load_run(card.id).model for card in cards}
+    x = to_input(subject.input[None], cards[0].input_transform())
+    view = explain_image(subject, cards_of(zoo), names=["cam"], shelf=Shelf())
+    targets = {run_id: torch.tensor([view.runs[run_id].target]) for run_id in runs}
+    names = {"occlusion": "grid", "kernel_shap": "coefficients"}
+    found = engine.explain(runs, x, targets, names=list(names), images=subject.input[None])
+    rows = [
+        {"run_id": run_id, "explainer": name, "index": 3,
+         "values": found[run_id][name].native[native].reshape(-1).astype(np.float16)}
+        for run_id in runs for name, native in names.items()
+    ]  # fmt: skip
+    results = Results(dataset="scenes", gallery=pd.DataFrame(rows))
+    shown = Desk().with_maps(view, zoo, list(names), results)
+    for run_id in runs:
+        for name in names:
+            exact = found[run_id][name].maps[0]
+            assert np.allclose(shown.runs[run_id].maps[name], exact, atol=2e-3 * np.abs(exact).max()), name
+            assert shown.runs[run_id].scores[name].reason in ("", "no positive evidence")
+    other = subjects.subject(subjects.key_of("scenes", 4))
+    assert not stored.shipped(results, other, "occlusion")
 
 
 def test_the_same_view_is_computed_once(zoo, monkeypatch):

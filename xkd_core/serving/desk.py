@@ -14,8 +14,9 @@ from xkd_core.serving.jobs import Job, Jobs, Progress
 from xkd_core.serving.results import Results
 from xkd_core.serving.scores import Scores
 from xkd_core.serving.shelf import Recent, Shelf
+from xkd_core.serving.stored import shipped
 from xkd_core.serving.subjects import ImageKey
-from xkd_core.serving.views import ImageView, light
+from xkd_core.serving.views import ImageView, light, scored
 from xkd_core.serving.zoo import Zoo
 from xkd_core.types import Float, UInt8
 
@@ -49,21 +50,35 @@ class Desk:
     shelf: Shelf = field(default_factory=Shelf)
     views: Recent[ViewRequest, ImageView] = field(default_factory=lambda: Recent(64))
     maps: Recent[MapKey, tuple[Float, Scores]] = field(default_factory=lambda: Recent(4000))
+    shipped: Recent[tuple[ImageKey, str, str], Mapping[str, tuple[Float, Scores]]] = field(
+        default_factory=lambda: Recent(64)
+    )
     jobs: Jobs = field(default_factory=Jobs)
 
     def view(self, request: ViewRequest, zoo: Zoo, *, upload: UInt8 | None = None) -> ImageView:
         """Answers and class activation maps of all runs for one image, computed once for all sessions."""
         return self.views.get_or_make(request, lambda: _explain(request, zoo, self.shelf, upload))
 
-    def with_maps(self, view: ImageView, zoo: Zoo, names: Sequence[str]) -> ImageView:
-        """The view with every heavier map of ``names`` that has been computed so far."""
+    def with_maps(self, view: ImageView, zoo: Zoo, names: Sequence[str], results: Results) -> ImageView:
+        """The view with every heavier map of ``names``: computed so far, or shipped with the results."""
+        kept = {name: self._shipped(view, zoo, name, results) for name in names}
         runs = dict(view.runs)
         for run_id, run in view.runs.items():
-            found = {name: kept for name in names if (kept := self.maps.get(_key(view, zoo.by_id[run_id], name)))}
+            known = {
+                name: self.maps.get(_key(view, zoo.by_id[run_id], name)) or kept[name].get(run_id) for name in names
+            }
+            found = {name: pair for name, pair in known.items() if pair is not None}
             maps = {**run.maps} | {name: grid for name, (grid, _) in found.items()}
             scores = {**run.scores} | {name: score for name, (_, score) in found.items()}
             runs[run_id] = replace(run, maps=maps, scores=scores)
         return replace(view, runs=runs)
+
+    def _shipped(self, view: ImageView, zoo: Zoo, name: str, results: Results) -> Mapping[str, tuple[Float, Scores]]:
+        """Shipped maps explain the teacher's top class, so they fit that policy only."""
+        if view.policy != "teacher" or results.gallery.empty:
+            return {}
+        key = (view.subject.key, name, zoo.stamp)
+        return self.shipped.get_or_make(key, lambda: scored(view, shipped(results, view.subject, name), name))
 
     def missing(self, view: ImageView, cards: Sequence[Card], names: Sequence[str]) -> tuple[str, ...]:
         """Heavier explainers that lack the map of at least one of ``cards``."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,10 +17,10 @@ from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import LoadedRun
-from xkd_core.serving.scores import Scores, score_all
+from xkd_core.serving.scores import Scores
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.subjects import Subject
-from xkd_core.serving.views import ImageView, RunView, answer, light
+from xkd_core.serving.views import ImageView, RunView, add_scores, answer, light, scored
 from xkd_core.types import Float
 
 BACKGROUND_IMAGES = 50
@@ -69,33 +68,6 @@ def explain_image(
     return ImageView(subject=subject, policy=policy, runs=measured, broken=broken)
 
 
-def add_scores(
-    runs: Mapping[str, RunView], subject: Subject, names: Sequence[str], *, control: Mapping[str, Float]
-) -> dict[str, RunView]:
-    """The same runs with scores for ``names``; the first run is the teacher of the others."""
-    scored: dict[str, dict[str, Scores]] = {run_id: {} for run_id in runs}
-    for name in names:
-        having = [view for view in runs.values() if name in view.maps]
-        first = next(iter(runs.values())) if runs else None
-        for view, found in zip(having, _score(having, first, name, subject, control.get(name)), strict=True):
-            scored[view.run_id][name] = found
-    return {run_id: replace(view, scores={**view.scores, **scored[run_id]}) for run_id, view in runs.items()}
-
-
-def _score(
-    views: Sequence[RunView], teacher: RunView | None, name: str, subject: Subject, control: Float | None
-) -> list[Scores]:
-    """Scores of one explainer; the teacher itself has no similarity to itself."""
-    if not views or teacher is None or name not in teacher.maps:
-        return [Scores(values={}, reason="the teacher's map is missing")] * len(views)
-    blank = np.zeros(subject.input.shape[:2], dtype=np.bool_)
-    masks = np.stack([subject.native_masks.get(view.target, blank) for view in views])
-    maps = np.stack([view.maps[name] for view in views])
-    found = score_all(maps, teacher.maps[name], explainer=name, masks=masks, control=control)
-    alone = score_all(maps[:1], None, explainer=name, masks=masks[:1])
-    return [*alone, *found[1:]] if views[0].run_id == teacher.run_id else found
-
-
 def explain_more(
     view: ImageView,
     cards: Sequence[Card],
@@ -121,9 +93,7 @@ def explain_more(
         progress=progress,
         cancel=cancel,
     )
-    seen = [replace(view.runs[run_id], maps={name: maps[name].maps[0]}) for run_id, maps in found.items()]
-    scored = _score(seen, seen[0], name, subject, None)
-    return {one.run_id: (one.maps[name], score) for one, score in zip(seen, scored, strict=True)}
+    return scored(view, {run_id: maps[name].maps[0] for run_id, maps in found.items()}, name)
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from xkd_core.errors import XKDError
-from xkd_core.results.store import read_rows
+from xkd_core.results.store import TABLES, read_rows
 
 _NONE = pd.DataFrame()
 
@@ -30,12 +30,13 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """maps, answers, images: the tables of results/store.py, empty when nothing is stored. problem: why."""
+    """maps, answers, images, gallery: the tables of results/store.py, empty when nothing is stored. problem: why."""
 
     dataset: str
     maps: pd.DataFrame = field(default_factory=pd.DataFrame)
     answers: pd.DataFrame = field(default_factory=pd.DataFrame)
     images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gallery: pd.DataFrame = field(default_factory=pd.DataFrame)
     problem: str = ""
 
     def of_run(self, run_id: str, explainer: str = "cam") -> pd.DataFrame:
@@ -78,10 +79,10 @@ class Results:
 def read_results(dataset: str, *, root: Path | None = None) -> Results:
     """Read the tables of a data set; a damaged file becomes the ``problem``, never an error."""
     try:
-        maps, answers, images = (read_rows(dataset, name, root=root) for name in ("maps", "answers", "images"))
+        maps, answers, images, gallery = (read_rows(dataset, name, root=root) for name in TABLES)
     except XKDError as error:
         return Results(dataset=dataset, problem=str(error))
-    return Results(dataset=dataset, maps=maps, answers=answers, images=images)
+    return Results(dataset=dataset, maps=maps, answers=answers, images=images, gallery=gallery)
 
 
 def joined(results: Results, naive: str, matched: str, teacher: str, *, explainer: str = "cam") -> pd.DataFrame:

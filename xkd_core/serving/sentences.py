@@ -32,7 +32,7 @@ def headline(
 
 def _often(story: Story) -> str:
     naive, matched = percent(story.naive_often), percent(story.matched_often)
-    return f"All three right, only the naive map moved: {naive}. Only the matched map moved: {matched}."
+    return f"All three right and only the naive map moved: {naive}. Only the matched map: {matched}."
 
 
 def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:

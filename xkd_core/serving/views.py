@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from xkd_core import catalogue
-from xkd_core.serving.scores import Scores
+from xkd_core.serving.scores import Scores, score_all
 from xkd_core.serving.subjects import Subject
 from xkd_core.types import Float, Float64
 
@@ -89,3 +89,41 @@ def answer(logits: Float, target: int, subject: Subject, teacher: Float | None) 
     same = None if teacher is None else top == int(teacher.argmax())
     right = top in subject.labels if labelled else None
     return Answer(says=subject.classes[top], prob=float(prob[top]), same=same, right=right)
+
+
+def add_scores(
+    runs: Mapping[str, RunView], subject: Subject, names: Sequence[str], *, control: Mapping[str, Float]
+) -> dict[str, RunView]:
+    """The same runs with scores for ``names``; the first run is the teacher of the others."""
+    scored: dict[str, dict[str, Scores]] = {run_id: {} for run_id in runs}
+    for name in names:
+        having = [view for view in runs.values() if name in view.maps]
+        first = next(iter(runs.values())) if runs else None
+        for view, found in zip(having, _score(having, first, name, subject, control.get(name)), strict=True):
+            scored[view.run_id][name] = found
+    return {run_id: replace(view, scores={**view.scores, **scored[run_id]}) for run_id, view in runs.items()}
+
+
+def _score(
+    views: Sequence[RunView], teacher: RunView | None, name: str, subject: Subject, control: Float | None
+) -> list[Scores]:
+    """Scores of one explainer; the teacher itself has no similarity to itself."""
+    if not views or teacher is None or name not in teacher.maps:
+        return [Scores(values={}, reason="the teacher's map is missing")] * len(views)
+    blank = np.zeros(subject.input.shape[:2], dtype=np.bool_)
+    masks = np.stack([subject.native_masks.get(view.target, blank) for view in views])
+    maps = np.stack([view.maps[name] for view in views])
+    found = score_all(maps, teacher.maps[name], explainer=name, masks=masks, control=control)
+    alone = score_all(maps[:1], None, explainer=name, masks=masks[:1])
+    return [*alone, *found[1:]] if views[0].run_id == teacher.run_id else found
+
+
+def scored(view: ImageView, maps: Mapping[str, Float], name: str) -> dict[str, tuple[Float, Scores]]:
+    """Maps of some runs of a view by one explainer, with their scores; nothing without the teacher's map."""
+    teacher = next(iter(view.runs), None)
+    if teacher is None or teacher not in maps:
+        return {}
+    order = [teacher, *[run_id for run_id in maps if run_id != teacher and run_id in view.runs]]
+    seen = [replace(view.runs[run_id], maps={name: maps[run_id]}) for run_id in order]
+    found = _score(seen, seen[0], name, view.subject, None)
+    return {one.run_id: (one.maps[name], score) for one, score in zip(seen, found, strict=True)}

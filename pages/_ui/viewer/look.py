@@ -10,7 +10,7 @@ from xkd_core.colours import SEQUENTIAL
 from xkd_core.rendering import MODES, SCALES, Style
 from xkd_core.serving.figure import Drawing
 
-_FLAGS = {"smooth": "s", "signed": "n", "difference": "d", "outline": "o"}
+_FLAGS = {"smooth": "s", "signed": "n", "difference": "d", "outline": "o", "rows": "r"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Look:
     signed: bool = False
     difference: bool = False
     outline: bool = False
+    rows: bool = False
 
     @property
     def style(self) -> Style:

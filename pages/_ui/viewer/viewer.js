@@ -20,6 +20,7 @@ const TOGGLES = {
   signed: "Signed",
   difference: "Difference to teacher",
   outline: "Object outline",
+  rows: "Models as rows",
 }
 
 const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
@@ -84,7 +85,6 @@ class Viewer {
     if (this.choice === null || (data.choice.turn >= this.turn && !this.holding)) this.choice = { ...data.choice }
     if (this.look === null) this.look = { ...data.look }
     this.root.classList.toggle("xkd-talk", data.talk)
-    this.root.classList.toggle("xkd-film", data.film !== null)
     if (!before || before.subject !== data.subject) {
       const photo = await readPhoto(data)
       if (this.data !== data) return // a newer update came while the photo was decoded
@@ -122,9 +122,10 @@ class Viewer {
     const picks = element("div", "xkd-picks")
     for (const [name, options] of Object.entries(CHOICES)) picks.append(this.select(name, options))
     for (const [name, label] of Object.entries(TOGGLES)) {
-      if (name !== "outline" || this.data.mask !== null) picks.append(this.toggle(name, label))
+      const idle = (name === "outline" && this.data.mask === null) || (name === "rows" && this.data.film !== null)
+      if (!idle) picks.append(this.toggle(name, label))
     }
-    for (const [name, [label, least]] of Object.entries(SHARES)) picks.append(this.shareSlider(name, label, least))
+    for (const [name, [label, least]] of Object.entries(SHARES)) sliders.append(this.shareSlider(name, label, least))
     this.controls.append(sliders, picks)
     if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
   }
@@ -240,10 +241,10 @@ class Viewer {
     box.style.setProperty("--m", place + 1)
     const lines = {}
     box.append(element("strong", "xkd-model-name", row.title))
-    for (const name of ["settings", "answer", "verdict", "quality"]) {
-      lines[name] = element("span", `xkd-model-${name}`)
-      box.append(lines[name])
-    }
+    for (const name of ["settings", "answer", "verdict", "quality"]) lines[name] = element("span", `xkd-model-${name}`)
+    const says = element("span", "xkd-says")
+    says.append(lines.answer, lines.verdict)
+    box.append(lines.settings, says, lines.quality)
     return { box, lines, row }
   }
 
@@ -308,6 +309,7 @@ class Viewer {
   }
 
   redraw() {
+    this.root.classList.toggle("xkd-rows", (this.look.rows || this.data.film !== null) && !this.data.talk)
     const start = performance.now()
     const scales = this.scales()
     for (const head of this.heads) this.fillHead(head)
