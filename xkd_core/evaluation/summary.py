@@ -62,6 +62,8 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
 
 
 def _kind(card: Card) -> str:
+    if card.recipe.get("label"):
+        return f" {card.recipe['label']}"
     return " shuffled" if card.recipe.get("shuffled") else " plain" if card.recipe.get("split") == "plain" else ""
 
 
@@ -123,7 +125,7 @@ def _differences(rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[str]:
     for title, naive in by_title.items():
         width = title.split()[0]
         matched = by_title.get(f"{width} SWA β 2")
-        if " naive " not in title or "plain" in title or matched is None:
+        if " naive " not in title or title.endswith(("plain", "full")) or matched is None:
             continue
         first, second = [c.id for c in matched], [c.id for c in naive]
         cells = [
