@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages._ui import charts, frame, guard, resources, screen, widgets
+from pages._ui import charts, frame, guard, resources, screen, widgets, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves
@@ -65,7 +65,7 @@ def _film(zoo: Zoo, dataset: str, choice: Choice, explainer: str) -> None:
         st.error(str(error))
         return
     screen.draw(shown, name="film")
-    screen.compute_missing(shown, name="film")
+    work.compute_missing(shown, name="film")
 
 
 def _curves(zoo: Zoo, choice: Choice, results: Results, explainer: str, lines: dict[str, list[curves.Curve]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator as Place
 
-from pages._ui import frame, guard, resources, screen, takeaway, talk, widgets
+from pages._ui import frame, guard, resources, screen, takeaway, talk, widgets, work
 from xkd_core.errors import XKDError
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD
 
@@ -53,10 +53,10 @@ def main() -> None:
         frame.headline(shown, talk=talking)
     with grid:
         screen.draw(shown)
-        screen.compute_missing(shown)
+        work.compute_missing(shown)
     takeaway.keep_link(shown)
     if talking:
-        with left:
+        with turn:
             talk.leave()
     else:
         frame.after(shown, order)
@@ -67,7 +67,7 @@ def _places(talking: bool) -> tuple[Place, Place, Place, Place]:
     if talking:
         top = st.container()
         left, right = st.columns([1, 3.6], gap="medium")
-        return top, left, left, right
+        return top, left.container(), left.container(), right
     left, right = st.columns([1, 3.4], gap="medium")
     return right.container(), left, right, st.container()
 

@@ -24,11 +24,14 @@ def drift(curves: Sequence[Curve], bands: Bands, *, axis: Axis) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
     for line in curves:
         _add_curve(figure, line, quality)
-    for value, words in ((bands.shuffled, "maps of other images"), (bands.noise, "a second teacher")):
+    for value, words, place in (
+        (bands.shuffled, "maps of other images", "top left"),
+        (bands.noise, "a second teacher", "bottom left"),
+    ):
         if value is not None:
             figure.add_hline(
                 value, row=1, col=1, line={"dash": "dot", "color": GREY, "width": 1.5}, annotation_text=words,
-                annotation_position="top left", annotation_font_size=12,
+                annotation_position=place, annotation_font_size=12,
             )  # fmt: skip
     figure.update_yaxes(title_text="drift, 1 - cosine", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text=quality, row=2, col=1)

@@ -1,4 +1,4 @@
-"""One image and its runs on screen, for every page that shows heatmaps: fetch, compute what is missing, draw."""
+"""One image and its runs on screen, for every page that shows heatmaps: fetch and draw."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages._ui import plain, resources, viewer, widgets
+from pages._ui import plain, resources, viewer
 from pages._ui.viewer import look as looks
 from pages._ui.viewer.payload import Scene
-from xkd_core.errors import XKDError
 from xkd_core.models.cards import Card
-from xkd_core.serving.desk import ViewRequest, automatic, forwards, work_on
-from xkd_core.serving.jobs import Job
+from xkd_core.serving.desk import ViewRequest
 from xkd_core.serving.results import Bar
 from xkd_core.serving.subjects import ImageKey
 from xkd_core.serving.views import ImageView, light
@@ -86,39 +84,6 @@ def draw(shown: Shown, *, name: str = "viewer") -> None:
         plain.show(shown.scene, dict(shown.cards))
         return
     viewer.show(shown.scene, key=name, on_choice=lambda: _adopt_choice(name), on_look=lambda: _adopt_look(name))
-
-
-def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
-    """Start cheap missing maps of the runs on screen at once, offer dear ones with their cost; show progress."""
-    desk, cards = resources.desk(), list(shown.cards.values())
-    if not cards:
-        return
-    missing = desk.missing(shown.view, cards, shown.scene.explainers)
-    missing = tuple(sorted(missing, key=lambda one: forwards([one], cards)))  # the first to be ready comes first
-    at_once = tuple(one for one in missing if automatic(one, cards[0]))
-    job: Job | None = st.session_state.get(f"{name}_job")
-    about = work_on(shown.view, cards)
-    failed = job is not None and bool(job.error) and job.key[: len(about)] == about
-    if at_once and (not failed or st.button("Try again", key=f"{name}_again")):
-        _start(shown, cards, at_once, name)
-    dear = tuple(one for one in missing if one not in at_once)
-    if dear and st.button(f"Compute {', '.join(dear)}: {forwards(dear, cards):,} forward passes", key=f"{name}_dear"):
-        _start(shown, cards, dear, name)
-    job = st.session_state.get(f"{name}_job")
-    if missing and job is not None:
-        widgets.follow(job)
-
-
-def _start(shown: Shown, cards: list[Card], names: tuple[str, ...], name: str) -> None:
-    job: Job | None = st.session_state.get(f"{name}_job")
-    try:
-        started = resources.desk().compute(shown.view, cards, names)
-    except XKDError as error:
-        st.info(str(error))
-        return
-    if job is not None and job is not started and not job.finished:
-        job.cancel.set()  # the visitor went on to another image or run
-    st.session_state[f"{name}_job"] = started
 
 
 def _look(name: str) -> looks.Look:

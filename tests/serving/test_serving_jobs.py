@@ -64,3 +64,15 @@ def test_an_unexpected_failure_tells_no_internals(jobs, caplog):
     assert "secret" not in job.error
     assert "log" in job.error
     assert "secret" in caplog.text
+
+
+def test_work_goes_on_while_one_of_two_callers_still_waits(jobs):
+    def work(progress, cancel):
+        return cancel.wait(0.3)
+
+    first = jobs.submit(("a",), work)
+    assert jobs.submit(("a",), work) is first
+    jobs.leave(first)
+    assert not first.cancel.is_set()
+    jobs.leave(first)
+    assert first.cancel.is_set()

@@ -18,13 +18,17 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Job:
-    """One piece of work. ``done`` is a share 0..1, ``note`` what it is at, ``error`` a sentence if it failed."""
+    """One piece of work. ``done`` is a share 0..1, ``note`` what it is at, ``error`` a sentence if it failed.
+
+    waiting: how many callers want the result; the last one to leave stops the work.
+    """
 
     key: tuple[Hashable, ...]
     cancel: threading.Event = field(default_factory=threading.Event)
     done: float = 0.0
     note: str = ""
     error: str = ""
+    waiting: int = 0
     future: Future[Any] | None = None
 
     @property
@@ -52,13 +56,21 @@ class Jobs:
         with self._lock:
             self._jobs = {name: job for name, job in self._jobs.items() if not job.finished}
             if key in self._jobs and not self._jobs[key].cancel.is_set():
+                self._jobs[key].waiting += 1
                 return self._jobs[key]
             if len(self._jobs) >= self._limit:
                 raise BadInputError("Many maps are being computed already; try again in a minute.")
-            job = Job(key=key)
+            job = Job(key=key, waiting=1)
             self._jobs[key] = job
             job.future = self._pool.submit(_run, job, work)
             return job
+
+    def leave(self, job: Job) -> None:
+        """One caller does not want the result any more."""
+        with self._lock:
+            job.waiting -= 1
+            if job.waiting <= 0:
+                job.cancel.set()
 
     def close(self) -> None:
         """Cancel everything and wait for it."""

@@ -1,6 +1,7 @@
 // The viewer: a grid of heatmaps (models x explainers) whose colours, λ, ratio and β change here, without the server.
 // Python sends everything once (see payload.py); on release of a control the viewer reports its state back.
 
+const KEPT = 600 // resampled panels, 64 kB each
 const REST_MS = 120 // without a redraw, before the canvases become images
 
 const SCALE_WORDS = {
@@ -31,6 +32,11 @@ function element(tag, className, text) {
   if (className) made.className = className
   if (text !== undefined && text !== null) made.textContent = text
   return made
+}
+
+// Touches the page only when something changed: while a slider moves, most words stay.
+function write(target, text) {
+  if (target.shown !== text) target.textContent = target.shown = text
 }
 
 function gridOf(cell) {
@@ -65,6 +71,7 @@ class Viewer {
   constructor(root) {
     this.root = root
     this.turn = 0
+    this.updates = 0
     this.choice = null
     this.holding = false
     this.look = null
@@ -81,10 +88,12 @@ class Viewer {
     const data = component.data
     const before = this.data
     this.data = data
+    this.updates += 1
     this.tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytesOf(text)]))
     if (this.choice === null || (data.choice.turn >= this.turn && !this.holding)) this.choice = { ...data.choice }
     if (this.look === null) this.look = { ...data.look }
     this.root.classList.toggle("xkd-talk", data.talk)
+    this.root.classList.toggle("xkd-film", data.film !== null)
     if (!before || before.subject !== data.subject) {
       const photo = await readPhoto(data)
       if (this.data !== data) return // a newer update came while the photo was decoded
@@ -98,6 +107,7 @@ class Viewer {
 
   destroy() {
     clearTimeout(this.rest)
+    cancelIdleCallback(this.idle)
     cancelAnimationFrame(this.pending)
     for (const image of this.root.querySelectorAll("img")) if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src)
   }
@@ -337,8 +347,8 @@ class Viewer {
     const film = this.data.film !== null
     const [id, note] = film ? [null, ""] : this.runOf(head.row.role, {})
     const run = this.data.runs[id]
-    head.lines.settings.textContent = film ? `λ ${this.choice.lam}` : [run?.settings, note].filter(Boolean).join(" · ")
-    for (const name of ["answer", "verdict", "quality"]) head.lines[name].textContent = (!film && run?.[name]) || ""
+    write(head.lines.settings, film ? `λ ${this.choice.lam}` : [run?.settings, note].filter(Boolean).join(" · "))
+    for (const name of ["answer", "verdict", "quality"]) write(head.lines[name], (!film && run?.[name]) || "")
   }
 
   fillPanel(panel, scale, scales) {
@@ -346,8 +356,8 @@ class Viewer {
     const grid = gridOf(cell)
     const teacher = this.panels.findIndex((one) => one.role === "teacher" && one.column.method === panel.column.method)
     const reference = this.referenceFor(panel, teacher, scales)
-    const { mode, opacity, full, colours, signed, smooth, outline } = this.look
-    const shape = [this.data.subject, id, panel.column.method, scale, full, signed, smooth, reference?.scale].join("|")
+    const { mode, opacity, colours, signed, outline } = this.look
+    const shape = this.shapeOf(id, panel.column.method, scale, reference?.scale)
     const key = [shape, mode, opacity, colours, outline && this.lines !== null, grid === null].join("|")
     this.words(panel, id, cell, scale, reference !== null)
     if (panel.drawn === key && panel.grid === grid) return
@@ -378,13 +388,38 @@ class Viewer {
       panel.image.src = URL.createObjectURL(panel.file.blob())
     }
     this.root.dataset.ready = this.data.subject
+    this.prepare()
+  }
+
+  // In idle time, resample what a slider could show next, so that dragging only has to colour it.
+  prepare() {
+    cancelIdleCallback(this.idle)
+    if (this.look.scale !== "panel" || this.look.difference) return
+    const methods = new Set(this.panels.map((panel) => panel.column.method))
+    const todo = Object.entries(this.data.runs).flatMap(([id, run]) => [...methods].map((name) => [id, name, run.cells[name]]))
+    const step = (deadline) => {
+      while (todo.length > 0 && deadline.timeRemaining() > 3 && this.kept.size < KEPT - 20) {
+        const [id, method, cell] = todo.pop()
+        const grid = gridOf(cell)
+        if (grid === null) continue
+        const scale = divisor([grid], this.look.signed)
+        this.levelsOf(this.shapeOf(id, method, scale), grid, scale, null)
+      }
+      if (todo.length > 0 && this.kept.size < KEPT - 20) this.idle = requestIdleCallback(step)
+    }
+    this.idle = requestIdleCallback(step)
+  }
+
+  shapeOf(id, method, scale, reference) {
+    const { full, signed, smooth } = this.look
+    return [this.data.subject, id, method, scale, full, signed, smooth, reference].join("|")
   }
 
   // Kept for the panels seen last, so that opacity and a second look at a run cost no resampling.
   levelsOf(shape, grid, scale, reference) {
     const kept = this.kept.get(shape)
     if (kept && kept.grid === grid) return kept.level
-    if (this.kept.size >= 300) this.kept.clear()
+    if (this.kept.size >= KEPT) this.kept.clear()
     const level = panelLevels(grid, scale, this.look, this.data.size, reference)
     this.kept.set(shape, { grid, level })
     return level
@@ -397,26 +432,25 @@ class Viewer {
   }
 
   words(panel, id, cell, scale, difference) {
+    const key = [this.updates, id, scale, difference, this.look.smooth].join("|")
+    if (panel.said === key) return
+    panel.said = key
     const empty = cell && cell.grid !== null && scale === 0
     const run = this.data.runs[id]
-    panel.notice.textContent = !run ? "no such run" : !cell ? "not computed yet" : (cell.reason ?? (empty ? "no positive evidence" : ""))
-    panel.parts.score.textContent = cell?.score ?? ""
-    panel.parts.control.textContent = cell?.control ?? ""
-    panel.parts.moved.textContent = cell?.moved ? "moved" : ""
-    panel.parts.badge.textContent = cell?.badge ?? ""
+    const waiting = !run ? "no such run" : !cell ? "not computed yet" : null
+    write(panel.notice, waiting ?? cell.reason ?? (empty ? "no positive evidence" : ""))
+    write(panel.parts.moved, cell?.moved ? "moved" : "")
+    for (const name of ["score", "control", "badge", "detail"]) write(panel.parts[name], cell?.[name] ?? "")
     panel.parts.badge.classList.toggle("xkd-trained", cell?.badge === "in the loss")
-    panel.parts.detail.textContent = cell?.detail ?? ""
-    panel.unit.textContent = cell && cell.grid !== null && !difference ? `max ${number(scale)}` : ""
-    panel.box.dataset.run = id ?? ""
-    panel.box.dataset.method = panel.column.method
-    panel.box.dataset.role = panel.role
-    panel.box.dataset.scale = scale
+    write(panel.unit, cell && cell.grid !== null && !difference ? `max ${number(scale)}` : "")
+    Object.assign(panel.box.dataset, { run: id ?? "", method: panel.column.method, role: panel.role, scale })
     panel.image.alt = cell?.alt ?? `${panel.column.title} of the ${panel.row.title}: not computed yet`
     panel.frame.classList.toggle("xkd-pixels", !this.look.smooth)
   }
 
   drawLegend() {
-    const key = JSON.stringify(this.look)
+    const { scale, colours, full, signed, difference } = this.look
+    const key = [scale, colours, full, signed, difference].join("|")
     if (this.legend.dataset.drawn === key) return
     this.legend.dataset.drawn = key
     const bars = [this.bar(this.look.signed)]

@@ -1,0 +1,81 @@
+"""Heavier maps that a page still lacks: cheap ones start by themselves, dear ones are offered with their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages._ui import resources, widgets
+from pages._ui.screen import Shown
+from xkd_core.errors import XKDError
+from xkd_core.models.cards import Card
+from xkd_core.serving.desk import automatic, forwards, work_on
+from xkd_core.serving.jobs import Job
+
+
+def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
+    """Compute what the runs on screen lack, show progress, and offer the rest of the runs."""
+    cards = list(shown.cards.values())
+    if not cards:
+        return
+    job: Job | None = st.session_state.get(f"{name}_job")
+    if job is not None and not job.finished and _covers(job, shown, name):
+        widgets.follow(job)
+        return
+    missing = resources.desk().missing(shown.view, cards, shown.scene.explainers)
+    if not missing:
+        _offer_all(shown, cards, name)
+        return
+    _compute(shown, cards, missing, name)
+    job = st.session_state.get(f"{name}_job")
+    if job is not None:
+        widgets.follow(job)
+
+
+def _covers(job: Job, shown: Shown, name: str) -> bool:
+    """Does the job compute every run of the image on screen already?"""
+    return job.key == st.session_state.get(f"{name}_all") and job.key[0] == shown.view.subject.key
+
+
+def _compute(shown: Shown, cards: Sequence[Card], missing: Sequence[str], name: str) -> None:
+    order = sorted(missing, key=lambda one: forwards([one], cards))  # the first to be ready comes first
+    at_once = tuple(one for one in order if automatic(one, cards[0]))
+    job: Job | None = st.session_state.get(f"{name}_job")
+    about = work_on(shown.view, cards)
+    failed = job is not None and bool(job.error) and job.key[: len(about)] == about
+    if at_once and (not failed or st.button("Try again", key=f"{name}_again")):
+        _start(shown, cards, at_once, name)
+    dear = tuple(one for one in order if one not in at_once)
+    if dear and st.button(f"Compute {', '.join(dear)}: {_cost(dear, cards)}", key=f"{name}_dear"):
+        _start(shown, cards, dear, name)
+
+
+def _offer_all(shown: Shown, cards: Sequence[Card], name: str) -> None:
+    """The heavier maps of the runs that are not on screen: what dragging shows as 'not computed yet'."""
+    rest = [card for run_id in shown.view.runs if (card := shown.scene.zoo.by_id[run_id]) not in cards]
+    every = [*cards, *rest]
+    missing = resources.desk().missing(shown.view, every, shown.scene.explainers)
+    if not missing:
+        return
+    words = f"Compute {', '.join(missing)} for all {len(every)} runs: {_cost(missing, every)}"
+    if st.button(words, key=f"{name}_compute_all", type="tertiary"):
+        _start(shown, every, missing, name)
+        st.session_state[f"{name}_all"] = st.session_state[f"{name}_job"].key
+        st.rerun()
+
+
+def _start(shown: Shown, cards: Sequence[Card], names: Sequence[str], name: str) -> None:
+    desk, job = resources.desk(), st.session_state.get(f"{name}_job")
+    try:
+        started = desk.compute(shown.view, cards, names)
+    except XKDError as error:
+        st.info(str(error))
+        return
+    if job is not None:
+        desk.jobs.leave(job)  # the visitor went on; without anyone else who waits, it stops
+    st.session_state[f"{name}_job"] = started
+
+
+def _cost(names: Sequence[str], cards: Sequence[Card]) -> str:
+    return f"{forwards(names, cards):,} forward passes"
