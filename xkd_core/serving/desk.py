@@ -159,7 +159,7 @@ def _partner(key: ImageKey) -> subjects.Subject | None:
     if key.dataset == subjects.UPLOAD:
         return None
     n = subjects.images_in(key.dataset)
-    return subjects.subject(replace(key, index=(key.index + n // 2) % n))
+    return subjects.subject(replace(key, index=(key.index + n // 2) % n), crisp=False)
 
 
 def _key(view: ImageView, card: Card, name: str) -> MapKey:

@@ -81,12 +81,15 @@ def key_of(dataset: str, index: int) -> ImageKey:
     return ImageKey(dataset=dataset, split=SPLITS[dataset], index=min(max(index, 0), last))
 
 
-def subject(key: ImageKey, *, upload: UInt8 | None = None) -> Subject:
-    """Read or draw an image. Errors: DataUnavailableError, BadInputError for an upload that did not come."""
+def subject(key: ImageKey, *, upload: UInt8 | None = None, crisp: bool = True) -> Subject:
+    """Read or draw an image; ``crisp`` draws scenes again at 256 px, which takes most of the time.
+
+    Errors: DataUnavailableError, BadInputError for an upload that did not come.
+    """
     info = datasets.info(key.networks)
     sample, pixels = _upload(key, upload, info) if key.dataset == UPLOAD else _stored(key)
     # Only scenes can be drawn again at another size; a photograph is enlarged for the eye.
-    large = _crisp(key) if key.dataset == "scenes" else None
+    large = _crisp(key) if crisp and key.dataset == "scenes" else None
     photo = large.pixels if large is not None else rendering.enlarge(sample.pixels, DISPLAY_PX)
     masks = large.masks if large is not None else sample.masks
     return Subject(
@@ -131,7 +134,10 @@ def _stored(key: ImageKey) -> tuple[Sample, UInt8]:
     data = _open(key.dataset, key.split)
     if not 0 <= key.index < len(data):
         raise BadInputError(f"{key.dataset}:{key.split} has the images 0 to {len(data) - 1}; got {key.index}.")
-    return data[key.index], data.pixels([key.index])[0]
+    sample = data[key.index]
+    if sample.pixels.shape[0] == data.info.transform.size:
+        return sample, sample.pixels
+    return sample, data.pixels([key.index])[0]
 
 
 def _upload(key: ImageKey, pixels: UInt8 | None, info: DatasetInfo) -> tuple[Sample, UInt8]:
