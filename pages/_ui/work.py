@@ -25,7 +25,8 @@ def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
         return
     missing = resources.desk().missing(shown.view, cards, shown.scene.explainers)
     if not missing:
-        _offer_all(shown, cards, name)
+        if not shown.scene.talk:
+            _offer_all(shown, cards, name)
         return
     _compute(shown, cards, missing, name)
     job = st.session_state.get(f"{name}_job")
@@ -59,7 +60,7 @@ def _offer_all(shown: Shown, cards: Sequence[Card], name: str) -> None:
     if not missing:
         return
     words = f"Compute {', '.join(missing)} for all {len(every)} runs: {_cost(missing, every)}"
-    if st.button(words, key=f"{name}_compute_all", type="tertiary"):
+    if st.button(words, key=f"{name}_compute_all"):
         _start(shown, every, missing, name)
         st.session_state[f"{name}_all"] = st.session_state[f"{name}_job"].key
         st.rerun()

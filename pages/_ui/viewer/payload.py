@@ -18,7 +18,7 @@ from xkd_core.serving.sentences import confidence, number
 from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
-AXES = {"lam": "λ, weight of distillation", "ratio": "Compression", "beta": "β, weight of matching"}
+AXES = {"lam": "λ, weight of distillation", "ratio": "Ratio", "beta": "β, weight of matching"}
 ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
 
 
@@ -74,7 +74,12 @@ def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str
     names = [name for name in AXES if len(axes[name]) > 1 and not (scene.film and name == "ratio")]
     texts = {"lam": _lam_text, "ratio": lambda value: _ratio_text(scene.zoo, value), "beta": lambda value: f"{value:g}"}
     return [
-        {"name": name, "title": AXES[name], "values": axes[name], "texts": [texts[name](value) for value in axes[name]]}
+        {
+            "name": name,
+            "title": AXES[name].split(",")[0] if scene.talk else AXES[name],
+            "values": axes[name],
+            "texts": [texts[name](value) for value in axes[name]],
+        }
         for name in names
     ]
 
