@@ -92,6 +92,13 @@ def test_pictures_change_while_the_hand_still_holds_the_slider(server, open_tab)
     page.wait_for_url("**lam=1**", timeout=30_000)
 
 
+def test_without_distillation_the_naive_student_is_called_baseline(server, open_tab):
+    page = open_tab(f"{server.url}/?image=5&lam=0&maps=cam")
+    at_rest(page)
+    names = page.locator(".xkd-model-name").all_inner_texts()
+    assert names == ["Teacher", "Baseline student", "Matched student"]
+
+
 def test_streamlits_own_slider_drives_the_viewer(server, open_tab, made):
     page = open_tab(f"{server.url}/?image=5&maps=cam")
     at_rest(page)

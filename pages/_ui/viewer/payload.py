@@ -156,6 +156,7 @@ def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
     words += ["not trained to the end"] if card.undertrained else []
     names = scene.explainers if scene.film is None else (scene.film,)
     return {
+        "title": title(card),
         "settings": describe(card),
         "answer": f"says {run.answer.says}, {confidence(run.answer.prob)}",
         "verdict": _verdict(run),

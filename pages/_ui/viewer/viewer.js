@@ -250,7 +250,8 @@ class Viewer {
     const box = element("div", `xkd-model xkd-${row.role}`)
     box.style.setProperty("--m", place + 1)
     const lines = {}
-    box.append(element("strong", "xkd-model-name", row.title))
+    lines.name = element("strong", "xkd-model-name", row.title)
+    box.append(lines.name)
     for (const name of ["settings", "answer", "verdict", "quality"]) lines[name] = element("span", `xkd-model-${name}`)
     const says = element("span", "xkd-says")
     says.append(lines.answer, lines.verdict)
@@ -345,8 +346,10 @@ class Viewer {
 
   fillHead(head) {
     const film = this.data.film !== null
-    const [id, note] = film ? [null, ""] : this.runOf(head.row.role, {})
+    const fixed = this.data.layout.columns.find((column) => column.fixed) ?? {}
+    const [id, note] = this.runOf(head.row.role, fixed)
     const run = this.data.runs[id]
+    write(head.lines.name, run?.title ?? head.row.title) // at λ = 0 the naive student is the baseline
     write(head.lines.settings, film ? `λ ${this.choice.lam}` : [run?.settings, note].filter(Boolean).join(" · "))
     for (const name of ["answer", "verdict", "quality"]) write(head.lines[name], (!film && run?.[name]) || "")
   }
