@@ -30,6 +30,12 @@ def write_atomic(path: Path, data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Delete what processes killed while they wrote ``path`` left beside it."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
+
+
 def _readable(error: OSError, path: Path) -> XKDError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return XKDError(f"No space left to write {path.name}. Free some disk space and start again: it resumes.")

@@ -35,11 +35,28 @@ def sha256_of(runs: Path, recipe: Recipe) -> str:
 def wait_for_write(home: Path, process: subprocess.Popen[bytes], limit_s: float) -> bool:
     """Watch for the temporary file of a state that is just being written."""
     until = time.monotonic() + limit_s
+    left_by_others = set((home / "training").glob(".*"))
     while time.monotonic() < until and process.poll() is None:
-        if any((home / "training").glob(".*")):
+        if set((home / "training").glob(".*")) - left_by_others:
             return True
         time.sleep(0.0005)
     return False
+
+
+def wait_for_epochs(home: Path, process: subprocess.Popen[bytes], count: int, within_s: float) -> None:
+    """Wait until ``count`` epochs were saved, and none if ``count`` is 0 or ``within_s`` is over first.
+
+    Instants are counted in epochs and not in seconds: on a fast machine all epochs fit between two seconds.
+    """
+    until, seen, saved = time.monotonic() + within_s, saves(home), 0
+    while time.monotonic() < until and process.poll() is None and saved < max(count, 1):
+        time.sleep(0.002)
+        now = saves(home)
+        saved, seen = saved + (now != seen), now
+
+
+def saves(home: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in (home / "training").glob("*.safetensors")]
 
 
 @pytest.mark.timeout(1800)
@@ -52,7 +69,7 @@ def test_a_training_killed_again_and_again_ends_in_the_same_bytes(tmp_path: Path
         method="swa",
         width=0.5,
         limit=512,
-        epochs=max(6, 2 * KILLS),
+        epochs=6 * KILLS + 6,  # more than all killed processes together get through
         teacher_id=teacher.run_id,
     )
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -66,14 +83,15 @@ def test_a_training_killed_again_and_again_ends_in_the_same_bytes(tmp_path: Path
         if killed % 2:
             during_writes += wait_for_write(cut / "home", process, limit_s=60)
         else:
-            time.sleep(chance.uniform(0.5, 12))
-        if process.poll() is not None:
-            break  # it finished between two kills
+            epochs = chance.randrange(3)  # 0: while it starts
+            wait_for_epochs(cut / "home", process, epochs, within_s=60 if epochs else chance.uniform(0, 4))
+            time.sleep(chance.uniform(0, 0.2))
+        assert process.poll() is None, "it ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed += 1
     last = start(cut / "home", cut, recipe)
     assert last.wait() == 0, last.stderr.read() if last.stderr else ""
     print(f"{killed} kills, {during_writes} of them during a write")
-    assert killed >= 1
+    assert not any((cut / "home" / "training").iterdir()), "a state or half of one was left behind"
     assert sha256_of(cut, recipe) == sha256_of(whole, recipe)

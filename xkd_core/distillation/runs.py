@@ -15,6 +15,7 @@ from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, Trained, TrainingData, device, train
 from xkd_core.distillation.validation import Validation, is_flat
 from xkd_core.distillation.views import draw_views, pixel_array
+from xkd_core.files import remove_leftovers
 from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.cards import Card, CardTransform
@@ -39,6 +40,7 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
     trained = train(recipe, data, state_path=state_path, report=report)
     card = save_run(folder, trained.model, _card(recipe, trained, data, root))
     state_path.unlink(missing_ok=True)
+    remove_leftovers(state_path)
     return card
 
 
