@@ -68,6 +68,10 @@ def test_words_keep_width_and_ratio_apart(zoo, made):
     assert describe(card).endswith("λ 0.5, β 2")
     names = [title(zoo.by_id[made.runs[name]]) for name in ("teacher", "kd 0.25 0", "kd 0.25 0.5", "swa 0.25 0")]
     assert names == ["Teacher", "Baseline student", "Naive student", "Matched student"]
+    on_all_images = zoo.by_id[made.runs["kd 0.25 0.5"]].model_copy(
+        update={"role": "control", "recipe": {"label": "full"}}
+    )
+    assert title(on_all_images) == "Naive student"
 
 
 def test_a_broken_card_is_named_and_the_rest_is_used(made, tmp_path):

@@ -202,7 +202,7 @@ def title(card: Card) -> str:
     """The product's word for a run: teacher, baseline, naive or matched student."""
     if card.role == "teacher":
         return "Teacher"
-    if family_of(card) not in ("naive", "plain naive"):
+    if card.method not in ("kd", "ce"):
         return "Matched student"
     return "Naive student" if card.lam else "Baseline student"
 
