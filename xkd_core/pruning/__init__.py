@@ -1,0 +1,1 @@
+"""Making a trained network smaller: weights (unstructured), filters (structured), bits (int8)."""
