@@ -12,7 +12,7 @@ from xkd_core.errors import DataUnavailableError
 from xkd_core.evaluation.evaluate import Bench, answers_of, cam_rows, open_bench
 from xkd_core.evaluation.forward import forward_pass
 from xkd_core.models.cards import Card, Metric
-from xkd_core.models.checkpoints import load_run, run_folder, write_card
+from xkd_core.models.checkpoints import load_run, write_metrics
 from xkd_core.types import Bool, Float
 
 TO_TEACHER = ("cosine", "cosine_shuffled", "distance")
@@ -33,7 +33,7 @@ def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -
         return card
     found = {name: Metric(value=value, n=n, split=split) for name, (value, n) in _measure(bench, card, root).items()}
     card = card.model_copy(update={"metrics": found})
-    write_card(run_folder(card.dataset, card.id, root), card)
+    write_metrics(card, root)
     return card
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from xkd_core.types import Role, Transform
 
 Compression = Literal["none", "width", "slimmable", "structured", "unstructured", "int8"]
+RatioOf = Literal["parameters", "nonzeros", "bits"]
 CARD_SCHEMA = 1
 
 
@@ -34,16 +35,27 @@ class CardTransform(Frozen):
     std: tuple[float, ...]
 
 
+class Stop(Frozen):
+    """One width of a slimmable run: its size, and what it measured by itself."""
+
+    params: int
+    ratio: float
+    metrics: dict[str, Metric] = {}
+
+
 class Card(Frozen):
     """A run's identity, how it was made, what it measured, and the sha256 of its weights.
 
     width: fraction of the teacher's channels. ratio: teacher parameters / own parameters.
     lam, beta, T: weights of the losses (see distillation/losses.py); None where the method has none.
     curve: validation metrics after each epoch. metrics: measured on the stored file.
+    ratio_of: what the ratio counts; bits are those of the weights, 32 each in the teacher.
+    source_id: the run that a pruned or quantized one began as. channels: of each convolution, where they
+    are not the architecture's. stops: width -> Stop of a slimmable run, whose widths are runs ``ID@width``.
     """
 
     schema_version: int = CARD_SCHEMA
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{2,80}$")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{2,80}(@0\.[0-9]+)?$")
     dataset: str
     arch: str
     role: Role
@@ -52,11 +64,17 @@ class Card(Frozen):
     teacher_id: str | None = None
     width: float = Field(default=1.0, gt=0, le=1)
     ratio: float = 1.0
+    ratio_of: RatioOf = "parameters"
     lam: float | None = None
     beta: float | None = None
     T: float | None = None
     seed: int
     params: int
+    nonzeros: int | None = None
+    flops: int | None = None
+    source_id: str | None = None
+    channels: tuple[int, ...] | None = None
+    stops: dict[str, Stop] = {}
     transform: CardTransform
     classes: tuple[str, ...]
     multi_label: bool
@@ -74,3 +92,17 @@ class Card(Frozen):
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""
         return Transform(size=self.transform.size, mean=self.transform.mean, std=self.transform.std)
+
+
+def widths(card: Card) -> tuple[Card, ...]:
+    """The runs that a card stands for: itself, or one for each width of a slimmable run, narrowest first."""
+    if not card.stops:
+        return (card,)
+    return tuple(at_width(card, width) for width in sorted(card.stops, key=float))
+
+
+def at_width(card: Card, width: str) -> Card:
+    """The card of one width of a slimmable run, called ``ID@width``. Errors: KeyError for another width."""
+    stop = card.stops[width]
+    own = {"id": f"{card.id}@{width}", "width": float(width), "stops": {}, **dict(stop)}
+    return card.model_copy(update=own)

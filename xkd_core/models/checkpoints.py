@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from xkd_core import settings
 from xkd_core.errors import RunError, unknown_name
 from xkd_core.files import write_atomic
-from xkd_core.models.architectures import VggGap, build
-from xkd_core.models.cards import Card
+from xkd_core.models.architectures import VggGap
+from xkd_core.models.cards import Card, at_width, widths
+from xkd_core.models.restore import restore
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 2**20
@@ -52,7 +52,7 @@ def scan(root: Path | None = None) -> Scan:
         if folder.name == "results" or folder.name.startswith("."):
             continue
         try:
-            cards.append(read_card(folder))
+            cards += widths(read_card(folder))
         except RunError as error:
             problems.append(str(error))
     return Scan(tuple(cards), tuple(problems))
@@ -65,19 +65,22 @@ def list_runs(root: Path | None = None) -> list[Card]:
 
 def find_card(run_id: str, root: Path | None = None) -> Card:
     """The card of one run. Errors: UnknownNameError with the nearest id, RunError for a broken card."""
-    return read_card(_folder(run_id, root))
+    whole, at, width = run_id.partition("@")
+    card = read_card(_folder(whole, root))
+    if not at:
+        return card
+    if width not in card.stops:
+        raise unknown_name("run", run_id, [one.id for one in widths(card)])
+    return at_width(card, width)
 
 
 def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
     """Load, verify and freeze a run. Errors: UnknownNameError; RunError for damaged or foreign files."""
-    folder = _folder(run_id, root)
-    card = read_card(folder)
-    state = parse_verified(_read(folder / WEIGHTS), card)
-    model = build(card.arch, len(card.classes), width=card.width)
+    card = find_card(run_id, root)
+    state = parse_verified(_read(_folder(run_id, root) / WEIGHTS), card)
+    floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     try:
-        model.load_state_dict(
-            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-        )
+        model = restore(card, floats)
     except RuntimeError as error:
         raise RunError(f"Run {run_id}: its weights do not fit {card.arch} at width {card.width:g}.") from error
     model.eval().requires_grad_(False)
@@ -97,13 +100,24 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def save_run(folder: Path, model: VggGap, card: Card) -> Card:
+def save_run(folder: Path, model: nn.Module, card: Card) -> Card:
     """Write weights (convolutions as float16) and then the card; returns the card with its sha256."""
     data = weights_bytes(model.state_dict())
     card = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
     write_atomic(folder / WEIGHTS, data)
     write_card(folder, card)
     return card
+
+
+def write_metrics(card: Card, root: Path | None = None) -> None:
+    """Put the metrics of ``card`` into its file; those of ``ID@width`` go to the width's own place."""
+    whole, _, width = card.id.partition("@")
+    folder = run_folder(card.dataset, whole, root)
+    if width:
+        kept = read_card(folder)
+        stop = kept.stops[width].model_copy(update={"metrics": card.metrics})
+        card = kept.model_copy(update={"stops": {**kept.stops, width: stop}})
+    write_card(folder, card)
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -137,15 +151,16 @@ def parse_verified(data: bytes, card: Card) -> dict[str, Tensor]:
 
 def _stored(value: Tensor) -> Tensor:
     value = value.detach().cpu()
-    return (value.half() if value.ndim == 4 else value).contiguous()
+    return (value.half() if value.ndim == 4 and value.is_floating_point() else value).contiguous()
 
 
 def _folder(run_id: str, root: Path | None) -> Path:
     root = settings.checkpoints_dir() if root is None else root
     folders = {folder.name: folder for folder in root.glob("*/*/") if folder.name != "results"}
-    if run_id not in folders:
+    name = run_id.partition("@")[0]
+    if name not in folders:
         raise unknown_name("run", run_id, folders)
-    return folders[run_id]
+    return folders[name]
 
 
 def _read(path: Path) -> bytes:
@@ -157,6 +172,6 @@ def _read(path: Path) -> bytes:
         raise RunError(f"Run {path.parent.name}: {path.name} is missing or cannot be read.") from error
 
 
-def cpu_state(model: torch.nn.Module) -> dict[str, Tensor]:
+def cpu_state(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the model's state on the CPU, detached from further training."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Post-training quantization to 8 bits (Jacob et al., CVPR 2018): int8 kernels in the file, 8-bit values between layers.
+"""Post-training quantization (Jacob et al., CVPR 2018): int8 kernels in the file, 8-bit values between layers.
 
 Batch norm is folded into the convolution first. Sums of products are computed in float32 on whole numbers,
 which is what an integer kernel computes up to the last bits of very large sums. Rounding has no gradient:
@@ -46,28 +46,18 @@ class Int8Conv(nn.Module):
         return sums * (self.scale * self.step)[:, None, None] + self.bias[:, None, None]
 
 
-class Int8VggGap(nn.Module):
+class Int8VggGap(VggGap):
     """A VGG-GAP of 8-bit layers behind the same seam; the head's weights lie on an int8 grid too."""
 
     no_gradient = NO_GRADIENT
 
     def __init__(self, plain: VggGap) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # its own layers, not those of a plain VGG-GAP
         layers: list[nn.Module] = []
         for module in _folded(plain):
             layers.append(_empty(module, first=not layers) if isinstance(module, nn.Conv2d) else module)
         self.features = nn.Sequential(*layers)
         self.head = GapHead(plain.classifier.in_features, plain.classifier.out_features)
-
-    @property
-    def classifier(self) -> nn.Linear:
-        """The linear layer whose row c weighs the channels in the CAM of class c."""
-        return self.head.linear
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) -> logits (B, C)."""
-        logits: Tensor = self.head(self.features(x))
-        return logits
 
 
 @torch.no_grad()
