@@ -13,6 +13,8 @@ from xkd_core.types import Role
 
 METHODS = ("ce", "kd", "ewa", "swa", "sswa")
 MATCHING = ("ewa", "swa", "sswa")
+PRUNED = ("", "unstructured", "structured")
+LATER = ("label", "slimmable", "source_id", "prune", "amount", "round")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,10 @@ class Recipe:
     teacher outputs are cached for. shuffled: match the map of another image (a control).
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
     drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
+    slimmable: one set of weights for all widths of models/slimmable.py up to ``width``.
+    source_id: the run whose weights the training begins with; prune: what is taken off them first,
+    "unstructured" (``amount`` of the living kernel weights) or "structured" (``amount`` of the filters);
+    round: how many times before and now, for the name.
     """
 
     dataset: str
@@ -47,6 +53,11 @@ class Recipe:
     shuffled: bool = False
     limit: int | None = None
     label: str = ""
+    slimmable: bool = False
+    source_id: str | None = None
+    prune: str = ""
+    amount: float = 0.0
+    round: int = 0
 
     def __post_init__(self) -> None:
         if self.method == "kd":
@@ -55,8 +66,11 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over all fields: equal recipes, equal name, equal run."""
-        values = {name: value for name, value in asdict(self).items() if name != "label" or value}
+        """Twelve hex digits over all fields: equal recipes, equal name, equal run.
+
+        A field that came later counts only where it says something, so that older runs keep their names.
+        """
+        values = {name: value for name, value in asdict(self).items() if name not in LATER or value}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -78,7 +92,7 @@ class Recipe:
     @property
     def run_id(self) -> str:
         """A readable name that ends in the hash, e.g. scenes-swa-w4-l0.5-b2-s0-1a2b3c4d5e6f."""
-        parts = [self.dataset, self.method, f"w{round(1 / self.width)}"]
+        parts = [self.dataset, self.method, self._form()]
         if self.method != "ce":
             parts.append(f"l{self.lam:g}")
         if self.method in MATCHING:
@@ -86,6 +100,12 @@ class Recipe:
         words = {"shuffled": self.shuffled, "plain": self.split == "plain", self.label: bool(self.label)}
         parts += [word for word, on in words.items() if on]
         return "-".join([*parts, f"s{self.seed}", self.hash])
+
+    def _form(self) -> str:
+        if self.slimmable:
+            return "slim"
+        taken_off = {"unstructured": f"u{self.round}", "structured": f"f{100 * self.amount:.0f}"}
+        return taken_off.get(self.prune) or f"w{round(1 / self.width)}"
 
 
 def check(recipe: Recipe) -> None:
@@ -102,6 +122,9 @@ def check(recipe: Recipe) -> None:
         ("lr", recipe.lr > 0, "> 0"),
         ("views", recipe.views >= 1, ">= 1"),
         ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
+        ("prune", recipe.prune in PRUNED, '"", "unstructured" or "structured"'),
+        ("amount", not recipe.prune or 0 < recipe.amount < 1, "in (0, 1) where something is pruned"),
+        ("source_id", not recipe.prune or recipe.source_id is not None, "a run, to be pruned"),
         ("limit", recipe.limit is None or recipe.limit >= recipe.batch_size, "at least one batch"),
     )
     for name, good, accepted in rules:

@@ -12,17 +12,22 @@ from xkd_core.distillation.losses import kd_loss, matching_loss, task_loss
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.explainers.maps import cam_map, ewa
 from xkd_core.models.architectures import VggGap
+from xkd_core.models.slimmable import Slim, SlimVggGap
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's data. labels: (B,) or (B, C). teacher_*: None for a training without a teacher."""
+    """One step's data. labels: (B,) or (B, C). teacher_*: None for a training without a teacher.
+
+    stops: the widths at which a slimmable network takes this step.
+    """
 
     x: Tensor
     labels: Tensor
     teacher_logits: Tensor | None = None
     teacher_map: Tensor | None = None
     target: Tensor | None = None
+    stops: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,16 @@ class Objective:
     dead: int = 0
 
 
-def objective(model: VggGap, batch: Batch, recipe: Recipe, *, multi_label: bool) -> Objective:
+def objective(model: VggGap | SlimVggGap, batch: Batch, recipe: Recipe, *, multi_label: bool) -> Objective:
+    """The objective of one network, or the mean over the widths ``batch.stops`` of a slimmable one."""
+    if not isinstance(model, SlimVggGap):
+        return _objective(model, batch, recipe, multi_label)
+    each = [_objective(model.at(stop), batch, recipe, multi_label) for stop in batch.stops]
+    parts = {name: torch.stack([one.parts[name] for one in each]).mean() for name in each[0].parts}
+    return Objective(torch.stack([one.total for one in each]).mean(), parts, sum(one.dead for one in each))
+
+
+def _objective(model: VggGap | Slim, batch: Batch, recipe: Recipe, multi_label: bool) -> Objective:
     """(1-λ) task + λ T² KD + β (1 - cos), of which a recipe without a teacher has the first term only.
 
     The body runs in bfloat16 (autocast), the head, the maps and the losses in float32.
@@ -55,7 +69,7 @@ def objective(model: VggGap, batch: Batch, recipe: Recipe, *, multi_label: bool)
     return Objective(total + recipe.beta * matching.loss, parts, matching.dead)
 
 
-def student_map(model: VggGap, activation: Tensor, target: Tensor, *, method: str) -> Tensor:
+def student_map(model: VggGap | Slim, activation: Tensor, target: Tensor, *, method: str) -> Tensor:
     """The student's map in the loss: EWA's sum of squares, or ReLU(CAM) of the target class, (B, h, w).
 
     Behind global average pooling and a linear head α_k = w_ck / N, so SWA is ReLU(CAM) up to a
@@ -63,7 +77,8 @@ def student_map(model: VggGap, activation: Tensor, target: Tensor, *, method: st
     """
     if method == "ewa":
         return ewa(activation)
-    return cam_map(activation, model.classifier.weight[target]).relu()
+    rows = model.rows(target) if isinstance(model, Slim) else model.classifier.weight[target]
+    return cam_map(activation, rows).relu()
 
 
 @torch.no_grad()

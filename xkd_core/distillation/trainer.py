@@ -6,6 +6,7 @@ No method name appears here: what is minimised is task.py's business.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -25,14 +26,20 @@ from xkd_core.distillation.views import Views
 from xkd_core.errors import TrainingError
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.slimmable import STOPS, SlimVggGap, build_slim
+from xkd_core.pruning.unstructured import Masks, hold, masks_of
 from xkd_core.types import Int, UInt8
 
+Student = VggGap | SlimVggGap
 Report = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pixels (N, H, W, 3) uint8, multi-hot labels (N, C), the fixed views, and the teacher's part."""
+    """Pixels (N, H, W, 3) uint8, multi-hot labels (N, C), the fixed views, and the teacher's part.
+
+    start: the network that the training goes on from; its weights are copied.
+    """
 
     pixels: UInt8
     labels: UInt8
@@ -40,13 +47,14 @@ class TrainingData:
     validation: Validation
     teacher: TeacherOutputs | None = None
     live_teacher: VggGap | None = None
+    start: VggGap | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
     """The network after its last epoch (eval mode, on the CPU) and how it got there."""
 
-    model: VggGap
+    model: Student
     progress: Progress
 
 
@@ -55,11 +63,12 @@ def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Repor
 
     Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written.
     """
-    model, optimizer = _fresh(recipe, data.labels.shape[1])
+    model, optimizer = _fresh(recipe, data)
+    masks = masks_of(model) if recipe.prune == "unstructured" else {}
     progress = load_state(state_path, model, optimizer)
     while progress.epoch < recipe.epochs:
         started = time.perf_counter()
-        _one_epoch(model, optimizer, recipe, data, progress)
+        _one_epoch(model, optimizer, recipe, data, progress, masks)
         watched = validate(model, data.validation)
         progress.epoch += 1
         progress.curve += (watched,)
@@ -70,10 +79,8 @@ def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Repor
     return Trained(model.cpu().eval(), progress)
 
 
-def _fresh(recipe: Recipe, n_classes: int) -> tuple[VggGap, torch.optim.Optimizer]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = build(recipe.arch, n_classes, width=recipe.width)
+def _fresh(recipe: Recipe, data: TrainingData) -> tuple[Student, torch.optim.Optimizer]:
+    model = copy.deepcopy(data.start).requires_grad_(True) if data.start is not None else _random(recipe, data)
     model = model.to(device(), memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     kernels = [value for value in model.parameters() if value.ndim > 1]
     others = [value for value in model.parameters() if value.ndim <= 1]
@@ -81,8 +88,24 @@ def _fresh(recipe: Recipe, n_classes: int) -> tuple[VggGap, torch.optim.Optimize
     return model, torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
 
 
+def _random(recipe: Recipe, data: TrainingData) -> Student:
+    n_classes = data.labels.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return (
+            build_slim(recipe.arch, n_classes)
+            if recipe.slimmable
+            else build(recipe.arch, n_classes, width=recipe.width)
+        )
+
+
 def _one_epoch(
-    model: VggGap, optimizer: torch.optim.Optimizer, recipe: Recipe, data: TrainingData, progress: Progress
+    model: Student,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    data: TrainingData,
+    progress: Progress,
+    masks: Masks,
 ) -> None:
     model.train()
     batches = list(_batches(len(data.pixels), recipe, progress.epoch))
@@ -98,6 +121,7 @@ def _one_epoch(
         optimizer.zero_grad(set_to_none=True)
         found.total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        hold(model, masks)
         progress.dead += found.dead
         progress.seen += len(indices)
 
@@ -130,9 +154,16 @@ def _batch(indices: Int, recipe: Recipe, data: TrainingData, epoch: int, step: i
     if data.teacher is None:
         return Batch(x, labels)
     rows = torch.from_numpy(indices)
+    stops = sandwich(recipe, epoch, step) if recipe.slimmable else ()
     target = data.teacher.targets[view, rows].to(x.device)
     teacher_map = _teacher_map(x, rows, view, target, recipe, data, (epoch, step))
-    return Batch(x, labels, data.teacher.logits[view, rows].to(x.device), teacher_map, target)
+    return Batch(x, labels, data.teacher.logits[view, rows].to(x.device), teacher_map, target, stops)
+
+
+def sandwich(recipe: Recipe, epoch: int, step: int) -> tuple[float, ...]:
+    """The widths of one step: the narrowest, the widest and two between (Yu & Huang, ICCV 2019)."""
+    between = np.random.default_rng([recipe.seed, epoch, step, 2]).choice(STOPS[1:-1], size=2, replace=False)
+    return (STOPS[0], STOPS[-1], *(float(stop) for stop in between))
 
 
 def _teacher_map(

@@ -15,6 +15,7 @@ from xkd_core.distillation.targets import TeacherOutputs
 from xkd_core.explainers.maps import cam_map
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import VggGap
+from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.types import Transform, UInt8
 
 FLAT_EPOCHS = 3
@@ -32,8 +33,15 @@ class Validation:
     teacher: TeacherOutputs | None
 
 
-def validate(model: VggGap, data: Validation, *, batch_size: int = 250) -> dict[str, float]:
-    """quality (mean AP or accuracy) and, with a teacher, agreement of answers and mean CAM cosine."""
+def validate(model: VggGap | SlimVggGap, data: Validation, *, batch_size: int = 250) -> dict[str, float]:
+    """quality (mean AP or accuracy) and, with a teacher, agreement of answers and mean CAM cosine.
+
+    Of a slimmable network at its narrowest and its widest stop, as quality@0.125 and so on.
+    """
+    if isinstance(model, SlimVggGap):
+        ends = {stop: _laid_out(model, stop) for stop in (model.stops[0], model.stops[-1])}
+        each = {stop: validate(plain, data, batch_size=batch_size) for stop, plain in ends.items()}
+        return {f"{name}@{stop:g}": value for stop, values in each.items() for name, value in values.items()}
     was_training = model.training
     model.eval()
     logits, maps = _forward(model, data, batch_size)
@@ -60,6 +68,12 @@ def is_flat(curve: Sequence[dict[str, float]]) -> bool:
     last = curve[-FLAT_EPOCHS - 1 :]
     spans = (max(row[name] for row in last) - min(row[name] for row in last) for name in last[0])
     return all(span <= FLAT_WITHIN for span in spans)
+
+
+def _laid_out(model: SlimVggGap, stop: float) -> VggGap:
+    place = next(model.parameters()).device
+    plain: VggGap = model.extract(stop).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return plain
 
 
 @torch.no_grad()

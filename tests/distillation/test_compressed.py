@@ -1,0 +1,144 @@
+"""Trainings that end in something else than one plain network: slimmable, pruned by weight, pruned by filter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.runs import distill, training_data
+from xkd_core.distillation.task import Batch, objective
+from xkd_core.distillation.trainer import sandwich, train
+from xkd_core.errors import BadInputError
+from xkd_core.models.cards import Card
+from xkd_core.models.checkpoints import list_runs, load_run
+from xkd_core.models.slimmable import STOPS, SlimVggGap
+from xkd_core.pruning.structured import channels_of
+from xkd_core.pruning.unstructured import sparsity
+
+SMALL = Recipe(
+    dataset="digits", arch="vgg_gap_tiny", split="train", method="ce",
+    limit=512, epochs=3, lr=6e-3, batch_size=32, warmup_epochs=0.5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("zoo")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XKD_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def teacher(zoo: Path, home: None) -> Card:
+    return distill(SMALL, root=zoo)
+
+
+def student(teacher: Card, **fields: object) -> Recipe:
+    return replace(SMALL, **{"method": "swa", "beta": 2.0, "teacher_id": teacher.id, "epochs": 2, **fields})
+
+
+def pruned(teacher: Card, source: str, **fields: object) -> Recipe:
+    return student(teacher, source_id=source, width=1.0, lr=1e-3, **fields)
+
+
+def test_a_slimmable_student_is_one_file_and_a_run_for_each_width(teacher: Card, zoo: Path) -> None:
+    card = distill(student(teacher, slimmable=True, width=0.5), root=zoo)
+    assert "-slim-" in card.id and card.compression == "slimmable"
+    runs = [one for one in list_runs(zoo) if one.id.startswith(card.id)]
+    assert [one.width for one in runs] == list(STOPS)
+    for one in runs:
+        assert one.ratio == teacher.params / sum(p.numel() for p in load_run(one.id, zoo).model.parameters())
+    assert {"quality@0.125", "quality@0.5", "cosine/cam@0.125"} <= set(card.curve[-1])
+
+
+def test_a_slimmable_training_that_was_cut_goes_on_to_the_same_bytes(teacher: Card, zoo: Path, tmp_path: Path) -> None:
+    recipe = student(teacher, slimmable=True, width=0.5, epochs=2, limit=128, seed=3)
+    data = training_data(recipe, root=zoo)
+    whole = train(recipe, data, state_path=tmp_path / "whole")
+
+    def cut(epoch: int, epochs: int, watched: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, data, state_path=tmp_path / "cut", report=cut)
+    resumed = train(recipe, data, state_path=tmp_path / "cut")
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+def test_a_step_takes_the_ends_and_two_widths_between_which_change_from_step_to_step(teacher: Card) -> None:
+    recipe = student(teacher, slimmable=True, width=0.5)
+    drawn = [sandwich(recipe, 0, step) for step in range(200)]
+    assert all(stops[:2] == (0.125, 0.5) and len(set(stops)) == 4 for stops in drawn)
+    assert {stop for stops in drawn for stop in stops} == set(STOPS)
+    assert drawn[7] == sandwich(recipe, 0, 7)
+
+
+def test_its_objective_is_the_mean_of_those_of_its_widths(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, slimmable=True, width=0.5)
+    data = training_data(recipe, root=zoo)
+    torch.manual_seed(0)
+    model = SlimVggGap("vgg_gap_tiny", 10).train()
+    assert data.teacher is not None
+    rows, stops = np.arange(32), (0.125, 0.5)
+    batch = Batch(
+        torch.randn(32, 3, 32, 32), torch.zeros(32, dtype=torch.int64), data.teacher.logits[0, rows],
+        data.teacher.swa[0, rows].float(), data.teacher.targets[0, rows],
+    )  # fmt: skip
+    whole = objective(model, replace(batch, stops=stops), recipe, multi_label=False)
+    each = [objective(model.extract(stop).train(), batch, recipe, multi_label=False) for stop in stops]
+    torch.testing.assert_close(whole.total, sum(one.total for one in each) / 2)
+    torch.testing.assert_close(whole.parts["matching"], sum(one.parts["matching"] for one in each) / 2)
+
+
+def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros(teacher: Card, zoo: Path) -> None:
+    first = distill(pruned(teacher, teacher.id, prune="unstructured", amount=0.2, round=1), root=zoo)
+    second = distill(pruned(teacher, first.id, prune="unstructured", amount=0.2, round=2), root=zoo)
+    assert sparsity(load_run(first.id, zoo).model) == pytest.approx(0.2, abs=1e-3)
+    assert sparsity(load_run(second.id, zoo).model) == pytest.approx(0.36, abs=1e-3)
+    assert second.compression == "unstructured" and second.role == "matched" and "-u2-" in second.id
+    living = sum(int((value != 0).sum()) for value in load_run(second.id, zoo).model.parameters())
+
+    assert second.nonzeros == living
+    assert (second.ratio_of, second.ratio) == ("nonzeros", teacher.params / living)
+    weights = [load_run(run.id, zoo).model.features[4].weight for run in (first, second)]
+    assert ((weights[0] == 0) <= (weights[1] == 0)).all()
+
+
+def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loading(teacher: Card, zoo: Path) -> None:
+    card = distill(replace(pruned(teacher, teacher.id, prune="structured", amount=0.5), epochs=4, lr=6e-3), root=zoo)
+    assert card.channels == (8, 32, 32) and "-f50-" in card.id
+    loaded = load_run(card.id, zoo).model
+    assert channels_of(loaded) == card.channels
+    assert card.params == sum(p.numel() for p in loaded.parameters())
+    assert card.ratio == teacher.params / card.params and card.ratio_of == "parameters"
+    assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
+
+
+def test_names_of_runs_made_before_these_fields_have_not_changed(teacher: Card) -> None:
+    known = Recipe(dataset="scenes", arch="vgg_gap_64", split="teacher", method="ce", epochs=8, warmup_epochs=1)
+    shipped = Path("checkpoints/scenes")
+    assert (shipped / known.run_id).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"prune": "random", "amount": 0.2}, "unstructured"),
+        ({"prune": "unstructured", "amount": 1.0, "source_id": "x"}, r"amount must be in \(0, 1\)"),
+        ({"prune": "structured", "amount": 0.5}, "source_id must be a run"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(teacher: Card, fields: dict[str, object], words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        student(teacher, **fields)

@@ -1,0 +1,109 @@
+"""The card of a finished training: what it is, how it was made, how small it is. Metrics come later."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from xkd_core import __version__
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.trainer import Student, Trained, TrainingData, device
+from xkd_core.distillation.validation import is_flat
+from xkd_core.images.datasets import load
+from xkd_core.models.architectures import count_parameters
+from xkd_core.models.cards import Card, CardTransform, Compression, Stop
+from xkd_core.models.checkpoints import find_card
+from xkd_core.models.slimmable import SlimVggGap
+from xkd_core.pruning.accounting import size_of
+
+
+def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | None) -> Card:
+    """Describe a run; its id is the recipe's, its sha256 is set when the weights are written."""
+    info = load(recipe.dataset, "val").info
+    teacher = None if recipe.teacher_id is None else find_card(recipe.teacher_id, root)
+    has_kd, progress = recipe.method != "ce", trained.progress
+    return Card(
+        id=recipe.run_id,
+        dataset=recipe.dataset,
+        arch=recipe.arch,
+        role=recipe.role,
+        compression=_compression(recipe),
+        method=recipe.method,
+        teacher_id=recipe.teacher_id,
+        source_id=recipe.source_id,
+        width=recipe.width,
+        lam=recipe.lam if has_kd else None,
+        beta=(recipe.beta if recipe.matches_maps else 0.0) if has_kd else None,
+        T=recipe.temperature if has_kd else None,
+        seed=recipe.seed,
+        transform=CardTransform(**asdict(info.transform)),
+        classes=info.classes,
+        multi_label=info.multi_label,
+        recipe=asdict(recipe),
+        recipe_hash=recipe.hash,
+        curve=progress.curve,
+        undertrained=not is_flat(progress.curve),
+        dead_maps=progress.dead / progress.seen if recipe.matches_maps and progress.seen else None,
+        train_seconds=round(progress.seconds, 1),
+        versions=versions(),
+        sha256="0" * 64,
+        note=_note(recipe),
+        **_size(recipe, trained.model, teacher, info.transform.size),
+    )
+
+
+def _compression(recipe: Recipe) -> Compression:
+    if recipe.slimmable:
+        return "slimmable"
+    pruned: dict[str, Compression] = {"structured": "structured", "unstructured": "unstructured"}
+    return pruned.get(recipe.prune) or ("none" if recipe.width == 1 else "width")
+
+
+def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -> dict[str, Any]:
+    """How small the run is: counts, and the ratio with what it counts."""
+    if isinstance(model, SlimVggGap):
+        return _stops(model, teacher)
+    size = size_of(model, input_px=input_px)
+    found: dict[str, Any] = {"params": size.parameters, "nonzeros": size.nonzeros, "flops": size.flops}
+    if recipe.prune == "structured":
+        from xkd_core.pruning.structured import channels_of
+
+        found["channels"] = channels_of(model)
+    of_zeros = recipe.prune == "unstructured"
+    whole = size.parameters if teacher is None else teacher.params
+    ratio = whole / (size.nonzeros if of_zeros else size.parameters)
+    return found | {"ratio": ratio, "ratio_of": "nonzeros" if of_zeros else "parameters"}
+
+
+def _stops(model: SlimVggGap, teacher: Card | None) -> dict[str, Any]:
+    params = {f"{stop:g}": count_parameters(model.extract(stop)) for stop in model.stops}
+    whole = max(params.values()) if teacher is None else teacher.params
+    stops = {stop: Stop(params=count, ratio=whole / count) for stop, count in params.items()}
+    return {"params": count_parameters(model), "ratio": whole / max(params.values()), "stops": stops}
+
+
+def versions() -> dict[str, str]:
+    """What the bytes of a run depend on besides its recipe."""
+    return {
+        "xkd_core": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "device": device().type,
+    }
+
+
+def _note(recipe: Recipe) -> str:
+    if recipe.shuffled:
+        return "Control: matched to the teacher's map of another image."
+    if recipe.label == "full":
+        return "Comparison: trained on every image of the split, where the main runs see a part of it."
+    if recipe.split == "plain":
+        return "Negative control: trained on images whose background says nothing about the class."
+    return ""
