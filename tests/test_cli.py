@@ -133,6 +133,19 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
     assert json.loads(str(meta))["layer"] == "features"
 
 
+@pytest.mark.timeout(600)
+def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: dict[str, Card]) -> None:
+    teacher = next(card.id for card in runs.values() if card.role == "teacher")
+    options = ["--rounds", "2", "--epochs", "1", "--limit", "256", "--method", "kd", "--quiet"]
+    made = call(place, "prune", "--run", teacher, *options).stdout.split()
+    assert len(made) == 2, made
+    made += call(place, "quantize", "--run", teacher).stdout.split()
+    listed = {card["id"]: card for card in json.loads(call(place, "runs", "--json").stdout)}
+    assert [listed[run]["compression"] for run in made] == ["unstructured", "unstructured", "int8"]
+    assert all(listed[run]["metrics"]["accuracy"]["n"] > 0 for run in made)
+    assert listed[made[1]]["nonzeros"] < listed[made[0]]["nonzeros"] < listed[made[0]]["params"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -160,6 +173,10 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
         (("distill", "--dataset", "moon"), "moon"),
         (("distill", "--recipe", "{"), "JSON"),
         (("sweep", "plan", "nowhere.yaml"), "nowhere.yaml"),
+        (("prune", "--run", "nobody"), "No run"),
+        (("prune", "--run", "RUN", "--how", "magic"), "unstructured"),
+        (("prune", "--run", "RUN", "--how", "structured", "--amount", "0.99"), "amount must be in"),
+        (("quantize", "--run", "nobody"), "No run"),
     ],
 )
 def test_bad_input_is_one_line_and_a_failure(

@@ -93,6 +93,46 @@ def distill(
     print(card.id)
 
 
+@app.command()
+def prune(
+    run: Annotated[str, typer.Option(help="the run to prune, usually the teacher, see `runs`")],
+    how: Annotated[str, typer.Option(help="unstructured (weights) or structured (filters)")] = "unstructured",
+    amount: Annotated[float, typer.Option(help="share of the living weights, or of the filters, to take off")] = 0.2,
+    rounds: Annotated[int, typer.Option(help="prune and train so many times, each on the one before")] = 1,
+    method: Annotated[str, typer.Option(help="of the training after it: kd, ewa, swa or sswa")] = "swa",
+    epochs: Annotated[int, typer.Option(help="after each pruning")] = 2,
+    lr: float = 1e-3,
+    lam: float = 0.5,
+    beta: float = 2.0,
+    seed: int = 0,
+    limit: Annotated[int | None, typer.Option(help="train on the first N images only")] = None,
+    quiet: bool = False,
+) -> None:
+    """Prune a run, train what is left with or without attribution matching, and print the new ids."""
+    _use_threads()
+    from xkd_core.distillation.recipes import pruning_rounds
+    from xkd_core.distillation.runs import distill as train_run
+    from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.checkpoints import find_card
+
+    training = {"method": method, "epochs": epochs, "lr": lr, "lam": lam, "beta": beta, "seed": seed, "limit": limit}
+    for recipe in pruning_rounds(find_card(run), how=how, amount=amount, rounds=rounds, training=training):
+        print(measure_card(train_run(recipe, report=None if quiet else _epoch_printer())).id)
+
+
+@app.command()
+def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> None:
+    """Write the int8 form of a run, measure that file, and print its id."""
+    _use_threads()
+    from xkd_core.distillation.recipes import int8_of
+    from xkd_core.distillation.runs import distill as make
+    from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.checkpoints import find_card
+
+    card = find_card(run)
+    print(measure_card(make(int8_of(card.dataset, card.id))).id)
+
+
 def _json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.recipes import Recipe, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
 from xkd_core.errors import BadInputError
-from xkd_core.models.cards import Card
+from xkd_core.models.cards import Card, at_width
 from xkd_core.models.checkpoints import list_runs, load_run
 from xkd_core.models.slimmable import STOPS, SlimVggGap
 from xkd_core.pruning.structured import channels_of
@@ -102,8 +102,8 @@ def test_its_objective_is_the_mean_of_those_of_its_widths(teacher: Card, zoo: Pa
 
 
 def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros(teacher: Card, zoo: Path) -> None:
-    first = distill(pruned(teacher, teacher.id, prune="unstructured", amount=0.2, round=1), root=zoo)
-    second = distill(pruned(teacher, first.id, prune="unstructured", amount=0.2, round=2), root=zoo)
+    first = distill(pruned(teacher, teacher.id, compress="unstructured", amount=0.2, round=1), root=zoo)
+    second = distill(pruned(teacher, first.id, compress="unstructured", amount=0.2, round=2), root=zoo)
     assert sparsity(load_run(first.id, zoo).model) == pytest.approx(0.2, abs=1e-3)
     assert sparsity(load_run(second.id, zoo).model) == pytest.approx(0.36, abs=1e-3)
     assert second.compression == "unstructured" and second.role == "matched" and "-u2-" in second.id
@@ -116,7 +116,7 @@ def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros
 
 
 def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loading(teacher: Card, zoo: Path) -> None:
-    card = distill(replace(pruned(teacher, teacher.id, prune="structured", amount=0.5), epochs=4, lr=6e-3), root=zoo)
+    card = distill(replace(pruned(teacher, teacher.id, compress="structured", amount=0.5), epochs=4, lr=6e-3), root=zoo)
     assert card.channels == (8, 32, 32) and "-f50-" in card.id
     loaded = load_run(card.id, zoo).model
     assert channels_of(loaded) == card.channels
@@ -125,18 +125,40 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
 
 
+def test_the_int8_form_of_a_run_keeps_its_settings_and_counts_bits(teacher: Card, zoo: Path) -> None:
+    source = distill(student(teacher, width=0.5, limit=256), root=zoo)
+    card = distill(int8_of("digits", source.id), root=zoo)
+    assert (card.id, card.compression, card.source_id) == (f"{source.id}-int8", "int8", source.id)
+    assert (card.method, card.beta, card.width, card.teacher_id) == ("swa", 2.0, 0.5, teacher.id)
+    assert (card.ratio, card.ratio_of) == (4 * source.ratio, "bits")
+    x = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 1  # the range of the data
+    exact, rounded = (load_run(one.id, zoo).model(x) for one in (source, card))
+    assert 0 < float((exact - rounded).abs().max()) < 0.1 * float(exact.abs().max())
+    assert distill(int8_of("digits", teacher.id), root=zoo).role == "other"
+    slim = at_width(distill(student(teacher, slimmable=True, width=0.5), root=zoo), "0.25")
+    assert distill(int8_of("digits", slim.id), root=zoo).id == f"{slim.id.replace('@', '-w')}-int8"
+
+
 def test_names_of_runs_made_before_these_fields_have_not_changed(teacher: Card) -> None:
     known = Recipe(dataset="scenes", arch="vgg_gap_64", split="teacher", method="ce", epochs=8, warmup_epochs=1)
     shipped = Path("checkpoints/scenes")
     assert (shipped / known.run_id).is_dir()
 
 
+def test_pruning_rounds_are_a_chain_from_the_run_to_the_last(teacher: Card) -> None:
+    training = {"method": "swa", "epochs": 2, "lr": 1e-3}
+    plan = list(pruning_rounds(teacher, how="unstructured", amount=0.2, rounds=3, training=training))
+    assert [one.source_id for one in plan] == [teacher.id, plan[0].run_id, plan[1].run_id]
+    assert [one.round for one in plan] == [1, 2, 3]
+    assert {one.teacher_id for one in plan} == {teacher.id}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"prune": "random", "amount": 0.2}, "unstructured"),
-        ({"prune": "unstructured", "amount": 1.0, "source_id": "x"}, r"amount must be in \(0, 1\)"),
-        ({"prune": "structured", "amount": 0.5}, "source_id must be a run"),
+        ({"compress": "random", "amount": 0.2}, "unstructured"),
+        ({"compress": "unstructured", "amount": 1.0, "source_id": "x"}, r"amount must be in \(0, 1\)"),
+        ({"compress": "structured", "amount": 0.5}, "source_id must be a run"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(teacher: Card, fields: dict[str, object], words: str) -> None:

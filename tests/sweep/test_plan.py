@@ -27,6 +27,25 @@ def test_lists_multiply_and_repeats_are_trained_once(tmp_path: Path) -> None:
     assert plan[1].teacher_id == plan[2].teacher_id == plan[0].run_id
 
 
+def test_pruned_groups_are_chains_and_int8_forms_follow_their_runs(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(
+        TINY
+        + "  - {method: [kd, swa], compress: unstructured, amount: 0.2, rounds: 3}\n"
+        + "  - {method: swa, width: 0.25, int8: true}\n"
+        + "  - {method: swa, slimmable: true, width: 0.5}\n"
+    )
+    plan = read_sweep(tmp_path / "sweep.yaml")
+    by_id = {recipe.run_id: recipe for recipe in plan}
+    assert len(by_id) == len(plan) == 3 + 6 + 2 + 1
+    for method in ("kd", "swa"):
+        chain = sorted((r for r in plan if r.compress == "unstructured" and r.method == method), key=lambda r: r.round)
+        assert [r.source_id for r in chain] == [plan[0].run_id, chain[0].run_id, chain[1].run_id]
+    quantized = next(r for r in plan if r.compress == "int8")
+    assert by_id[str(quantized.source_id)].width == 0.25
+    order = [recipe.run_id for recipe in plan]
+    assert all(order.index(str(r.source_id)) < order.index(r.run_id) for r in plan if r.source_id)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY.replace("width", "witdh"), "witdh"),

@@ -57,11 +57,33 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
     )
 
 
+def int8_card(recipe: Recipe, source: Card, root: Path | None) -> Card:
+    """The card of a run's int8 form: the source's, but for what 8 bits change.
+
+    Bits of the weights, 32 each in the teacher, are what its ratio counts: 4 times the source's own count.
+    """
+    teacher = source if source.teacher_id is None else find_card(source.teacher_id, root)
+    counted = source.nonzeros if source.compression == "unstructured" and source.nonzeros else source.params
+    own = {
+        "id": recipe.run_id,
+        "role": "other" if source.role == "teacher" else source.role,
+        "compression": "int8",
+        "source_id": source.id,
+        "teacher_id": teacher.id,
+        "ratio": 4 * teacher.params / counted,
+        "ratio_of": "bits",
+        "recipe_hash": recipe.hash,
+        "metrics": {},
+        "versions": versions(),
+    }
+    return source.model_copy(update=own)
+
+
 def _compression(recipe: Recipe) -> Compression:
     if recipe.slimmable:
         return "slimmable"
     pruned: dict[str, Compression] = {"structured": "structured", "unstructured": "unstructured"}
-    return pruned.get(recipe.prune) or ("none" if recipe.width == 1 else "width")
+    return pruned.get(recipe.compress) or ("none" if recipe.width == 1 else "width")
 
 
 def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -> dict[str, Any]:
@@ -70,11 +92,11 @@ def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -
         return _stops(model, teacher)
     size = size_of(model, input_px=input_px)
     found: dict[str, Any] = {"params": size.parameters, "nonzeros": size.nonzeros, "flops": size.flops}
-    if recipe.prune == "structured":
+    if recipe.compress == "structured":
         from xkd_core.pruning.structured import channels_of
 
         found["channels"] = channels_of(model)
-    of_zeros = recipe.prune == "unstructured"
+    of_zeros = recipe.compress == "unstructured"
     whole = size.parameters if teacher is None else teacher.params
     ratio = whole / (size.nonzeros if of_zeros else size.parameters)
     return found | {"ratio": ratio, "ratio_of": "nonzeros" if of_zeros else "parameters"}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xkd_core.errors import BadInputError
 from xkd_core.types import Role
 
+if TYPE_CHECKING:  # cards need pydantic, recipes do not
+    from xkd_core.models.cards import Card
+
 METHODS = ("ce", "kd", "ewa", "swa", "sswa")
 MATCHING = ("ewa", "swa", "sswa")
-PRUNED = ("", "unstructured", "structured")
-LATER = ("label", "slimmable", "source_id", "prune", "amount", "round")
+COMPRESSED = ("", "unstructured", "structured", "int8")
+LATER = ("label", "slimmable", "source_id", "compress", "amount", "round")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +30,9 @@ class Recipe:
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
     drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
     slimmable: one set of weights for all widths of models/slimmable.py up to ``width``.
-    source_id: the run whose weights the training begins with; prune: what is taken off them first,
-    "unstructured" (``amount`` of the living kernel weights) or "structured" (``amount`` of the filters);
-    round: how many times before and now, for the name.
+    source_id: the run whose weights the training begins with. compress: what is taken off them first,
+    "unstructured" (``amount`` of the living kernel weights), "structured" (``amount`` of the filters) or
+    "int8" (bits; nothing is trained). round: how many times before and now, for the name.
     """
 
     dataset: str
@@ -55,7 +58,7 @@ class Recipe:
     label: str = ""
     slimmable: bool = False
     source_id: str | None = None
-    prune: str = ""
+    compress: str = ""
     amount: float = 0.0
     round: int = 0
 
@@ -91,7 +94,12 @@ class Recipe:
 
     @property
     def run_id(self) -> str:
-        """A readable name that ends in the hash, e.g. scenes-swa-w4-l0.5-b2-s0-1a2b3c4d5e6f."""
+        """A readable name that ends in the hash, e.g. scenes-swa-w4-l0.5-b2-s0-1a2b3c4d5e6f.
+
+        The int8 form of a run is called after it: it has no other settings.
+        """
+        if self.compress == "int8":
+            return f"{str(self.source_id).replace('@', '-w')}-int8"
         parts = [self.dataset, self.method, self._form()]
         if self.method != "ce":
             parts.append(f"l{self.lam:g}")
@@ -105,7 +113,7 @@ class Recipe:
         if self.slimmable:
             return "slim"
         taken_off = {"unstructured": f"u{self.round}", "structured": f"f{100 * self.amount:.0f}"}
-        return taken_off.get(self.prune) or f"w{round(1 / self.width)}"
+        return taken_off.get(self.compress) or f"w{round(1 / self.width)}"
 
 
 def check(recipe: Recipe) -> None:
@@ -122,9 +130,9 @@ def check(recipe: Recipe) -> None:
         ("lr", recipe.lr > 0, "> 0"),
         ("views", recipe.views >= 1, ">= 1"),
         ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
-        ("prune", recipe.prune in PRUNED, '"", "unstructured" or "structured"'),
-        ("amount", not recipe.prune or 0 < recipe.amount < 1, "in (0, 1) where something is pruned"),
-        ("source_id", not recipe.prune or recipe.source_id is not None, "a run, to be pruned"),
+        ("compress", recipe.compress in COMPRESSED, f"one of {', '.join(COMPRESSED[1:])}, or empty"),
+        ("amount", recipe.compress in ("", "int8") or 0 < recipe.amount < 1, "in (0, 1) where something is pruned"),
+        ("source_id", not recipe.compress or recipe.source_id is not None, "a run, to be compressed"),
         ("limit", recipe.limit is None or recipe.limit >= recipe.batch_size, "at least one batch"),
     )
     for name, good, accepted in rules:
@@ -167,3 +175,35 @@ def _first_teacher(dataset: str) -> str:
     if not found:
         raise BadInputError(f"No teacher for {dataset!r} yet: train one with --method ce, or name one with --teacher.")
     return found[0][1]
+
+
+def int8_of(dataset: str, source_id: str) -> Recipe:
+    """The recipe of the int8 form of a run."""
+    return Recipe(dataset=dataset, arch="", split="", method="ce", compress="int8", source_id=source_id)
+
+
+def pruning_rounds(
+    card: Card, *, how: str, amount: float, rounds: int, training: Mapping[str, Any]
+) -> Iterator[Recipe]:
+    """Recipes that prune a run ``rounds`` times, each from the weights of the one before, and train it.
+
+    The teacher is the run itself where it is one, else its teacher. ``training``: the other fields.
+    """
+    data = DEFAULTS.get(card.dataset, {})
+    source = card.id
+    for number in range(1, rounds + 1):
+        recipe = Recipe(
+            dataset=card.dataset,
+            arch=card.arch,
+            split=str(data.get("student", card.recipe["split"])),
+            teacher_id=card.teacher_id or card.id,
+            width=card.width,
+            warmup_epochs=0.2,
+            source_id=source,
+            compress=how,
+            amount=amount,
+            round=number,
+            **training,
+        )
+        yield recipe
+        source = recipe.run_id

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from xkd_core import settings
-from xkd_core.distillation.carding import card_of
+from xkd_core.distillation.carding import card_of, int8_card
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
@@ -15,12 +15,15 @@ from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import draw_views, pixel_array
 from xkd_core.files import remove_leftovers
 from xkd_core.images.datasets import load
+from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import VggGap
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import CARD, LoadedRun, load_run, read_card, run_folder, save_run
+from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
 
 VALIDATION_IMAGES = 2000
+CALIBRATION_IMAGES = 512
 # The views belong to the data, not to a student's seed: students of all seeds share the teacher's cache.
 VIEW_SEED = 0
 
@@ -33,6 +36,8 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
     folder = run_folder(recipe.dataset, recipe.run_id, root)
     if (folder / CARD).exists():
         return read_card(folder)
+    if recipe.compress == "int8":
+        return _to_int8(recipe, folder, root)
     torch.use_deterministic_algorithms(True, warn_only=True)
     state_path = settings.home() / "training" / f"{recipe.run_id}.safetensors"
     data = training_data(recipe, root=root)
@@ -41,6 +46,14 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
     state_path.unlink(missing_ok=True)
     remove_leftovers(state_path)
     return card
+
+
+def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
+    source = load_run(str(recipe.source_id), root)
+    card = source.card
+    pixels = pixel_array(load(card.dataset, str(card.recipe["split"])), limit=CALIBRATION_IMAGES)
+    model = quantize(source.model, to_input(pixels, card.input_transform()))
+    return save_run(folder, model, int8_card(recipe, card, root))
 
 
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
@@ -62,11 +75,11 @@ def _start(recipe: Recipe, root: Path | None) -> VggGap | None:
     if recipe.source_id is None:
         return None
     source = load_run(recipe.source_id, root)
-    if recipe.prune == "structured":
+    if recipe.compress == "structured":
         from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
 
         return shrink(source.model, recipe.amount, input_px=source.card.transform.size)
-    if recipe.prune == "unstructured":
+    if recipe.compress == "unstructured":
         prune_weights(source.model, recipe.amount)
     return source.model
 

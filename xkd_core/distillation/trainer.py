@@ -64,7 +64,7 @@ def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Repor
     Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written.
     """
     model, optimizer = _fresh(recipe, data)
-    masks = masks_of(model) if recipe.prune == "unstructured" else {}
+    masks = masks_of(model) if recipe.compress == "unstructured" else {}
     progress = load_state(state_path, model, optimizer)
     while progress.epoch < recipe.epochs:
         started = time.perf_counter()

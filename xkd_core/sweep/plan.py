@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.errors import BadInputError
 
 FIELDS = tuple(field.name for field in fields(Recipe))
@@ -21,7 +21,9 @@ def read_sweep(path: Path) -> list[Recipe]:
 
     The file has ``defaults`` (fields of a recipe), ``teachers`` and ``students`` (lists of groups; a
     field with a list stands for each of its values). Students learn from the first teacher unless
-    their group says ``teacher: N``. Errors: BadInputError that names the file and the field.
+    their group says ``teacher: N``. A pruned group begins with that teacher's weights; ``rounds: N`` prunes
+    and trains N times, each on the one before. ``int8: true`` adds the int8 form of each run of the group.
+    Errors: BadInputError that names the file and the field.
     """
     document = _read(path)
     defaults = document.get("defaults", {})
@@ -29,9 +31,23 @@ def read_sweep(path: Path) -> list[Recipe]:
     students: list[Recipe] = []
     for group in document.get("students", []):
         chosen = teachers[int(group.get("teacher", 0))]
-        rest = {name: value for name, value in group.items() if name != "teacher"}
-        students += _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
+        rest = {name: value for name, value in group.items() if name not in ("teacher", "rounds", "int8")}
+        if rest.get("compress"):
+            rest = {"source_id": chosen.run_id, "width": 1.0, "round": 1, **rest}
+        made = [
+            one
+            for first in _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
+            for one in _rounds(first, int(group.get("rounds", 1)))
+        ]
+        students += made + [int8_of(one.dataset, one.run_id) for one in made if group.get("int8")]
     return list(dict.fromkeys([*teachers, *students]))
+
+
+def _rounds(first: Recipe, rounds: int) -> Iterator[Recipe]:
+    yield first
+    for number in range(2, rounds + 1):
+        first = replace(first, source_id=first.run_id, round=number)
+        yield first
 
 
 def _read(path: Path) -> Mapping[str, Any]:
