@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,29 @@ def test_words_keep_width_and_ratio_apart(zoo, made):
         update={"role": "control", "recipe": {"label": "full"}}
     )
     assert title(on_all_images) == "Naive student"
+
+
+def test_pruned_quantized_and_slimmable_students_are_families_with_a_naive_one_of_their_own(zoo, made):
+    def of_kind(name, **own):
+        source = zoo.by_id[made.runs[name]]
+        return source.model_copy(update={"id": f"{source.id}-{own['compression']}", **own})
+
+    pruned = {"compression": "unstructured", "ratio_of": "nonzeros", "ratio": 3.05, "width": 1.0}
+    more = [of_kind(name, **pruned) for name in ("kd 0.25 0.5", "swa 0.25 0.5")]
+    more += [of_kind("swa 0.25 0.5", compression="int8", ratio_of="bits", ratio=62.0)]
+    more += [of_kind("swa 0.25 0.5", compression="slimmable", width=3 / 16)]
+    wider = replace(zoo, cards=(*zoo.cards, *more))
+    assert wider.families == ("swa", "ewa", "slim-swa", "weights-swa", "int8-swa", "shuffled")
+    choice = wider.default("weights-swa")
+    assert [wider.pick(row, choice).card.id for row in ("naive", "matched")] == [more[0].id, more[1].id]
+    assert [wider.choice_of(card.id).family for card in more] == ["weights-swa", "weights-swa", "int8-swa", "slim-swa"]
+    assert [smaller(card) for card in more[1:]] == [
+        "weights pruned, 3.05x fewer non-zero weights", "1/4 width, 8 bits, 62x fewer bits",
+        f"3/16 width, {times(more[3].ratio)}x smaller",
+    ]  # fmt: skip
+    # nothing of it reaches the rows of plain students
+    assert wider.of("naive", "swa") == zoo.of("naive", "swa")
+    assert wider.of("matched", "swa") == zoo.of("matched", "swa")
 
 
 def test_a_broken_card_is_named_and_the_rest_is_used(made, tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,18 +17,46 @@ from xkd_core.models.cards import Card
 Row = Literal["teacher", "naive", "matched"]
 ROWS: tuple[Row, ...] = ("teacher", "naive", "matched")
 
-FAMILIES: Mapping[str, str] = {
+MATCHED: Mapping[str, str] = {
     "swa": "SWA: the class activation map is matched",
     "sswa": "SSWA: as SWA, with channels dropped at random",
     "ewa": "EWA: activations are matched, whatever the class",
+    "at": "AT: attention maps of several layers are matched",
+    "nst": "NST: the distribution of the activations is matched",
+    "ab": "AB: the activation boundaries are matched first",
+    "xd": "XDistillation: an approximated explanation is an input",
+}
+KINDS: Mapping[str, str] = {
+    "": "",
+    "slim": "slimmable",
+    "filters": "filters pruned",
+    "weights": "weights pruned",
+    "int8": "8 bits",
+}
+KIND_OF: Mapping[str, str] = {
+    "slimmable": "slim", "structured": "filters", "unstructured": "weights", "int8": "int8"
+}  # fmt: skip
+"""A card's way of compression -> the first part of its family's name; the plain narrow student has none."""
+
+CONTROLS: Mapping[str, str] = {
     "shuffled": "Control: SWA with the maps of other images",
     "plain": "Control: SWA and naive trained without the shortcut",
     "full": "Comparison: SWA and naive trained on all 12,000 images",
 }
-FAMILY_NAMES: Mapping[str, str] = {
-    "swa": "SWA", "sswa": "SSWA", "ewa": "EWA", "shuffled": "SWA, shuffled maps", "plain": "SWA, no shortcut",
-    "full": "SWA, all images"
-}  # fmt: skip
+
+
+def _family(kind: str, method: str) -> str:
+    return f"{kind}-{method}" if kind else method
+
+
+def _named(kind: str, text: str) -> str:
+    return f"{text} ({KINDS[kind]})" if kind else text
+
+
+FAMILIES: Mapping[str, str] = {
+    **{_family(kind, method): _named(kind, text) for kind in KINDS for method, text in MATCHED.items()},
+    **CONTROLS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +120,8 @@ class Zoo:
 
     def of(self, row: Row, family: str) -> tuple[Card, ...]:
         """Students that may stand in a row of the grid when ``family`` is chosen."""
-        if row == "naive":
-            wanted = f"{family} naive" if family in ("plain", "full") else "naive"
-            return tuple(card for card in self.students if family_of(card) == wanted)
-        return tuple(card for card in self.students if family_of(card) == family)
+        wanted = naive_of(family) if row == "naive" else family
+        return tuple(card for card in self.students if family_of(card) == wanted)
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -136,7 +163,8 @@ class Zoo:
         if card is None or card not in self.students or card.lam is None:
             return None
         family = family_of(card)
-        known = {"naive": "swa", "plain naive": "plain", "full naive": "full"}.get(family, family)
+        beside = (name for name in self.families if naive_of(name) == family)
+        known = next(beside, "swa") if card.method in ("kd", "ce") else family
         fallback = self.default(known if known in self.families else None)
         chosen = replace(fallback, lam=_rounded(card.lam), ratio=_rounded(card.ratio), seed=card.seed)
         return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
@@ -161,13 +189,20 @@ def fingerprint(root: Path | None = None) -> str:
 
 
 def family_of(card: Card) -> str:
-    """Which kind of student a card is: naive, plain naive, full naive, or a key of ``FAMILIES``."""
-    grid = ""
+    """Which kind of student a card is: a key of ``FAMILIES``, or that of a naive one as `naive_of` names it."""
     if card.role == "control":
-        grid = str(card.recipe.get("label") or ("plain" if card.recipe.get("split") == "plain" else "shuffled"))
-    if card.method in ("kd", "ce"):
-        return f"{grid} naive".strip()
-    return grid or card.method
+        control = str(card.recipe.get("label") or ("plain" if card.recipe.get("split") == "plain" else "shuffled"))
+        return naive_of(control) if card.method in ("kd", "ce") else control
+    method = "naive" if card.method in ("kd", "ce") else card.method
+    return _family(KIND_OF.get(card.compression, ""), method)
+
+
+def naive_of(family: str) -> str:
+    """The family of the naive students that stand beside ``family``: made smaller in the same way, on the same data."""
+    if family in ("plain", "full"):
+        return f"{family} naive"
+    kind, dash, _ = family.partition("-")
+    return f"{kind}-naive" if dash else "naive"
 
 
 def describe(card: Card) -> str:
@@ -181,9 +216,11 @@ def describe(card: Card) -> str:
 
 
 def smaller(card: Card) -> str:
-    """'1/8 width, 63x smaller': the channels and the parameters, two numbers that must not be mixed up."""
-    width = f"1/{round(1 / card.width)} width" if card.width < 1 else "full width"
-    return f"{width}, {times(card.ratio)}x smaller"
+    """'1/8 width, 63x smaller': how it was made small and by how much, two numbers that must not be mixed up."""
+    width = f"{Fraction(card.width).limit_denominator(64)} width" if card.width < 1 else "full width"
+    counted = {"nonzeros": "fewer non-zero weights", "bits": "fewer bits"}.get(card.ratio_of, "smaller")
+    form = {"structured": "filters pruned", "unstructured": "weights pruned", "int8": f"{width}, 8 bits"}
+    return f"{form.get(card.compression, width)}, {times(card.ratio)}x {counted}"
 
 
 def times(ratio: float) -> str:
