@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from xkd_core.explainers.engine import cams
+from xkd_core.errors import BadInputError
+from xkd_core.explainers.engine import cams, explain
 from xkd_core.models.architectures import VggGap, build
 from xkd_core.models.quantized import Int8Conv, Int8VggGap, quantize
 
@@ -64,6 +65,19 @@ def test_answers_and_cams_stay_near_the_float_network(plain: VggGap) -> None:
     targets = torch.zeros(20, dtype=torch.int64)
     one, other = (cams(net, x, targets, ["cam"])["cam"].flatten(1) for net in (model, plain))
     assert torch.nn.functional.cosine_similarity(one, other).min() > 0.99
+
+
+def test_gradients_at_the_pixels_are_refused_with_the_reason_and_perturbation_works(plain: VggGap) -> None:
+    model, x = quantize(plain, images(16)), images(2, seed=1)
+    targets = {"net": torch.zeros(2, dtype=torch.int64)}
+    for name in ("gradient_shap", "integrated_gradients"):
+        with pytest.raises(BadInputError, match="rounding has no gradient"):
+            explain({"net": model}, x, targets, names=[name], background=images(4))
+    one, other = (
+        explain({"net": net}, x, targets, names=["occlusion"])["net"]["occlusion"].maps.ravel()
+        for net in (model, plain)
+    )
+    assert np.corrcoef(one, other)[0, 1] > 0.95
 
 
 def test_its_state_loads_into_an_empty_network_bit_for_bit(plain: VggGap) -> None:

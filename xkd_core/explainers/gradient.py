@@ -30,7 +30,7 @@ def gradient_shap(request: Request, *, n_samples: int = 50) -> dict[str, Explana
     steps = torch.from_numpy(places).to(request.x)[:, None, None, None]  # (n_samples, 1, 1, 1)
     found = {}
     for name, model in request.models.items():
-        network = prepared(model)
+        network = prepared(_differentiable(model))
         targets = request.targets[name]
         maps = [_shap_map(request, network, index, targets[index], origins, steps) for index in range(len(request.x))]
         found[name] = request.explanation(name, torch.stack(maps))
@@ -44,11 +44,19 @@ def integrated_gradients(request: Request, *, n_steps: int = 50) -> dict[str, Ex
     """
     found = {}
     for name, model in request.models.items():
-        network = prepared(model)
+        network = prepared(_differentiable(model))
         method = IntegratedGradients(lambda points, own=network: own(points.clone()))  # a first layer may be in-place
         maps = [_integrated(request, method, index, request.targets[name], n_steps) for index in range(len(request.x))]
         found[name] = request.explanation(name, torch.cat(maps))
     return found
+
+
+def _differentiable(model: nn.Module) -> nn.Module:
+    """Errors: BadInputError for a network that says it has no gradient, such as a quantized one."""
+    reason = getattr(model, "no_gradient", "")
+    if reason:
+        raise BadInputError(f"No gradient at the pixels: {reason}. CAM, occlusion and KernelSHAP need none.")
+    return model
 
 
 def draws(n_samples: int, n_background: int, *, seed: int) -> tuple[Int, Float64]:
