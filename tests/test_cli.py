@@ -133,6 +133,26 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
     assert json.loads(str(meta))["layer"] == "features"
 
 
+def sweep_file(place: Path) -> Path:
+    path = place / "sweep.yaml"
+    path.write_text(
+        "defaults: {dataset: digits, arch: vgg_gap_tiny, split: train, limit: 256, epochs: 1, batch_size: 32}\n"
+        "teachers: [{method: ce}]\nstudents: [{method: kd, slimmable: true, width: 0.5}]\n"
+    )
+    return path
+
+
+@pytest.mark.timeout(600)
+def test_collect_measures_each_width_of_a_finished_slimmable_run(place: Path, runs: dict[str, Card]) -> None:
+    path = str(sweep_file(place))
+    assert call(place, "sweep", "run", path).returncode == 0
+    assert "digits: 8 runs" in call(place, "sweep", "collect", path, "--no-heavy").stdout
+    listed = [card for card in json.loads(call(place, "runs", "--json").stdout) if card["compression"] == "slimmable"]
+    assert len(listed) == 7 and all(card["metrics"]["accuracy"]["n"] > 0 for card in listed)
+    rows = read_rows("digits", "maps", root=place / "runs")
+    assert {card["id"] for card in listed} <= set(rows["run_id"])
+
+
 @pytest.mark.timeout(600)
 def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: dict[str, Card]) -> None:
     teacher = next(card.id for card in runs.values() if card.role == "teacher")
@@ -173,6 +193,8 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("distill", "--dataset", "moon"), "moon"),
         (("distill", "--recipe", "{"), "JSON"),
         (("sweep", "plan", "nowhere.yaml"), "nowhere.yaml"),
+        (("sweep", "run", "SWEEP", "--engine", "magic"), "local or ray"),
+        (("sweep", "run", "SWEEP", "--engine", "ray", "--address", "127.0.0.1:9"), "No Ray cluster answers"),
         (("prune", "--run", "nobody"), "No run"),
         (("prune", "--run", "RUN", "--how", "magic"), "unstructured"),
         (("prune", "--run", "RUN", "--how", "structured", "--amount", "0.99"), "amount must be in"),
@@ -182,7 +204,8 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
 def test_bad_input_is_one_line_and_a_failure(
     place: Path, runs: dict[str, Card], arguments: tuple[str, ...], said: str
 ) -> None:
-    done = call(place, *(runs["swa"].id if word == "RUN" else word for word in arguments))
+    words = {"RUN": runs["swa"].id, "SWEEP": str(sweep_file(place))}
+    done = call(place, *(words.get(word, word) for word in arguments))
     assert done.returncode != 0
     assert said in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -73,6 +73,7 @@ def distill(
     from xkd_core.distillation.recipes import Recipe, recipe_from
     from xkd_core.distillation.runs import distill as train_run
     from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.cards import widths
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -89,7 +90,9 @@ def distill(
         "limit": limit,
     }
     chosen = Recipe(**_json(recipe)) if recipe is not None else recipe_from(given)
-    card = measure_card(train_run(chosen, report=None if quiet else _epoch_printer()))
+    card = train_run(chosen, report=None if quiet else _epoch_printer())
+    for one in widths(card):
+        measure_card(one)
     print(card.id)
 
 
@@ -229,28 +232,60 @@ def sweep_run(
     file: SweepFile,
     workers: Annotated[int, typer.Option(help="processes, one thread each")] = 2,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
+    engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster)")] = "local",
+    address: Annotated[str, typer.Option(help="of the Ray cluster")] = "auto",
 ) -> None:
     """Train what is missing of a sweep and print the time it took."""
     import time
 
     from tqdm import tqdm
 
+    from xkd_core.sweep.cluster import connect, run_all_on_ray
     from xkd_core.sweep.local import run_all
     from xkd_core.sweep.plan import read_sweep
 
+    if engine not in ("local", "ray"):
+        raise BadInputError(f"--engine must be local or ray; got {engine!r}.")
     plan, started = read_sweep(file), time.monotonic()
+    cluster = connect(address) if engine == "ray" else None
     with tqdm(total=len(plan), unit="run") as bar:
 
         def report(run_id: str, outcome: str) -> None:
             bar.write(f"{run_id}: {outcome}", file=sys.stderr)
             bar.update(outcome == "done")
 
-        outcomes = run_all(plan, workers=workers, minutes=minutes, report=report)
+        if cluster is not None:
+            outcomes = run_all_on_ray(cluster, plan, report=report)
+        else:
+            outcomes = run_all(plan, workers=workers, minutes=minutes, report=report)
     failed = [(run_id, outcome) for run_id, outcome in outcomes if outcome not in ("done", "out of time")]
     done = sum(outcome == "done" for _, outcome in outcomes)
     print(f"{done} of {len(plan)} runs done after {(time.monotonic() - started) / 60:.1f} minutes of this piece")
     if failed:
         raise XKDError("; ".join(f"{run_id}: {outcome}" for run_id, outcome in failed[:3]))
+
+
+@sweep.command("collect")
+def sweep_collect(
+    file: SweepFile,
+    heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
+    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
+) -> None:
+    """Measure the finished runs of a sweep that are not measured yet, cards and rows."""
+    _use_threads()
+    from xkd_core.evaluation.evaluate import evaluate as measure_all
+    from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.cards import widths
+    from xkd_core.models.checkpoints import find_card
+    from xkd_core.sweep.local import status
+    from xkd_core.sweep.plan import read_sweep
+
+    done = [find_card(run_id) for run_id in status(read_sweep(file)).done]
+    cards = [measure_card(one) for card in done for one in widths(card)]
+    for dataset in sorted({card.dataset for card in cards}):
+        ids = [card.id for card in cards if card.dataset == dataset]
+        count = measure_all(dataset, run_ids=ids, heavy=heavy, workers=workers)
+        print(f"{dataset}: {len(ids)} runs, {count} of them new")
 
 
 def main() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from xkd_core.errors import XKDError
@@ -28,6 +31,19 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise _readable(error, path) from error
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f"{path.name}.lock")
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def remove_leftovers(path: Path) -> None:

@@ -13,7 +13,7 @@ from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import draw_views, pixel_array
-from xkd_core.files import remove_leftovers
+from xkd_core.files import alone_with, remove_leftovers
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import VggGap
@@ -34,12 +34,17 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
     Errors: DataUnavailableError, RunError for the teacher, TrainingError, XKDError for a full disk.
     """
     folder = run_folder(recipe.dataset, recipe.run_id, root)
-    if (folder / CARD).exists():
-        return read_card(folder)
+    state_path = settings.home() / "training" / f"{recipe.run_id}.safetensors"
+    if not (folder / CARD).exists():
+        with alone_with(state_path):  # a second process waits here and then finds the run done
+            return read_card(folder) if (folder / CARD).exists() else _make(recipe, folder, state_path, root, report)
+    return read_card(folder)
+
+
+def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, report: Report | None) -> Card:
     if recipe.compress == "int8":
         return _to_int8(recipe, folder, root)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    state_path = settings.home() / "training" / f"{recipe.run_id}.safetensors"
     data = training_data(recipe, root=root)
     trained = train(recipe, data, state_path=state_path, report=report)
     card = save_run(folder, trained.model, card_of(recipe, trained, data, root))

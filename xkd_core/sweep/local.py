@@ -60,7 +60,7 @@ def run_all(
         for needed in (recipe.teacher_id, (recipe.source_id or "").partition("@")[0]):
             if needed in ended:
                 ended[needed].wait()
-        outcome = _run_one(recipe, deadline)
+        outcome = run_one(recipe, deadline)
         ended[recipe.run_id].set()
         report(recipe.run_id, outcome)
         return recipe.run_id, outcome
@@ -69,7 +69,8 @@ def run_all(
         return list(pool.map(work, plan))
 
 
-def _run_one(recipe: Recipe, deadline: float | None) -> str:
+def run_one(recipe: Recipe, deadline: float | None = None) -> str:
+    """Train one run in a process of its own; returns 'done', 'out of time' or the last line it said."""
     if (run_folder(recipe.dataset, recipe.run_id) / CARD).exists():
         return "done"
     left = None if deadline is None else deadline - time.monotonic()
