@@ -20,12 +20,18 @@ REFERENCE_TESTS = {
 }
 
 
-def oracle(name: str) -> Callable[[Callable], Callable]:
-    def register(function: Callable) -> Callable:
-        ORACLES[name] = function
-        return function
+def registrar(table: dict[str, Callable]) -> Callable[[str], Callable[[Callable], Callable]]:
+    def oracle(name: str) -> Callable[[Callable], Callable]:
+        def register(function: Callable) -> Callable:
+            table[name] = function
+            return function
 
-    return register
+        return register
+
+    return oracle
+
+
+oracle = registrar(ORACLES)
 
 
 # Maps of one image: activation (K, h, w), and gradient (K, h, w) or weights (K,).

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from tests.oracles import ORACLES, REFERENCE_TESTS
+from tests.oracles import REFERENCE_TESTS
 from xkd_core import catalogue
 from xkd_core.catalogue import EXPLAINERS, METRICS
 from xkd_core.errors import BadInputError, UnknownNameError
+from xkd_core.metrics.probes import PROBES
 
 ENTRIES = {**EXPLAINERS, **METRICS}
 ROOT = Path(__file__).resolve().parent.parent
+ORACLE_FILES = sorted((ROOT / "tests").glob("oracles*.py"))
+
+
+TABLES = [importlib.import_module(f"tests.{path.stem}").ORACLES for path in ORACLE_FILES]
+ORACLES = {name: function for table in TABLES for name, function in table.items()}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -28,16 +36,17 @@ def test_every_entry_has_an_oracle_or_a_named_reference_test(name: str) -> None:
 
 
 def test_every_oracle_belongs_to_an_entry() -> None:
+    assert len(ORACLES) == sum(map(len, TABLES))
     assert set(ORACLES) | set(REFERENCE_TESTS) == set(ENTRIES)
 
 
-def test_the_oracles_import_nothing_of_the_package() -> None:
-    tree = ast.parse((ROOT / "tests" / "oracles.py").read_text())
+@pytest.mark.parametrize("path", ORACLE_FILES, ids=lambda path: path.stem)
+def test_the_oracles_import_nothing_of_the_package(path: Path) -> None:
+    tree = ast.parse(path.read_text())
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert not [
-        name for name in names if name.split(".")[0] not in {"__future__", "math", "collections", "itertools", "numpy"}
-    ]
+    allowed = {"__future__", "math", "collections", "itertools", "numpy"}
+    assert not [name for name in names if name.split(".")[0] not in allowed and not name.startswith("tests.oracles")]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -55,6 +64,22 @@ def test_every_metric_says_its_chance_level_and_when_it_is_undefined() -> None:
         assert info.chance
         assert info.undefined
         assert info.low < info.high
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_compat_option_is_declared_and_every_declared_one_exists(name: str) -> None:
+    """The formula's own ``compat`` argument, or for faithfulness metrics what can be measured as "name@compat"."""
+    declared = {option for option, meaning in METRICS[name].compat if meaning}
+    hint = get_type_hints(catalogue.resolve(METRICS[name])).get("compat")
+    own = {value for part in get_args(hint) if get_origin(part) is Literal for value in get_args(part)}
+    if METRICS[name].family == "faithfulness":
+        assert {probe for probe in PROBES if probe.partition("@")[0] == name} == {
+            name,
+            *(f"{name}@{option}" for option in declared),
+        }
+        assert own <= declared
+    else:
+        assert own == declared
 
 
 def test_reading_the_catalogue_imports_no_torch() -> None:

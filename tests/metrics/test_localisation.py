@@ -8,11 +8,17 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from tests.oracles import ORACLES
+from tests.oracles_maps import ORACLES as NEW
 from xkd_core.errors import BadInputError
 from xkd_core.metrics import localisation
 from xkd_core.metrics.localisation import (
     area,
     attribution_localisation,
+    boxes,
+    broken,
+    class_means,
+    dilated,
+    energy_in_box,
     pointing,
     resize_maps,
     roc_auc,
@@ -128,3 +134,65 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         roc_auc(np.ones((1, 8, 8)), np.ones((1, 64, 64), dtype=bool))
     with pytest.raises(BadInputError, match="Maps must be"):
         resize_maps(np.ones((8, 8)), (4, 4))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 5)])
+def test_iou_energy_and_broken_equal_their_oracles(shape: tuple[int, int]) -> None:
+    maps, masks = made(12, shape)
+    maps[1] += np.random.default_rng(3).random(shape) * 1e-3  # the oracle knows no ties
+    answered = np.arange(12) % 2
+    wanted = [
+        [NEW["iou"](values, mask), NEW["energy_in_box"](values, mask), NEW["broken"](values, mask, one)]
+        for values, mask, one in zip(maps, masks, answered, strict=True)
+    ]
+    found = [localisation.iou(maps, masks), energy_in_box(maps, masks), broken(maps, masks, answered)]
+    np.testing.assert_allclose(np.transpose(found), np.array(wanted, dtype=float), atol=1e-12)
+
+
+def test_iou_energy_and_broken_worked_by_hand() -> None:
+    maps = np.array([[[4.0, 1.0, 2.0], [-2.0, 0.0, 1.0]]])
+    masks = np.array([[[True, False, False], [False, True, False]]])
+    assert localisation.iou(maps, masks).tolist() == [1 / 3]  # 4 and 2 are at least half of 4
+    assert localisation.iou(maps, masks, threshold=0.75).tolist() == [1 / 2]
+    assert boxes(masks)[0].tolist() == [[True, True, False], [True, True, False]]
+    assert energy_in_box(maps, masks).tolist() == [5 / 8]
+    assert broken(maps, masks, [1]).tolist() == [0.0]
+    assert broken(maps, ~masks, [1]).tolist() == [1.0]
+    assert np.isnan(broken(maps, ~masks, [0])).all()
+    assert not boxes(np.zeros((1, 2, 3), bool)).any()
+    with pytest.raises(BadInputError, match="threshold"):
+        localisation.iou(maps, masks, threshold=0.0)
+
+
+def test_the_games_variants_differ_where_the_sources_say() -> None:
+    maps, masks = np.zeros((1, 9, 9)), np.zeros((1, 9, 9), dtype=bool)
+    maps[0, 4, 0], masks[0, 4, 3:] = 1.0, True
+    assert pointing(maps, masks).tolist() == [0.0]
+    assert pointing(maps, masks, compat="torchray", tolerance_px=2).tolist() == [0.0]
+    assert pointing(maps, masks, compat="torchray", tolerance_px=3).tolist() == [1.0]  # three pixels away
+    assert np.isnan(pointing(maps, masks & ~masks, compat="torchray", tolerance_px=3)).all()
+    hits, classes = [1.0, 0.0, 1.0, np.nan], [5, 5, 2, 0]
+    assert class_means(hits, classes) == {2: 1.0, 5: 0.5}  # the original's mean is .75, the plain one 2/3
+
+
+def test_dilation_is_a_disc() -> None:
+    mask = np.zeros((1, 7, 7), dtype=bool)
+    mask[0, 3, 3] = True
+    for radius in (0.0, 1.0, 1.5, 3.0):
+        inside = [(i - 3) ** 2 + (j - 3) ** 2 <= radius**2 for i in range(7) for j in range(7)]
+        assert dilated(mask, radius)[0].ravel().tolist() == inside
+
+
+def test_maps_that_are_not_finite_are_undefined_in_every_variant() -> None:
+    masks = np.ones((1, 4, 4), dtype=bool)
+    masks[0, 0] = False
+    for bad in (np.nan, np.inf):
+        maps = np.ones((1, 4, 4))
+        maps[0, 2, 2] = bad
+        for compat in (None, "park", "quantus", "torchray"):
+            assert np.isnan(pointing(maps, masks, compat=compat)).all()
+        values = [attribution_localisation(maps, masks), localisation.iou(maps, masks), energy_in_box(maps, masks)]
+        assert np.isnan(values).all()
+        assert np.isnan(broken(maps, masks, [1])).all()
+        assert undefined_reasons(maps, masks) == ["the map is not finite"]
+        assert np.isnan(resize_maps(maps, (8, 8))).any()

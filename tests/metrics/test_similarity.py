@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr, spearmanr
 from skimage.metrics import structural_similarity
 
 from tests.oracles import ORACLES
+from tests.oracles_maps import ORACLES as MAP_ORACLES
 from xkd_core.catalogue import METRICS
 from xkd_core.errors import BadInputError
 from xkd_core.metrics import similarity
@@ -131,4 +133,43 @@ def test_no_metric_module_imports_torch_or_other_parts_of_the_package() -> None:
     ]
     ours = [line for line in imports if "xkd_core" in line]
     assert not [line for line in imports if "torch" in line]
-    assert all("xkd_core.types" in line or "xkd_core.errors" in line for line in ours), json.dumps(ours)
+    allowed = ("xkd_core.types", "xkd_core.errors", "xkd_core.metrics")
+    assert all(any(name in line for name in allowed) for line in ours), json.dumps(ours)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (5, 4)])
+def test_js_divergence_equals_its_oracle_and_scipy(shape: tuple[int, int]) -> None:
+    stack = np.concatenate([made((4, *shape), 0), special(shape), -abs(made((1, *shape), 2))]).astype(float)
+    pairs = [(a, b) for a in range(len(stack)) for b in range(len(stack))]
+    found = similarity.js_divergence(stack[[a for a, _ in pairs]], stack[[b for _, b in pairs]])
+    wanted = [MAP_ORACLES["js_divergence"](stack[a], stack[b]) for a, b in pairs]
+    np.testing.assert_allclose(found, [np.nan if value is None else value for value in wanted], atol=1e-12)
+    a, b = positive(stack[0]), positive(stack[1])
+    assert similarity.js_divergence([a], [b])[0] == pytest.approx(jensenshannon(a.ravel(), b.ravel(), base=2) ** 2)
+
+
+def test_js_divergence_worked_by_hand() -> None:
+    left, right, both = np.array([[[1.0, 0.0]]]), np.array([[[0.0, 5.0]]]), np.array([[[2.0, 2.0]]])
+    assert similarity.js_divergence(left, right).tolist() == [1.0]
+    assert similarity.js_divergence(left, 3 * left).tolist() == [0.0]
+    wanted = (np.log2(4 / 3) + (np.log2(2 / 3) + np.log2(2)) / 2) / 2  # (1, 0) and (1/2, 1/2), middle (3/4, 1/4)
+    assert similarity.js_divergence(left, both) == pytest.approx([wanted])
+
+
+@pytest.mark.parametrize("name", [*NAMES, "js_divergence"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_map_that_is_not_finite_is_undefined_and_spoils_no_other(name: str, bad: float) -> None:
+    a, b = made((3, 8, 8), 0), made((3, 8, 8), 1)
+    clean = getattr(similarity, name)(a, b)
+    a[1, 0, 0] = bad
+    found = getattr(similarity, name)(a, b)
+    assert np.isnan(found).tolist() == [False, True, False]
+    np.testing.assert_allclose(found[[0, 2]], clean[[0, 2]])
+    assert similarity.undefined_reasons(a, b)[1] == "teacher's map is not finite"
+
+
+def test_ssim_by_the_range_of_the_second_map_is_that_of_paper_001s_code() -> None:
+    a, b = made((1, 9, 9), 0)[0].astype(float), made((1, 9, 9), 1)[0].astype(float)
+    wanted = structural_similarity(a, b, data_range=b.max() - b.min())
+    assert ssim([a], [b], compat="xml") == pytest.approx([wanted])
+    assert np.isnan(ssim([a], [np.full((9, 9), 2.0)], compat="xml")).all()

@@ -2,11 +2,12 @@
 
 NaN means undefined and is for the caller to count; ``undefined_reasons`` says why. None of these is 0 for
 unrelated maps in practice: print the shuffled-image control beside them. Nothing is resized or clipped
-here: CAMs are compared after ReLU by giving ``positive(maps)``.
+here: CAMs are compared after ReLU by giving ``positive(maps)``. Superpixels: `superpixel_agreement`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from skimage.metrics import structural_similarity
 
 from xkd_core.errors import BadInputError
 from xkd_core.types import Bool, Float64
+
+Similarity = Callable[[ArrayLike, ArrayLike], Float64]
 
 SSIM_SMALLEST_PX = 7
 """scikit-image's window; smaller maps have no SSIM."""
@@ -35,7 +38,7 @@ def cosine(a: ArrayLike, b: ArrayLike, *, compat: Literal["park"] | None = None)
     a, b = _pair(a, b)
     unit_a, unit_b = _unit(a), _unit(b)
     value = np.clip((unit_a * unit_b).sum(axis=1), -1.0, 1.0)
-    return value if compat == "park" else _where(value, ~_zero(a) & ~_zero(b))
+    return value if compat == "park" else _where(value, _some(a) & _some(b))
 
 
 def distance(a: ArrayLike, b: ArrayLike, *, compat: Literal["park"] | None = None) -> Float64:
@@ -46,13 +49,13 @@ def distance(a: ArrayLike, b: ArrayLike, *, compat: Literal["park"] | None = Non
     """
     a, b = _pair(a, b)
     value = 1e4 * np.square(_unit(a) - _unit(b)).mean(axis=1)
-    return value if compat == "park" else _where(value, ~_zero(a) & ~_zero(b))
+    return value if compat == "park" else _where(value, _some(a) & _some(b))
 
 
 def pearson(a: ArrayLike, b: ArrayLike) -> Float64:
     """Pearson correlation of the cells, (n, h, w) twice -> (n,) in -1 to 1; NaN where a map is constant."""
     a, b = _pair(a, b)
-    return _correlation(a, b, ~_constant(a) & ~_constant(b))
+    return _correlation(a, b, _varied(a) & _varied(b))
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> Float64:
@@ -61,24 +64,27 @@ def spearman(a: ArrayLike, b: ArrayLike) -> Float64:
     Maps with many zeros are dominated by that tie.
     """
     a, b = _pair(a, b)
-    return _correlation(rankdata(a, axis=1), rankdata(b, axis=1), ~_constant(a) & ~_constant(b))
+    return _correlation(rankdata(a, axis=1), rankdata(b, axis=1), _varied(a) & _varied(b))
 
 
-def ssim(a: ArrayLike, b: ArrayLike) -> Float64:
+def ssim(a: ArrayLike, b: ArrayLike, *, compat: Literal["xml"] | None = None) -> Float64:
     """Structural similarity (Wang et al. 2004) of the maps, each over its own largest absolute value.
 
     scikit-image's default: uniform 7x7 windows, K1 .01, K2 .03, sample covariance; data_range is 1 for a pair
     of maps >= 0 and 2 otherwise. Returns: (n,) in -1 to 1; NaN where a map is zero everywhere, and for all
-    maps smaller than 7x7.
+    maps smaller than 7x7. compat "xml" (code of paper 001): maps as they are, data_range that of ``b``.
     """
     flat_a, flat_b = _pair(a, b)
     height, width = np.shape(a)[1:]
     found = np.full(len(flat_a), np.nan)
     if min(height, width) < SSIM_SMALLEST_PX:
         return found
-    for index in np.flatnonzero(~_zero(flat_a) & ~_zero(flat_b)):
-        pair = np.stack([_scaled(flat_a[index]), _scaled(flat_b[index])]).reshape(2, height, width)
-        data_range = 1.0 if pair.min() >= 0 else 2.0
+    for index in np.flatnonzero((_varied(flat_b) if compat else _some(flat_b)) & _some(flat_a)):
+        pair = np.stack([flat_a[index], flat_b[index]])
+        if compat is None:
+            pair /= np.abs(pair).max(axis=1, keepdims=True)
+        data_range = np.ptp(flat_b[index]) if compat else 1.0 if pair.min() >= 0 else 2.0
+        pair = pair.reshape(2, height, width)
         found[index] = structural_similarity(*pair, data_range=data_range)  # type: ignore[no-untyped-call]
     return found
 
@@ -94,7 +100,19 @@ def topk_overlap(a: ArrayLike, b: ArrayLike, *, share: float = 0.1) -> Float64:
     a, b = _pair(a, b)
     top_a, top_b = _strongest(a, share), _strongest(b, share)
     union = (top_a | top_b).sum(axis=1)
-    return _where((top_a & top_b).sum(axis=1) / np.maximum(union, 1), ~_constant(a) & ~_constant(b))
+    return _where((top_a & top_b).sum(axis=1) / np.maximum(union, 1), _varied(a) & _varied(b))
+
+
+def js_divergence(a: ArrayLike, b: ArrayLike) -> Float64:
+    """Jensen-Shannon divergence, in bits, of the positive parts as shares of their sums (Lin 1991).
+
+    Returns: (n,) in 0 (equal) to 1 (nothing in common), lower is more alike; NaN where a map has no positive
+    value. scipy's ``jensenshannon(base=2)`` is its square root.
+    """
+    a, b = (_shares(np.maximum(flat, 0.0)) for flat in _pair(a, b))
+    middle = (a + b) / 2
+    value = np.clip((_bits(a, middle) + _bits(b, middle)) / 2, 0.0, 1.0)
+    return _where(value, _some(a) & _some(b))
 
 
 def undefined_reasons(a: ArrayLike, b: ArrayLike) -> list[str | None]:
@@ -115,6 +133,8 @@ def undefined_reasons(a: ArrayLike, b: ArrayLike) -> list[str | None]:
 
 
 def _flaw(flat: Float64) -> str:
+    if not np.isfinite(flat).all():
+        return "not finite"
     if not flat.any():
         return "zero everywhere"
     return "constant" if flat.max() == flat.min() else ""
@@ -127,15 +147,22 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[Float64, Float64]:
         raise BadInputError(
             f"Maps to compare must both be (n, h, w) on one grid; got {first.shape} and {second.shape}."
         )
-    return first.reshape(len(first), -1), second.reshape(len(second), -1)
+    return _finite_or_nan(first), _finite_or_nan(second)
+
+
+def _finite_or_nan(maps: Float64) -> Float64:
+    """Rows (n, cells); one that holds anything not finite becomes NaN throughout, which no sum can hide."""
+    flat = maps.reshape(len(maps), -1)
+    finite = np.asarray(np.isfinite(flat).all(axis=1, keepdims=True))
+    return flat if finite.all() else np.where(finite, flat, np.nan)
 
 
 def _unit(flat: Float64) -> Float64:
     """Each row at length 1; a zero row stays zero. The largest value goes first, against underflow."""
     largest = np.abs(flat).max(axis=1, keepdims=True)
-    flat = np.divide(flat, largest, out=np.zeros_like(flat), where=largest > 0)
+    flat = np.divide(flat, largest, out=flat.copy(), where=largest > 0)
     length = np.sqrt(np.square(flat).sum(axis=1, keepdims=True))
-    unit: Float64 = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+    unit: Float64 = np.divide(flat, length, out=flat.copy(), where=length > 0)
     return unit
 
 
@@ -151,19 +178,31 @@ def _strongest(flat: Float64, share: float) -> Bool:
     return strongest
 
 
-def _scaled(flat: Float64) -> Float64:
-    scaled: Float64 = flat / np.abs(flat).max()
-    return scaled
+def _shares(flat: Float64) -> Float64:
+    """Each row over its sum, the largest value first against under- and overflow; a zero row stays zero."""
+    for total in (np.max, np.sum):
+        of_row = total(flat, axis=1, keepdims=True)
+        flat = np.divide(flat, of_row, out=flat.copy(), where=of_row > 0)
+    return flat
 
 
-def _zero(flat: Float64) -> Bool:
-    zero: Bool = np.logical_not(flat.any(axis=1))
-    return zero
+def _bits(shares: Float64, middle: Float64) -> Float64:
+    """Kullback-Leibler divergence of rows from ``middle``, which is above 0 wherever they are."""
+    ratio = np.divide(shares, middle, out=np.ones_like(shares), where=shares > 0)
+    bits: Float64 = (shares * np.log2(ratio)).sum(axis=1)
+    return bits
 
 
-def _constant(flat: Float64) -> Bool:
-    constant: Bool = flat.max(axis=1) == flat.min(axis=1)
-    return constant
+def _some(flat: Float64) -> Bool:
+    """Rows that are finite and not zero everywhere."""
+    some: Bool = np.any(flat != 0, axis=1) & np.isfinite(flat).all(axis=1)
+    return some
+
+
+def _varied(flat: Float64) -> Bool:
+    """Rows that are finite and not constant."""
+    varied: Bool = (flat.max(axis=1) > flat.min(axis=1)) & np.isfinite(flat).all(axis=1)
+    return varied
 
 
 def _where(values: Float64, defined: Bool) -> Float64:

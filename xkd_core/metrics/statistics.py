@@ -1,7 +1,8 @@
 """Means with intervals over images: undefined values are counted, never averaged away in silence.
 
 Intervals are percentile bootstraps over images (Efron 1979), and Wilson's (1927) for shares. With several
-seeds, give the mean over the seeds for each image.
+seeds, give the mean over the seeds for each image, or all of them to `seeds_and_images`. Tests of paired
+differences: `paired_tests`.
 """
 
 from __future__ import annotations

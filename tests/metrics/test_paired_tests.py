@@ -1,0 +1,94 @@
+"""Paired tests and effect sizes against counting by hand, and how often they cry wolf."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from xkd_core.errors import BadInputError
+from xkd_core.metrics.paired_tests import holm, paired_test
+
+
+def exact_permutation(differences: list[float]) -> float:
+    observed = abs(sum(differences))
+    sums = [
+        abs(sum(s * d for s, d in zip(signs, differences, strict=True)))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    return sum(total >= observed - 1e-12 for total in sums) / len(sums)
+
+
+def exact_wilcoxon(differences: list[float]) -> float:
+    """Without ties: how many of all signings of the ranks are as extreme."""
+    order = sorted(range(len(differences)), key=lambda place: abs(differences[place]))
+    ranks = {place: rank for rank, place in enumerate(order, 1)}
+    observed = sum(ranks[place] * (1 if differences[place] > 0 else -1) for place in ranks)
+    sums = [
+        abs(sum(s * r for s, r in zip(signs, ranks.values(), strict=True)))
+        for signs in product((1, -1), repeat=len(ranks))
+    ]
+    return sum(total >= abs(observed) for total in sums) / len(sums)
+
+
+def test_small_samples_equal_counting_all_signs() -> None:
+    a = np.random.default_rng(0).normal(size=9) + 0.4
+    found = paired_test(a, np.zeros(9))
+    assert found.permutation_p == pytest.approx(exact_permutation(list(a)))
+    assert found.wilcoxon_p == pytest.approx(exact_wilcoxon(list(a)))
+
+
+def test_effect_sizes_worked_by_hand() -> None:
+    found = paired_test([3.0, 1.0, 5.0, 2.0], [1.0, 2.0, 2.0, 2.0])  # +2 -1 +3 0
+    assert found.n == 4
+    assert found.d_z == pytest.approx(1.0 / math.sqrt((1 + 4 + 4 + 1) / 3))
+    assert found.rank_biserial == pytest.approx((2 + 3 - 1) / 6)
+    assert found.superiority == pytest.approx((2 + 0.5) / 4)
+    swapped = paired_test([1.0, 2.0, 2.0, 2.0], [3.0, 1.0, 5.0, 2.0])
+    assert (swapped.d_z, swapped.rank_biserial) == (pytest.approx(-found.d_z), pytest.approx(-found.rank_biserial))
+    assert swapped.permutation_p == found.permutation_p
+
+
+def test_undefined_pairs_are_counted_and_nothing_stays_nothing() -> None:
+    found = paired_test([1.0, math.nan, 3.0], [0.0, 1.0, math.nan])
+    assert (found.n, found.undefined) == (1, 2)
+    assert found.permutation_p == 1.0
+    same = paired_test([1.0, 2.0], [1.0, 2.0])
+    assert (same.wilcoxon_p, same.permutation_p, same.rank_biserial, same.superiority) == (1.0, 1.0, 0.0, 0.5)
+    none = paired_test([], [])
+    assert none.n == 0
+    assert all(math.isnan(value) for value in (none.wilcoxon_p, none.permutation_p, none.d_z, none.superiority))
+    with pytest.raises(BadInputError, match="same images twice"):
+        paired_test([1.0], [1.0, 2.0])
+
+
+def test_the_seed_decides_when_not_all_signs_fit() -> None:
+    a, b = np.random.default_rng(1).normal(size=(2, 60))
+    assert paired_test(a, b, seed=1, n_resamples=500) == paired_test(a, b, seed=1, n_resamples=500)
+    assert (
+        paired_test(a, b, seed=1, n_resamples=500).permutation_p
+        != paired_test(a, b, seed=2, n_resamples=500).permutation_p
+    )
+
+
+def test_without_a_difference_one_test_in_twenty_says_there_is_one() -> None:
+    generator = np.random.default_rng(2)
+    found = [paired_test(generator.normal(size=25), generator.normal(size=25), n_resamples=300) for _ in range(300)]
+    for name in ("wilcoxon_p", "permutation_p"):
+        assert 0.02 <= np.mean([getattr(one, name) < 0.05 for one in found]) <= 0.09
+
+
+def test_holm_worked_by_hand() -> None:
+    p = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}
+    # ascending .005·4, .01·3, .03·2, then at least that of the one before
+    assert holm(p, family="four") == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert list(holm(p, family="four")) == ["a", "b", "c", "d"]
+    assert holm({"a": 0.7, "b": 0.9}, family="two") == {"a": 1.0, "b": 1.0}
+    part = holm({"a": 0.01, "b": math.nan}, family="one of two")
+    assert part["a"] == 0.01
+    assert math.isnan(part["b"])
+    for bad in ({}, {"a": 1.2}):
+        with pytest.raises(BadInputError, match="'bad' needs p values"):
+            holm(bad, family="bad")

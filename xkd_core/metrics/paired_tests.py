@@ -1,0 +1,112 @@
+"""Tests and effect sizes of paired differences over the same images, and Holm's correction over a stated family.
+
+scipy's Wilcoxon signed-rank and sign-flip permutation tests, two-sided; statsmodels' Holm. Undefined pairs are
+left out and counted. A p value says nothing of the size of a difference: effect sizes stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import permutation_test, rankdata, wilcoxon
+
+from xkd_core.errors import BadInputError
+from xkd_core.types import Float64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedTest:
+    """Two-sided p values of the differences a - b over ``n`` images, with effect sizes; NaN for no pair.
+
+    d_z: mean over standard deviation (Cohen). rank_biserial: share of the ranks in favour of a minus those of b,
+    -1 to 1 (Kerby 2014). superiority: how often a is above b, ties half, 0 to 1.
+    """
+
+    n: int
+    undefined: int
+    wilcoxon_p: float
+    permutation_p: float
+    d_z: float
+    rank_biserial: float
+    superiority: float
+
+
+def paired_test(a: ArrayLike, b: ArrayLike, *, seed: int = 0, n_resamples: int = 9999) -> PairedTest:
+    """Compare two methods on the same images.
+
+    Args: a, b (n,), NaN = undefined; n_resamples of sign flips, all of them where there are no more. Wilcoxon
+    drops differences of 0. All differences 0: both p are 1. Errors: BadInputError if the lengths differ.
+    """
+    first, second = (np.asarray(values, dtype=np.float64) for values in (a, b))
+    if first.ndim != 1 or first.shape != second.shape:
+        raise BadInputError(f"A paired test needs the same images twice, (n,); got {first.shape} and {second.shape}.")
+    every = first - second
+    differences = every[np.isfinite(every)]
+    return PairedTest(
+        n=len(differences),
+        undefined=len(every) - len(differences),
+        wilcoxon_p=_wilcoxon(differences),
+        permutation_p=_permutation(differences, seed, n_resamples),
+        d_z=_d_z(differences),
+        rank_biserial=_rank_biserial(differences),
+        superiority=float((np.sign(differences) / 2 + 0.5).mean()) if len(differences) else float("nan"),
+    )
+
+
+def holm(p_values: Mapping[str, float], *, family: str) -> dict[str, float]:
+    """Adjust p values for having asked several questions (Holm 1979): name -> adjusted p, in the same order.
+
+    Args: p_values, of every comparison of the family, also those that nobody will show; family, what it is,
+    for the errors' sake and the reader's. NaN (nothing to test) stays NaN and does not count. Errors:
+    BadInputError for p values outside 0 to 1 or an empty family.
+    """
+    from statsmodels.stats.multitest import multipletests  # slow to import, seldom used
+
+    given = np.array(list(p_values.values()), dtype=np.float64)
+    known = ~np.isnan(given)
+    if not len(given) or ((given[known] < 0) | (given[known] > 1)).any():
+        raise BadInputError(f"The family {family!r} needs p values of 0 to 1; got {dict(p_values)}.")
+    adjusted = given.copy()
+    if known.any():
+        adjusted[known] = multipletests(given[known], method="holm")[1]
+    return dict(zip(p_values, adjusted.tolist(), strict=True))
+
+
+def _wilcoxon(differences: Float64) -> float:
+    if not len(differences):
+        return float("nan")
+    if not differences.any():
+        return 1.0
+    return float(wilcoxon(differences, zero_method="wilcox").pvalue)
+
+
+def _permutation(differences: Float64, seed: int, n_resamples: int) -> float:
+    if len(differences) < 2:  # of one difference, either sign is as extreme
+        return 1.0 if len(differences) else float("nan")
+    result = permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=n_resamples,
+        batch=max(1, 4_000_000 // len(differences)),  # bounds memory
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def _d_z(differences: Float64) -> float:
+    if len(differences) < 2:
+        return float("nan")
+    spread = differences.std(ddof=1)
+    return float(differences.mean() / spread) if spread > 0 else float("nan")
+
+
+def _rank_biserial(differences: Float64) -> float:
+    moved = differences[differences != 0]
+    if not len(moved):
+        return 0.0 if len(differences) else float("nan")
+    ranks = rankdata(np.abs(moved))
+    return float((ranks * np.sign(moved)).sum() / ranks.sum())
