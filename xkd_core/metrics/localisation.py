@@ -94,7 +94,7 @@ def roc_auc(maps: ArrayLike, masks: ArrayLike) -> Float64:
     ranks = np.where(inside, rankdata(flat, axis=1), 0.0).sum(axis=1)
     pairs = n_inside * n_outside
     won = ranks - n_inside * (n_inside + 1) / 2
-    return _where(won / np.maximum(pairs, 1), pairs > 0)
+    return _where(won / np.maximum(pairs, 1), (pairs > 0) & np.isfinite(flat).all(axis=1))
 
 
 def iou(maps: ArrayLike, masks: ArrayLike, *, threshold: float = 0.5) -> Float64:
