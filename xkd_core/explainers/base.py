@@ -122,9 +122,9 @@ def check_targets(targets: Tensor | None, x: Tensor, name: str = "the network") 
         raise BadInputError(f"targets of {name} must be {len(x)} class indices (int64), one per image; got {came}.")
 
 
-def chunks(total: int, x: Tensor) -> Iterator[slice]:
-    """Cut ``total`` inputs of the size of ``x`` (.., H, W) into slices of about PIXELS_PER_BATCH."""
-    step = max(1, PIXELS_PER_BATCH // (x.shape[-1] * x.shape[-2]))
+def chunks(total: int, x: Tensor, *, pixels: int = PIXELS_PER_BATCH) -> Iterator[slice]:
+    """Cut ``total`` inputs of the size of ``x`` (.., H, W) into slices of about ``pixels``."""
+    step = max(1, pixels // (x.shape[-1] * x.shape[-2]))
     for start in range(0, total, step):
         yield slice(start, min(total, start + step))
 

@@ -1,7 +1,8 @@
 """A private copy of a network for the methods that run it hundreds of times on one image.
 
-Batch norm is folded into the convolution before it and the memory layout is channels-last: the same
-function up to rounding (about 1e-6), 1.3 to 2 times as fast on a CPU, and no lock while it works.
+Batch norm is folded into the convolution before it, ReLU works in place in both directions, and the memory
+layout is channels-last: the same function up to rounding (about 1e-6), 1.3 to 2 times as fast on a CPU, and
+no lock while it works.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def prepared(model: nn.Module) -> nn.Module:
         own = copy.deepcopy(model, numbers)
     for part in [part for part in own.modules() if type(part) is nn.Sequential]:
         _fold(part)
+        _save_memory(part)
     return own.eval().to(memory_format=torch.channels_last)
 
 
@@ -48,6 +50,40 @@ def _fold(block: nn.Sequential) -> None:
             convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias
         )
         block._modules[name] = nn.Identity()
+
+
+def _save_memory(block: nn.Sequential) -> None:
+    """Let each ReLU between a convolution and the next layer of a plain Sequential overwrite what it gets."""
+    layers = [name for name, layer in block._modules.items() if not isinstance(layer, nn.Identity)]
+    for before, name, after in zip(layers, layers[1:], layers[2:], strict=False):
+        makes_its_own = isinstance(block._modules[before], nn.Conv2d)
+        # Their backward makes a new tensor, which nobody else holds.
+        asks_afresh = isinstance(block._modules[after], nn.Conv2d | nn.MaxPool2d)
+        if type(block._modules[name]) is nn.ReLU and makes_its_own and asks_afresh:
+            block._modules[name] = _Overwriting()
+
+
+class _Overwriting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = _ReLU.apply(x) if x.requires_grad else x.clamp_min_(0)
+        return found
+
+
+class _ReLU(torch.autograd.Function):
+    """max(x, 0) in place, and its gradient in place: large new tensors cost as much time as the arithmetic."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x.clamp_min_(0))
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        gradient = laid_out(gradient)
+        found: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+        return found
 
 
 def _frozen(leaf: Tensor) -> nn.Parameter:

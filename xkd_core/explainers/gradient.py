@@ -12,9 +12,12 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from xkd_core.errors import BadInputError
-from xkd_core.explainers.base import PIXELS_PER_BATCH, Explanation, Request, chunks, target_logits
+from xkd_core.explainers.base import Explanation, Request, chunks, target_logits
 from xkd_core.explainers.fast import laid_out, prepared
 from xkd_core.types import Float64, Int
+
+PIXELS_AT_ONCE = 10 * 64 * 64
+"""A backward keeps all activations: in smaller batches they stay in the cache (twice as fast, measured)."""
 
 
 def gradient_shap(request: Request, *, n_samples: int = 50) -> dict[str, Explanation]:
@@ -70,7 +73,7 @@ def _shap_map(
 ) -> Tensor:
     image = laid_out(request.x[index : index + 1])
     total = torch.zeros_like(image[0, 0])  # (H, W)
-    for part in chunks(len(origins), request.x):
+    for part in chunks(len(origins), request.x, pixels=PIXELS_AT_ONCE):
         points = steps[part] * image + (1 - steps[part]) * origins[part]  # captum's order of rounding
         gradient = _input_gradient(network, points, target)
         total += (image - origins[part]).mul_(gradient).sum(dim=(0, 1))
@@ -89,7 +92,7 @@ def _input_gradient(network: nn.Module, points: Tensor, target: Tensor) -> Tenso
 
 def _integrated(request: Request, method: IntegratedGradients, index: int, targets: Tensor, n_steps: int) -> Tensor:
     image = laid_out(request.x[index : index + 1])
-    at_once = max(1, PIXELS_PER_BATCH // (image.shape[-1] * image.shape[-2]))
+    at_once = max(1, PIXELS_AT_ONCE // (image.shape[-1] * image.shape[-2]))
     target = int(targets[index])
     with torch.enable_grad():
         values: Tensor = method.attribute(image.clone(), target=target, n_steps=n_steps, internal_batch_size=at_once)
