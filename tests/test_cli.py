@@ -133,6 +133,20 @@ def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str,
     assert json.loads(str(meta))["layer"] == "features"
 
 
+@pytest.mark.parametrize("explainer", ["cam", "gradient_shap"])
+def test_images_of_another_kind_are_explained_with_a_warning_and_without_the_training_data(
+    place: Path, runs: dict[str, Card], tmp_path: Path, explainer: str
+) -> None:
+    out = tmp_path / "maps.npz"
+    done = call(place, "explain", "--run", runs["swa"].id, "--data", "photos:all:3-4", "--explainer", explainer,
+                "--target", "own", "--out", str(out))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "outside the training data" in done.stderr
+    with np.load(out, allow_pickle=False) as found:
+        assert json.loads(str(found["meta"]))["outside_training_data"] == "photos"
+        assert found["maps"].shape[0] == 2 and np.isfinite(found["maps"]).all()
+
+
 def sweep_file(place: Path) -> Path:
     path = place / "sweep.yaml"
     path.write_text(

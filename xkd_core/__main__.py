@@ -173,7 +173,9 @@ def explain(
     _use_threads()
     from xkd_core.evaluation.export import Order, write_maps
 
-    write_maps(Order(run=run, data=data, explainer=explainer, target=target, seed=seed), out)
+    warning = write_maps(Order(run=run, data=data, explainer=explainer, target=target, seed=seed), out)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
     print(out)
 
 

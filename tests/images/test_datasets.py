@@ -116,6 +116,13 @@ def test_photos_are_real_pictures_with_titles_and_a_square_cut() -> None:
     assert np.array_equal(photos.centred_square(np.arange(24).reshape(2, 4, 3))[0, 0], [3, 4, 5])
 
 
+def test_crops_of_the_photographs_repeat_and_differ() -> None:
+    found = photos.crops(20, 32)
+    assert found.shape == (20, 32, 32, 3) and found.dtype == np.uint8
+    assert np.array_equal(found, photos.crops(20, 32)) and not np.array_equal(found, photos.crops(20, 32, seed=1))
+    assert len({image.tobytes() for image in found}) == 20
+
+
 def test_a_missing_photo_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(photos, "_folder", lambda: tmp_path)
     with pytest.raises(DataUnavailableError, match=r"lacks astronaut\.png.*requirements\.txt"):

@@ -122,7 +122,19 @@ def test_heavier_maps_come_as_a_job_and_equal_the_engine(zoo):
     target = torch.tensor([view.runs[cards[1].id].target])
     alone = engine.explain({"one": run.model}, x, {"one": target}, names=["occlusion"])["one"]["occlusion"]
     assert np.allclose(shown.runs[cards[1].id].maps["occlusion"], alone.maps[0], atol=1e-6)
-    assert shown.runs[cards[1].id].scores["occlusion"].cosine is not None
+    scores = shown.runs[cards[1].id].scores["occlusion"]
+    assert scores.cosine is not None
+    # The shuffled control: the same cosine with the teacher's map of the image half the split away.
+    partner = subjects.subject(subjects.key_of("scenes", 1001))
+    theirs = load_run(cards[0].id)
+    other = to_input(partner.input[None], theirs.card.input_transform())
+    top = theirs.model(other).argmax(dim=1)
+    control = engine.explain({"one": theirs.model}, other, {"one": top}, names=["occlusion"])["one"]["occlusion"].maps[
+        0
+    ]
+    ours = alone.maps[0]
+    by_hand = float((control * ours).sum() / np.sqrt((control**2).sum() * (ours**2).sum()))
+    assert scores.shuffled == pytest.approx(by_hand, abs=1e-4)
     assert "occlusion" not in shown.runs[cards_of(zoo)[5].id].maps  # not asked for: not computed yet
 
 
@@ -163,7 +175,8 @@ def test_the_same_view_is_computed_once(zoo, monkeypatch):
 
 def test_costs_are_forwards_and_slow_explainers_are_not_started_unasked(zoo):
     cards = cards_of(zoo)[:3]
-    assert forwards(["occlusion"], cards) == 3 * 50  # 7 x 7 windows and the image itself
+    # 7 x 7 windows and the image itself; the teacher also explains the image of the shuffled control
+    assert forwards(["occlusion"], cards) == (3 + 1) * 50
     assert automatic("occlusion", cards[0])
     assert not automatic("kernel_shap", cards[0]) or forwards(["kernel_shap"], cards[:1]) <= 700
 

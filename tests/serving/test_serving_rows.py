@@ -69,6 +69,7 @@ def test_how_often_counts_both_directions_of_all_images(results, zoo):
     story = stories.tell(results, zoo, zoo.default())
     assert (story.naive_often.mean * 8, story.naive_often.n) == (pytest.approx(2), 8)  # 0 and 2; 3 is wrong
     assert story.matched_often.mean * 8 == pytest.approx(1)  # 4; on 5 both moved
+    assert (story.naive_left.mean * 8, story.matched_left.mean * 8) == (pytest.approx(1), 0)  # 2 alone left the object
     # Wilson by hand for 2 of 8: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
     p, n, z2 = 2 / 8, 8, 1.959964**2
     half = math.sqrt(z2) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))

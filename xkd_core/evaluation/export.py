@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from xkd_core.errors import BadInputError
-from xkd_core.evaluation.heavy import background, training_split
+from xkd_core.evaluation.heavy import BACKGROUND_IMAGES, background, training_split
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.targets import choose_targets, parse_target
 from xkd_core.files import write_atomic
-from xkd_core.images.datasets import load
+from xkd_core.images.datasets import info, load
+from xkd_core.images.photos import crops
 from xkd_core.images.spec import parse
 from xkd_core.images.transforms import image_sha256, to_input
 from xkd_core.models.checkpoints import LoadedRun, load_run
@@ -36,16 +37,20 @@ class Order:
     seed: int = 0
 
 
-def write_maps(order: Order, out: Path, *, root: Path | None = None) -> None:
+def write_maps(order: Order, out: Path, *, root: Path | None = None) -> str:
     """Explain and write ``maps`` (n, h, w) float32, ``targets``, ``logits``, ``image_sha256`` and ``meta`` (JSON).
 
+    Returns: a warning, where the images are of another kind than those the run was trained on, or "".
     Errors: those of the run, the data and the explainer; BadInputError for an ``out`` that is not .npz.
     """
     if out.suffix != ".npz":
         raise BadInputError(f"--out must end in .npz; got {out.name!r}.")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **_arrays(order, root))
+    arrays = _arrays(order, root)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomic(out, buffer.getvalue())
+    outside = json.loads(str(arrays["meta"])).get("outside_training_data")
+    return f"Images of {outside} are outside the training data of {order.run}." if outside else ""
 
 
 def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:
@@ -67,6 +72,7 @@ def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:
         "data": order.data,
         "target": order.target,
     }
+    meta |= {"outside_training_data": name} if name != run.card.dataset else {}
     meta.pop("targets", None)  # the array holds them for all images, this one only for the first block
     return arrays | {"meta": np.array(json.dumps(meta, sort_keys=True))}
 
@@ -84,6 +90,14 @@ def _block(order: Order, run: LoadedRun, teacher: LoadedRun, pixels: UInt8, labe
         names=[order.explainer],
         seed=order.seed,
         images=pixels,
-        background=background(run.card.dataset, training_split(run.card.dataset)),
+        background=_background(run.card.dataset, order) if order.explainer == "gradient_shap" else None,
     )[run.card.id][order.explainer]
     return {"maps": found.maps, "targets": targets.numpy(), "logits": logits.numpy(), "meta": found.meta}
+
+
+def _background(dataset: str, order: Order) -> torch.Tensor:
+    """As in the app: training images, or squares of the built-in photographs for images of another kind."""
+    if parse(order.data)[0] == dataset:
+        return background(dataset, training_split(dataset))
+    transform = info(dataset).transform
+    return to_input(crops(BACKGROUND_IMAGES, transform.size), transform)

@@ -7,7 +7,7 @@ Occlusion computes only what a window changes (`patches`); the fit of KernelSHAP
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -89,9 +89,9 @@ def kernel_shap(request: Request, *, n_samples: int = 256, n_superpixels: int = 
         coefficients = np.full((len(labels), int(labels.max()) + 1), np.nan)
         for row, of_image in zip(coefficients, fits, strict=True):
             row[: len(of_image[model])] = of_image[model]
-        found[model] = request.explanation(
-            model, maps.astype(np.float32), coefficients=coefficients, superpixels=labels
-        )
+        made = request.explanation(model, maps.astype(np.float32), coefficients=coefficients, superpixels=labels)
+        counts = [int(label.max()) + 1 for label in labels]
+        found[model] = replace(made, meta={**made.meta, "superpixels": counts})
     return found
 
 

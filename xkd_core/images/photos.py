@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,25 @@ class Photos:
     def labels(self) -> UInt8:
         """(len, 0) uint8: nothing is known."""
         return np.zeros((len(self), 0), dtype=np.uint8)
+
+
+def crops(n: int, size: int, *, seed: int = 0) -> UInt8:
+    """``n`` random squares of the photographs, (n, size, size, 3): natural images where no training data is at hand.
+
+    Sides are a quarter to the whole of the shorter side; photograph i mod 15 gives crop i.
+    """
+    from xkd_core.images.transforms import to_input, to_pixels
+
+    photos, chance = Photos(), np.random.default_rng(seed)
+    transform = replace(INFO.transform, size=size)
+    found = []
+    for number in range(n):
+        full: UInt8 = np.asarray(photos[number % len(photos)].facts["full"])
+        side = int(min(full.shape[:2]) * chance.uniform(0.25, 1))
+        top, left = (int(chance.integers(length - side + 1)) for length in full.shape[:2])
+        square = full[None, top : top + side, left : left + side]
+        found.append(to_pixels(to_input(square, transform), transform))
+    return np.concatenate(found)
 
 
 def centred_square(pixels: UInt8) -> UInt8:

@@ -111,7 +111,10 @@ class Desk:
     ) -> None:
         from xkd_core.serving.explaining import explain_more
 
-        found = explain_more(view, cards, name=name, shelf=self.shelf, progress=progress, cancel=cancel)
+        partner = _partner(view.subject.key)
+        found = explain_more(
+            view, cards, name=name, shelf=self.shelf, partner=partner, progress=progress, cancel=cancel
+        )
         for card in cards:
             self.maps.put(_key(view, card, name), found[card.id])
 
@@ -122,8 +125,11 @@ def work_on(view: ImageView, cards: Sequence[Card]) -> tuple[Hashable, ...]:
 
 
 def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
-    """What computing ``names`` for ``cards`` costs, in forwards of one network on one image."""
-    return sum(catalogue.cost(name, {}, card.transform.size) for name in names for card in cards)
+    """What computing ``names`` for ``cards`` costs, in forwards of one network on one image.
+
+    The first card, the teacher, also explains the image of the shuffled control.
+    """
+    return sum(catalogue.cost(name, {}, card.transform.size) for name in names for card in (*cards, *cards[:1]))
 
 
 def automatic(name: str, card: Card) -> bool:
@@ -154,10 +160,10 @@ def _explain(request: ViewRequest, zoo: Zoo, shelf: Shelf, upload: UInt8 | None)
     )
 
 
-def _partner(key: ImageKey) -> subjects.Subject | None:
-    """The image of the shuffled control: half the split away, as in the stored results."""
+def _partner(key: ImageKey) -> subjects.Subject:
+    """The image of the shuffled control: half the split away, as in the stored results; for an upload, a photograph."""
     if key.dataset == subjects.UPLOAD:
-        return None
+        return subjects.subject(subjects.key_of("photos", 0))
     n = subjects.images_in(key.dataset)
     return subjects.subject(replace(key, index=(key.index + n // 2) % n), crisp=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +14,7 @@ from xkd_core.errors import RunError
 from xkd_core.explainers import engine
 from xkd_core.explainers.targets import choose_targets, parse_target
 from xkd_core.images import datasets
+from xkd_core.images.photos import crops
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import LoadedRun
@@ -23,6 +24,7 @@ from xkd_core.serving.subjects import Subject
 from xkd_core.serving.views import ImageView, RunView, add_scores, answer, light, scored
 from xkd_core.types import Float
 
+Progress = Callable[[float, str], None]
 BACKGROUND_IMAGES = 50
 NEED_BACKGROUND = ("gradient_shap",)
 _BACKGROUND_SPLIT = {"scenes": "transfer", "cifar10": "train"}
@@ -74,31 +76,66 @@ def explain_more(
     *,
     name: str,
     shelf: Shelf,
-    progress: Callable[[float, str], None] | None = None,
+    partner: Subject | None = None,
+    progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, tuple[Float, Scores]]:
     """One heavier explainer for a few runs of a view, the teacher first: run id -> raw map (h, w), scores.
 
-    The runs share masks, seeds and samples. Errors: CancelledError once ``cancel`` is set, RunError for a
-    damaged run.
+    The runs share masks, seeds and samples. partner: another image, whose map by the teacher, of its own top
+    class, is the shuffled control. Errors: CancelledError once ``cancel`` is set, RunError for a damaged run.
     """
-    subject, runs = view.subject, [shelf.take(card) for card in cards]
+    runs = [shelf.take(card) for card in cards]
+    parts = len(runs) + (partner is not None)
+    targets = {run.card.id: view.runs[run.card.id].target for run in runs}
+    found = _one_explainer(view.subject, runs, targets, name, _share(progress, 0, len(runs) / parts), cancel)
+    control = None
+    if partner is not None:
+        top = _top_class(runs[0], partner)
+        last = _share(progress, len(runs) / parts, 1)
+        control = _one_explainer(partner, runs[:1], {runs[0].card.id: top}, name, last, cancel)[runs[0].card.id]
+    return scored(view, found, name, control=control)
+
+
+def _one_explainer(
+    subject: Subject,
+    runs: Sequence[LoadedRun],
+    targets: Mapping[str, int],
+    name: str,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> dict[str, Float]:
     found = engine.explain(
         {run.card.id: run.model for run in runs},
         to_input(subject.input[None], runs[0].card.input_transform()),
-        {run.card.id: torch.tensor([view.runs[run.card.id].target]) for run in runs},
+        {run_id: torch.tensor([target]) for run_id, target in targets.items()},
         names=[name],
         images=subject.input[None],
-        background=background(subject.key.networks) if name in NEED_BACKGROUND else None,
+        background=background(subject.key.networks, subject.key.outside) if name in NEED_BACKGROUND else None,
         progress=progress,
         cancel=cancel,
     )
-    return scored(view, {run_id: maps[name].maps[0] for run_id, maps in found.items()}, name)
+    return {run_id: maps[name].maps[0] for run_id, maps in found.items()}
+
+
+def _top_class(run: LoadedRun, subject: Subject) -> int:
+    with torch.no_grad():
+        return int(run.model(to_input(subject.input[None], run.card.input_transform())).argmax())
+
+
+def _share(progress: Progress | None, start: float, end: float) -> Progress | None:
+    return None if progress is None else lambda done, note: progress(start + done * (end - start), note)
 
 
 @lru_cache(maxsize=4)
-def background(dataset: str) -> Tensor:
-    """GradientSHAP's background, as in the stored results: the first 50 images the students were trained on."""
+def background(dataset: str, outside: bool = False) -> Tensor:
+    """GradientSHAP's background, as in the stored results: the first 50 images the students were trained on.
+
+    For images of another kind (``outside``) it is 50 squares of the built-in photographs, which are always there.
+    """
+    if outside:
+        transform = datasets.info(dataset).transform
+        return to_input(crops(BACKGROUND_IMAGES, transform.size), transform)
     data = datasets.load(dataset, _BACKGROUND_SPLIT[dataset])
     return to_input(data.pixels(range(BACKGROUND_IMAGES)), data.info.transform)
 

@@ -32,7 +32,11 @@ def headline(
 
 def _often(story: Story) -> str:
     naive, matched = percent(story.naive_often), percent(story.matched_often)
-    return f"All three right and only the naive map moved: {naive}. Only the matched map: {matched}."
+    moved = f"All three right and only the naive map moved: {naive}. Only the matched map: {matched}."
+    if story.naive_left is None or story.matched_left is None:
+        return moved
+    left = f"{percent(story.naive_left)}; only the matched: {percent(story.matched_left)}"
+    return f"{moved} Moved so far that only the naive map's strongest point left the object: {left}."
 
 
 def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:

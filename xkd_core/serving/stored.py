@@ -6,13 +6,14 @@ They are kept as float16, so they stand in for a run until its exact maps are co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from xkd_core.serving.results import Results
 from xkd_core.serving.subjects import Subject
-from xkd_core.types import Float, UInt8
+from xkd_core.types import Float, Int, UInt8
 
 
 def shipped(results: Results, subject: Subject, name: str) -> dict[str, Float]:
@@ -28,6 +29,19 @@ def shipped(results: Results, subject: Subject, name: str) -> dict[str, Float]:
     }
 
 
+def superpixel_count(pixels: UInt8) -> int:
+    """How many superpixels KernelSHAP's default settings make of an image (S, S, 3)."""
+    return int(_superpixels(pixels.tobytes(), pixels.shape).max()) + 1
+
+
+@lru_cache(maxsize=64)
+def _superpixels(data: bytes, shape: tuple[int, ...]) -> Int:
+    from xkd_core.explainers.superpixels import superpixels
+
+    labels: Int = superpixels(np.frombuffer(data, dtype=np.uint8).reshape(shape)[None])[0]
+    return labels
+
+
 def _from_windows(falls: Float, pixels: UInt8) -> Float:
     """Occlusion: the mean of the windows that cover a pixel, (g*g,) -> (S, S)."""
     from xkd_core.explainers.perturbation import Grid
@@ -39,9 +53,7 @@ def _from_windows(falls: Float, pixels: UInt8) -> Float:
 
 def _from_superpixels(values: Float, pixels: UInt8) -> Float:
     """KernelSHAP: each pixel gets the value of its superpixel, (n,) -> (S, S)."""
-    from xkd_core.explainers.superpixels import superpixels
-
-    return np.asarray(values[superpixels(pixels[None])[0]])
+    return np.asarray(values[_superpixels(pixels.tobytes(), pixels.shape)])
 
 
 _MAKERS: Mapping[str, Callable[[Float, UInt8], Float]] = {

@@ -18,6 +18,7 @@ class Story:
     bar: cosine below which a map counts as moved. naive_often: naive right with a moved map while the matched
     student is right with a kept one, of all images of the test split; matched_often: the other way round.
     off_object: the naive map's strongest point is not on the object while the teacher's and the matched one's are.
+    naive_left, matched_left: how often it also came to that, on data with masks (else None).
     """
 
     index: int
@@ -29,6 +30,8 @@ class Story:
     off_object: bool
     naive_often: Summary
     matched_often: Summary
+    naive_left: Summary | None
+    matched_left: Summary | None
 
 
 def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
@@ -53,7 +56,16 @@ def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
         off_object=bool(best["off_object"]),
         naive_often=share_interval(int(table["naive_only_moved"].sum()), len(table)),
         matched_often=share_interval(int(table["matched_only_moved"].sum()), len(table)),
+        naive_left=_left(table, "naive"),
+        matched_left=_left(table, "matched"),
     )
+
+
+def _left(table: pd.DataFrame, who: str) -> Summary | None:
+    """How often only this student's map moved and its strongest point left the object; None without masks."""
+    if f"{who}_left" not in table:
+        return None
+    return share_interval(int((table[f"{who}_only_moved"] & table[f"{who}_left"]).sum()), len(table))
 
 
 def patterns(results: Results, zoo: Zoo, choice: Choice) -> tuple[pd.DataFrame, float | None]:
@@ -77,18 +89,24 @@ def _judged(table: pd.DataFrame, bar: float) -> pd.DataFrame:
     naive_moved, matched_moved = table["naive_cosine"] < bar, table["matched_cosine"] < bar
     naive_kept, matched_kept = table["naive_cosine"] >= bar, table["matched_cosine"] >= bar  # NaN is neither
     shown = _shown(table)
-    off = pd.Series(False, index=table.index)
     if "naive_pointing" in table:
-        off = (table["teacher_pointing"] > 0) & (table["matched_pointing"] > 0) & (table["naive_pointing"] == 0)
+        table = table.assign(naive_left=_only(table, "naive", "matched"), matched_left=_only(table, "matched", "naive"))
     return table.assign(
         target_shown=shown,
-        off_object=off,
+        off_object=table.get("naive_left", pd.Series(False, index=table.index)),
         gap=table["matched_cosine"] - table["naive_cosine"],
         naive_moved=naive_moved,
         matched_moved=matched_moved,
         naive_only_moved=both & naive_moved & matched_kept,
         matched_only_moved=both & matched_moved & naive_kept,
     )
+
+
+def _only(table: pd.DataFrame, who: str, other: str) -> pd.Series[bool]:
+    """The strongest point is off the object in the map of ``who``, and on it in the teacher's and the other's."""
+    on = (table["teacher_pointing"] > 0) & (table[f"{other}_pointing"] > 0)
+    found: pd.Series[bool] = on & (table[f"{who}_pointing"] == 0)
+    return found
 
 
 def _shown(table: pd.DataFrame) -> pd.Series[bool]:

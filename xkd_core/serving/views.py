@@ -118,12 +118,17 @@ def _score(
     return [*alone, *found[1:]] if views[0].run_id == teacher.run_id else found
 
 
-def scored(view: ImageView, maps: Mapping[str, Float], name: str) -> dict[str, tuple[Float, Scores]]:
-    """Maps of some runs of a view by one explainer, with their scores; nothing without the teacher's map."""
+def scored(
+    view: ImageView, maps: Mapping[str, Float], name: str, *, control: Float | None = None
+) -> dict[str, tuple[Float, Scores]]:
+    """Maps of some runs of a view by one explainer, with their scores; nothing without the teacher's map.
+
+    control: (h, w), the teacher's map of another image.
+    """
     teacher = next(iter(view.runs), None)
     if teacher is None or teacher not in maps:
         return {}
     order = [teacher, *[run_id for run_id in maps if run_id != teacher and run_id in view.runs]]
     seen = [replace(view.runs[run_id], maps={name: maps[run_id]}) for run_id in order]
-    found = _score(seen, seen[0], name, view.subject, None)
+    found = _score(seen, seen[0], name, view.subject, control)
     return {one.run_id: (one.maps[name], score) for one, score in zip(seen, found, strict=True)}

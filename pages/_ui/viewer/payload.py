@@ -15,6 +15,7 @@ from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Bar, Results
 from xkd_core.serving.sentences import confidence, number
+from xkd_core.serving.stored import superpixel_count
 from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
@@ -131,7 +132,7 @@ def _native(view: ImageView, name: str) -> str:
         side = catalogue.windows(size, {})[2]
         return f"{side} x {side} windows"
     if name == "kernel_shap":
-        return "about 19 superpixels"
+        return f"{superpixel_count(view.subject.input)} superpixels"
     if catalogue.get("explainer", name).family != "cam":
         return f"{size} x {size} pixels"
     height, width = next((run.maps["cam"].shape for run in view.runs.values() if "cam" in run.maps), (8, 8))
