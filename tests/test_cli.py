@@ -207,6 +207,12 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("distill", "--dataset", "moon"), "moon"),
         (("distill", "--recipe", "{"), "JSON"),
         (("sweep", "plan", "nowhere.yaml"), "nowhere.yaml"),
+        (("summary", "--dataset", "scenes"), "Nothing is stored"),
+        (("distill", "--recipe", '{"foo": 1}'), "no field 'foo'"),
+        (
+            ("distill", "--recipe", '{"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "epochs": "x"}'),
+            "epochs must be of type int",
+        ),
         (("sweep", "run", "SWEEP", "--engine", "magic"), "local or ray"),
         (("sweep", "run", "SWEEP", "--engine", "ray", "--address", "127.0.0.1:9"), "No Ray cluster answers"),
         (("prune", "--run", "nobody"), "No run"),

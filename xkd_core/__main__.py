@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ app = typer.Typer(
 sweep = typer.Typer(no_args_is_help=True, help="Train all runs of a sweep file, in resumable pieces.")
 app.add_typer(sweep, name="sweep")
 
+Workers = Annotated[int, typer.Option(help="processes, one thread each", min=1)]
 SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
@@ -70,7 +72,7 @@ def distill(
 ) -> None:
     """Train one run and print its id. Killed at any moment, the same command goes on where it was."""
     _use_threads()
-    from xkd_core.distillation.recipes import Recipe, recipe_from
+    from xkd_core.distillation.recipes import recipe_from, recipe_of
     from xkd_core.distillation.runs import distill as train_run
     from xkd_core.evaluation.quick import measure_card
     from xkd_core.models.cards import widths
@@ -89,7 +91,7 @@ def distill(
         "arch": arch,
         "limit": limit,
     }
-    chosen = Recipe(**_json(recipe)) if recipe is not None else recipe_from(given)
+    chosen = recipe_of(_json(recipe)) if recipe is not None else recipe_from(given)
     card = train_run(chosen, report=None if quiet else _epoch_printer())
     for one in widths(card):
         measure_card(one)
@@ -184,7 +186,7 @@ def evaluate(
     dataset: str = "scenes",
     runs: Annotated[list[str] | None, typer.Option(help="run ids; default: all of the data set")] = None,
     heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
-    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Measure runs on the test split; what is stored already is not computed again."""
     _use_threads()
@@ -232,7 +234,7 @@ def sweep_status(file: SweepFile) -> None:
 @sweep.command("run")
 def sweep_run(
     file: SweepFile,
-    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 2,
+    workers: Workers = 2,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
     engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster)")] = "local",
     address: Annotated[str, typer.Option(help="of the Ray cluster")] = "auto",
@@ -271,7 +273,7 @@ def sweep_run(
 def sweep_collect(
     file: SweepFile,
     heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
-    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Measure the finished runs of a sweep that are not measured yet, cards and rows."""
     _use_threads()
@@ -296,6 +298,12 @@ def main() -> None:
         app()
     except XKDError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception as error:
+        if os.environ.get("XKD_DEBUG"):
+            raise
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"error: this should not happen ({words}). XKD_DEBUG=1 shows where.", file=sys.stderr)
         raise SystemExit(1) from None
 
 

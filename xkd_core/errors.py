@@ -13,6 +13,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MANY = 20
+
 
 class XKDError(Exception):
     """Base of every error whose message is meant for the user."""
@@ -43,9 +45,11 @@ class TrainingError(XKDError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """Make the error for ``name``: the nearest known name first, then all of them."""
+    """Make the error for ``name``: the nearest known name first, then all of them, or of many the nearest few."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(names) if names else "none"
+    shown = names if len(names) <= MANY else difflib.get_close_matches(name, names, n=5, cutoff=0.0)
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    listed = ", ".join(shown) + more if names else "none"
     return UnknownNameError(f"No {kind} called {name!r}.{hint} Known: {listed}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from xkd_core.errors import BadInputError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -26,4 +28,8 @@ def checkpoints_dir() -> Path:
 def threads() -> int:
     """Torch threads of this process: ``XKD_THREADS``, or half of the cores, at least one."""
     given = os.environ.get("XKD_THREADS")
-    return max(1, int(given)) if given else max(1, (os.cpu_count() or 2) // 2)
+    if not given:
+        return max(1, (os.cpu_count() or 2) // 2)
+    if not given.isdecimal() or int(given) < 1:
+        raise BadInputError(f"XKD_THREADS must be a whole number from 1; got {given!r}.")
+    return int(given)

@@ -49,7 +49,10 @@ def test_pruned_groups_are_chains_and_int8_forms_follow_their_runs(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY.replace("width", "witdh"), "witdh"),
-     (TINY.replace("epochs: 1", "epochs: 0"), "epochs")],
+     (TINY.replace("epochs: 1", "epochs: 0"), "epochs"), (TINY.replace("epochs: 1", "epochs: abc"), "type int"),
+     (TINY.replace("split: train, ", ""), "needs 'split'"),
+     (TINY.replace("width: 0.5}", "width: 0.5, teacher: 4}"), "teacher"), ("teachers: 5", "list of groups"),
+     (TINY.replace("[{method: ce}]", "[ce]"), "mapping"), ("defaults: 3\nteachers: [{}]", "mapping")],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "sweep.yaml").write_text(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from xkd_core.errors import BadInputError
@@ -63,6 +63,7 @@ class Recipe:
     round: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.method == "kd":
             object.__setattr__(self, "beta", 0.0)  # one name per run: plain KD has no β to differ by
         check(self)
@@ -114,6 +115,34 @@ class Recipe:
             return "slim"
         taken_off = {"unstructured": f"u{self.round}", "structured": f"f{100 * self.amount:.0f}"}
         return taken_off.get(self.compress) or f"w{round(1 / self.width)}"
+
+
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),)
+}  # fmt: skip
+
+
+def check_types(recipe: Recipe) -> None:
+    """Refuse values of another kind than the field's. Errors: BadInputError with the field and its kind."""
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        kinds = str(field.type).split(" | ")
+        # A bool is an int in Python, but no number of epochs.
+        fits = any(isinstance(value, KINDS[kind]) and (kind == "bool" or type(value) is not bool) for kind in kinds)
+        if not fits:
+            raise BadInputError(f"{field.name} must be of type {field.type}; got {value!r}.")
+
+
+def recipe_of(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from a file or the command line. Errors: BadInputError that names a field too many or too few."""
+    known = {field.name for field in fields(Recipe)}
+    for name in values:
+        if name not in known:
+            raise BadInputError(f"A recipe has no field {name!r}. Fields: {', '.join(sorted(known))}.")
+    for name in ("dataset", "arch", "split"):
+        if name not in values:
+            raise BadInputError(f"A recipe needs {name!r}; got {', '.join(values) or 'nothing'}.")
+    return Recipe(**values)
 
 
 def check(recipe: Recipe) -> None:

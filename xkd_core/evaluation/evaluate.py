@@ -19,8 +19,8 @@ from xkd_core.evaluation.heavy import HEAVY, Heavy, heavy_maps
 from xkd_core.evaluation.rows import map_rows
 from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import load
-from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run
+from xkd_core.models.cards import Card, Metric
+from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run, write_metrics
 from xkd_core.results.aggregate import of_run
 from xkd_core.results.store import merge_rows, read_rows
 from xkd_core.types import Float, Int
@@ -28,6 +28,9 @@ from xkd_core.types import Float, Int
 SAMPLE = 200
 GALLERY = 60
 STORIES = 12
+TEST = "test"
+GRADIENTS = ("gradient_shap",)
+NOTED = ("cosine", "cosine_shuffled", "distance")
 Report = Callable[[str], None]
 Tables = Mapping[str, pd.DataFrame]
 Todo = tuple[str, tuple[str, ...]]
@@ -81,17 +84,38 @@ def evaluate(
     # CAMs of all runs first: which images tell a story is known only from their rows.
     for wanted in (("cam",), HEAVY) if heavy else (("cam",),):
         have = _have(dataset, root)
-        missing = [(card.id, tuple(name for name in wanted if (card.id, name) not in have)) for card in cards]
+        missing = [
+            (card.id, tuple(name for name in wanted if (card.id, name) not in have and applies(name, card)))
+            for card in cards
+        ]
         todo = [(run_id, names) for run_id, names in missing if names]
         stories = story_images(dataset, root=root) if wanted == HEAVY else np.array([], np.int64)
         merge_rows(dataset, "images", _image_rows(bench, stories), root=root)
         for number, (run_id, tables) in enumerate(_measured(todo, bench, stories, workers, root), 1):
             for table, rows in tables.items():
                 merge_rows(dataset, table, rows, root=root)
+            note_in_card(find_card(run_id, root), tables["maps"], root)
             if report is not None:
                 report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
             measured.add(run_id)
     return len(measured)
+
+
+def applies(name: str, card: Card) -> bool:
+    """Whether a run can be explained by ``name``: 8-bit values have no gradient at the pixels."""
+    return card.compression != "int8" or name not in GRADIENTS
+
+
+def note_in_card(card: Card, rows: pd.DataFrame, root: Path | None) -> None:
+    """Put the mean similarity of the heavier explainers in ``rows`` into the card: cosine/occlusion and so on."""
+    found = dict(card.metrics)
+    for name, part in rows[rows["explainer"].isin(HEAVY)].groupby("explainer"):
+        for metric in NOTED if card.teacher_id is not None else ():
+            values = part[metric].astype(float).dropna()
+            mean = float(values.mean()) if len(values) else None
+            found[f"{metric}/{name}"] = Metric(value=mean, n=len(values), split=TEST)
+    if found != card.metrics:
+        write_metrics(card.model_copy(update={"metrics": found}), root)
 
 
 def _measured(
@@ -207,7 +231,7 @@ def story_images(dataset: str, *, root: Path | None = None) -> Int:
 
 def _smallest(dataset: str, role: str, root: Path | None) -> str | None:
     found = [c for c in _cards(dataset, root) if c.role == role and c.lam == 0.5 and c.seed == 0]
-    found = [c for c in found if c.method in ("kd", "swa") and c.beta in (0.0, 2.0)]
+    found = [c for c in found if c.method in ("kd", "swa") and c.beta in (0.0, 2.0) and c.compression == "width"]
     return min(found, key=lambda c: (c.params, c.id)).id if found else None
 
 

@@ -25,14 +25,14 @@ def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -
     mAP or accuracy, agreement, and for the CAM of the teacher's top-1: similarity and localisation, each
     as the mean over the images where it is defined. A data set without that split leaves the card as it is.
     """
-    if card.metrics:
+    if any("/" not in name for name in card.metrics):
         return card
     try:
         bench = open_bench(card.teacher_id or card.id, split=split, root=root)
     except DataUnavailableError:
         return card
     found = {name: Metric(value=value, n=n, split=split) for name, (value, n) in _measure(bench, card, root).items()}
-    card = card.model_copy(update={"metrics": found})
+    card = card.model_copy(update={"metrics": {**found, **card.metrics}})
     write_metrics(card, root)
     return card
 

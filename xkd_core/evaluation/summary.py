@@ -7,11 +7,13 @@ and the same class; the shuffled control and the teacher-against-teacher floor s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
 
 from xkd_core.catalogue import in_loss
+from xkd_core.errors import BadInputError
 from xkd_core.evaluation.evaluate import first_teacher
 from xkd_core.evaluation.heavy import HEAVY
 from xkd_core.metrics.statistics import Estimate
@@ -21,14 +23,22 @@ from xkd_core.results.aggregate import difference, estimate
 from xkd_core.results.store import read_rows
 
 EXPLAINERS = ("cam", *HEAVY)
+ANSWERS = "answers"
 SIMILARITY = ("cosine", "cosine_shuffled", "distance")
 PLACES = ("pointing", "attribution_localisation", "roc_auc", "area")
 Group = tuple[str, list[Card]]
 
 
 def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
-    """Markdown: answers, similarity per explainer, localisation in and out of habitat, paired differences."""
+    """Markdown: answers, similarity per explainer, localisation in and out of habitat, paired differences.
+
+    Errors: BadInputError when nothing is stored for the data set.
+    """
     rows, images = read_rows(dataset, "maps", root=root), read_rows(dataset, "images", root=root)
+    if rows.empty:
+        raise BadInputError(
+            f"Nothing is stored for {dataset!r} yet: `python -m xkd_core evaluate --dataset {dataset}`."
+        )
     groups = list(_groups(dataset, lam, root))
     parts = [f"# {dataset}, test split, λ = {lam:g}", "## Answers", *_answers(groups)]
     for explainer in EXPLAINERS:
@@ -37,7 +47,8 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
         for word, chosen in _habitats(images):
             near = rows[rows["index"].isin(chosen)]
             parts += [f"## Localisation against masks, {word}: cam", *_table(near, groups, "cam", PLACES)]
-    parts += ["## SWA minus naive, paired, cosine to the teacher", *_differences(rows, groups)]
+    answers = read_rows(dataset, "answers", root=root).assign(explainer=ANSWERS)
+    parts += ["## SWA minus naive, paired over the same images", *_differences(rows, answers, groups)]
     return "\n".join(parts)
 
 
@@ -58,10 +69,19 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
                 and c.lam == wanted
             ]
             if found:
-                yield f"/{round(-1 / width)} {_name(method, wanted)} β {beta:g}{kind}", found
+                yield f"{_width(-width)} {_name(method, wanted)} β {beta:g}{kind}", found
+
+
+def _width(width: float) -> str:
+    """'/8' for an eighth, '3/16' for widths between."""
+    share = Fraction(width).limit_denominator(64)
+    return f"/{share.denominator}" if share.numerator == 1 else str(share)
 
 
 def _kind(card: Card) -> str:
+    if card.compression not in ("none", "width"):
+        rounds = f" {card.recipe.get('round')}" if card.compression == "unstructured" else ""
+        return f" {card.compression}{rounds}"
     if card.recipe.get("label"):
         return f" {card.recipe['label']}"
     return " shuffled" if card.recipe.get("shuffled") else " plain" if card.recipe.get("split") == "plain" else ""
@@ -75,11 +95,11 @@ def _answers(groups: Sequence[Group]) -> Iterator[str]:
     names = sorted(
         {name for _, cards in groups for c in cards for name in c.metrics if "/" not in name or "mAP/" in name}
     )
-    yield "| runs | seeds | " + " | ".join(names) + " |"
-    yield "|---" * (len(names) + 2) + "|"
+    yield "| runs | seeds | not flat | " + " | ".join(names) + " |"
+    yield "|---" * (len(names) + 3) + "|"
     for title, cards in groups:
         cells = [_over_seeds([c.metrics[name].value for c in cards if name in c.metrics]) for name in names]
-        yield f"| {title} | {len(cards)} | " + " | ".join(cells) + " |"
+        yield f"| {title} | {len(cards)} | {sum(c.undertrained for c in cards)} | " + " | ".join(cells) + " |"
 
 
 def _over_seeds(values: Sequence[float | None]) -> str:
@@ -118,18 +138,25 @@ def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     yield "out of habitat", images.loc[~inside, "index"]
 
 
-def _differences(rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[str]:
-    by_title = {title: cards for title, cards in groups}
-    yield "| width | " + " | ".join(EXPLAINERS) + " |"
-    yield "|---" * (len(EXPLAINERS) + 1) + "|"
-    for title, naive in by_title.items():
-        width = title.split()[0]
-        matched = by_title.get(f"{width} SWA β 2")
-        if " naive " not in title or title.endswith(("plain", "full")) or matched is None:
-            continue
+def _differences(rows: pd.DataFrame, answers: pd.DataFrame, groups: Sequence[Group]) -> Iterator[str]:
+    measured = [(rows, name, "cosine") for name in EXPLAINERS]
+    measured += [(rows, "cam", metric) for metric in ("distance", *PLACES[:3]) if metric in rows]
+    measured += [(answers, ANSWERS, metric) for metric in ("same_answer", "right")]
+    yield "| width | " + " | ".join(f"{name} {metric}" for _, name, metric in measured) + " |"
+    yield "|---" * (len(measured) + 1) + "|"
+    for title, naive, matched in _pairs(groups):
         first, second = [c.id for c in matched], [c.id for c in naive]
         cells = [
-            str(difference(rows, first, second, name, "cosine")) if _stored(rows, [*first, *second], name) else "-"
-            for name in EXPLAINERS
+            str(difference(table, first, second, name, metric)) if _stored(table, [*first, *second], name) else "-"
+            for table, name, metric in measured
         ]
-        yield f"| {width} | " + " | ".join(cells) + " |"
+        yield f"| {title} | " + " | ".join(cells) + " |"
+
+
+def _pairs(groups: Sequence[Group]) -> Iterator[tuple[str, list[Card], list[Card]]]:
+    """Each naive group with the SWA group that was made in the same way (β 2, the main one)."""
+    by_title = dict(groups)
+    for title, naive in by_title.items():
+        matched = by_title.get(title.replace(" naive β 0", " SWA β 2"))
+        if " naive " in title and matched is not None:
+            yield title.replace(" naive β 0", ""), naive, matched

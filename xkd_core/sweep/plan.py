@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from xkd_core.distillation.recipes import Recipe, int8_of
+from xkd_core.distillation.recipes import Recipe, int8_of, recipe_of
 from xkd_core.errors import BadInputError
 
 FIELDS = tuple(field.name for field in fields(Recipe))
@@ -26,18 +26,18 @@ def read_sweep(path: Path) -> list[Recipe]:
     Errors: BadInputError that names the file and the field.
     """
     document = _read(path)
-    defaults = document.get("defaults", {})
-    teachers = [recipe for group in document.get("teachers", []) for recipe in _expand(path, defaults, group)]
+    defaults = _mapping(path, "defaults", document.get("defaults", {}))
+    teachers = [recipe for group in _groups(path, document, "teachers") for recipe in _expand(path, defaults, group)]
     students: list[Recipe] = []
-    for group in document.get("students", []):
-        chosen = teachers[int(group.get("teacher", 0))]
+    for group in _groups(path, document, "students"):
+        chosen = teachers[_whole(path, group, "teacher", 0, range(len(teachers)))]
         rest = {name: value for name, value in group.items() if name not in ("teacher", "rounds", "int8")}
         if rest.get("compress"):
             rest = {"source_id": chosen.run_id, "width": 1.0, "round": 1, **rest}
         made = [
             one
             for first in _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
-            for one in _rounds(first, int(group.get("rounds", 1)))
+            for one in _rounds(first, _whole(path, group, "rounds", 1, range(1, 100)))
         ]
         students += made + [int8_of(one.dataset, one.run_id) for one in made if group.get("int8")]
     return list(dict.fromkeys([*teachers, *students]))
@@ -69,4 +69,28 @@ def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -
             raise BadInputError(f"Sweep file {path}: no field {name!r}. Fields: {', '.join(FIELDS)}.")
     choices = [value if isinstance(value, list) else [value] for value in merged.values()]
     for values in product(*choices):
-        yield Recipe(**dict(zip(merged, values, strict=True)))
+        try:
+            yield recipe_of(dict(zip(merged, values, strict=True)))
+        except BadInputError as error:
+            raise BadInputError(f"Sweep file {path}: {error}") from error
+
+
+def _groups(path: Path, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    found = document.get(name) or []
+    if not isinstance(found, list):
+        raise BadInputError(f"Sweep file {path}: {name} must be a list of groups; got {found!r}.")
+    return [_mapping(path, f"a group of {name}", group) for group in found]
+
+
+def _mapping(path: Path, name: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadInputError(f"Sweep file {path}: {name} must be a mapping of fields to values; got {value!r}.")
+    return value
+
+
+def _whole(path: Path, group: Mapping[str, Any], name: str, default: int, accepted: range) -> int:
+    value = group.get(name, default)
+    if type(value) is not int or value not in accepted:
+        low, high = accepted.start, accepted.stop - 1
+        raise BadInputError(f"Sweep file {path}: {name} must be a whole number from {low} to {high}; got {value!r}.")
+    return value
