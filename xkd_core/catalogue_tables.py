@@ -173,8 +173,8 @@ EXPLAINERS: Mapping[str, Entry] = {
     "kernel_shap": Entry(
         attr="xkd_core.explainers.perturbation:kernel_shap",
         title="KernelSHAP on superpixels",
-        summary="Shapley values of about 19 superpixels, fitted to scores with some of them replaced by the mean "
-        "colour; they add up to score minus score of the blank image.",
+        summary="Shapley values of superpixels (19 are asked of SLIC, fewer may come), fitted to scores with some of "
+        "them replaced by the mean colour; they add up to score minus score of the blank image.",
         formula=r"\min_\phi \sum_S \pi(S)\Big(z^c(x_S)-z^c(x_\emptyset)-\sum_{j\in S}\phi_j\Big)^2,\quad"
         r" \sum_j\phi_j = z^c(x)-z^c(x_\emptyset)",
         source="Lundberg & Lee 2017, Eq. 9; paired sampling of Covert & Lee 2021",
