@@ -21,7 +21,7 @@ MAPS = np.round(np.random.default_rng(1).normal(size=(2, 5, 6)))  # many ties
 def make(*swaps: Swap, x: np.ndarray = X, maps: np.ndarray = MAPS, seed: int = 0) -> np.ndarray:
     """Every swap on both images, in this order: (2 * swaps, C, H, W)."""
     rows = np.repeat([0, 1], len(swaps))
-    return Pictures(x, maps, seed).make(rows, rows, [*swaps, *swaps])
+    return Pictures(x, maps, swaps, seed).make(rows, rows, np.tile(np.arange(len(swaps)), 2))
 
 
 def test_orders_are_strongest_first_with_ties_by_the_seed_in_every_image_alike() -> None:
@@ -94,7 +94,7 @@ def test_the_rise_kernel_is_nearly_a_box_and_darkens_the_border(side: int) -> No
 def make_rise(x: np.ndarray) -> np.ndarray:
     size = x.shape[2] * x.shape[3]
     maps = np.arange(size, dtype=float).reshape(1, *x.shape[2:])
-    return Pictures(x, maps).make(np.array([0]), np.array([0]), [Swap(0, size, "rise_blur")])
+    return Pictures(x, maps, [Swap(0, size, "rise_blur")]).make(np.array([0]), np.array([0]), np.array([0]))
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7), (1, 9, 9), (3, 2, 5)])

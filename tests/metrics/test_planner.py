@@ -125,3 +125,36 @@ def test_float32_images_stay_float32() -> None:
         images(2, SHAPE).astype(np.float32), {"it": Case(score=score, maps=maps(2), targets=np.array([0, 1]))}, NAMES
     )
     assert set(kinds) == {np.dtype(np.float32)}
+
+
+def test_a_network_that_writes_into_its_input_disturbs_nobody() -> None:
+    x, shared, targets = images(3, SHAPE), maps(3), np.zeros(3, int)
+    first, second = net(SHAPE, seed=1), net(SHAPE, seed=2)
+
+    def writing(batch: np.ndarray) -> np.ndarray:
+        logits = first(batch)
+        batch[...] = np.nan
+        return logits
+
+    cases = {
+        "writing": Case(score=writing, maps=shared, targets=targets),
+        "other": Case(score=second, maps=shared, targets=targets),
+    }
+    before = x.copy()
+    found = measure(x, cases, NAMES, SETTINGS)
+    np.testing.assert_array_equal(x, before)
+    for key, score in (("writing", first), ("other", second)):
+        alone = measure(x, {"it": Case(score=score, maps=shared, targets=targets)}, NAMES, SETTINGS)["it"]
+        for name in NAMES:
+            np.testing.assert_allclose(found[key][name].values, alone[name].values, atol=1e-12)
+
+
+def test_batches_lie_in_memory_with_the_colours_of_a_pixel_together() -> None:
+    strides = []
+
+    def score(batch: np.ndarray) -> np.ndarray:
+        strides.append(batch.transpose(0, 2, 3, 1).flags["C_CONTIGUOUS"])
+        return np.zeros((len(batch), 2))
+
+    measure(images(2, SHAPE), {"it": Case(score=score, maps=maps(2), targets=np.array([0, 1]))}, NAMES, SETTINGS)
+    assert all(strides)

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xkd_core.catalogue import get
 from xkd_core.evaluation.rows import compared
-from xkd_core.explainers.engine import cams, explain
+from xkd_core.explainers.engine import explain
 from xkd_core.explainers.fast import prepared
 from xkd_core.types import Float, Int
 
@@ -22,15 +21,16 @@ Precision = Literal["fp32", "bf16"]
 
 
 def scorer(model: nn.Module, *, precision: Precision = "fp32", device: str = "cpu") -> Callable[[Float], Float]:
-    """Make ``score``: normalised images (n, C, H, W) float32 -> logits (n, classes) float32.
+    """Make ``score``: normalised images (n, C, H, W) float32, which it may write to -> logits (n, classes) float32.
 
-    bf16 halves the mantissa to 8 bits: values move by about a hundredth, ranks of metrics hardly.
+    bf16 keeps 8 bits of a number: values move by about a hundredth, the ranks of metrics hardly.
     """
-    network, dtype = prepared(model).to(device), torch.bfloat16 if precision == "bf16" else torch.float32
-    network = network.to(dtype)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    network = prepared(model).to(device, dtype)
 
     def score(x: Float) -> Float:
         with torch.inference_mode():
+            # No copy where the planner's channels-last float32 is what the network takes.
             logits: Tensor = network(torch.from_numpy(x).to(device, dtype, memory_format=torch.channels_last))
             return logits.float().cpu().numpy()
 
@@ -49,11 +49,8 @@ def explainer(
 
     def maps(x: Float, targets: Int) -> Float:
         own, classes = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(targets)
-        if get("explainer", name).needs != "model":
-            found: Float = cams(model, own, classes, [name])[name].numpy()
-        else:
-            asked = explain({"it": model}, own, {"it": classes}, names=[name], params={name: params or {}}, seed=seed)
-            found = asked["it"][name].maps
+        asked = explain({"it": model}, own, {"it": classes}, names=[name], params={name: params or {}}, seed=seed)
+        found = asked["it"][name].maps
         return found if signed else compared(found, name)
 
     return maps

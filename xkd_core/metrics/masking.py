@@ -8,9 +8,10 @@ does not define another fill. Images and maps in numpy; no network is known here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,7 @@ from xkd_core.errors import BadInputError
 from xkd_core.metrics.imputation import impute
 from xkd_core.metrics.localisation import resize_maps
 from xkd_core.metrics.ties import Ranks, orders, ranks
-from xkd_core.types import Float, Float64, Int
+from xkd_core.types import Bool, Float, Float64, Int
 
 Fill = Literal["mean", "black", "blur", "rise_blur", "uniform", "unit", "imputed", "seen", "seen_minmax"]
 By = Literal["value", "size"]
@@ -75,114 +76,135 @@ def unit_maps(maps: ArrayLike, *, minmax: bool = False) -> Float64:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Makes masked images of ``x`` (B, C, H, W) in the order of ``maps`` (R, H, W), in batches of any mixture."""
+    """Makes masked images of ``x`` (B, C, H, W) in the order of ``maps`` (R, H, W), any mixture of ``swaps``.
+
+    In memory the colours of a pixel lie together, as networks like it: a picture is written once, in the form
+    it is shown in.
+    """
 
     x: Float
     maps: Float
+    swaps: Sequence[Swap]
     seed: int = 0
     noise: float = ROAD_NOISE
-    _colours: dict[int, Float64] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
-        channels, height, width = self.x.shape[1:]
-        return channels, height, width
 
     @cached_property
     def flat(self) -> Float:
-        """The images as (B, C, pixels)."""
-        return self.x.reshape(*self.x.shape[:2], -1)
-
-    @cached_property
-    def order(self) -> dict[By, Int]:
-        """Pixels from strong to weak, by value and by size: (R, pixels) each; equal for maps >= 0."""
-        values = self.maps.reshape(len(self.maps), -1)
-        by_value = orders(values, seed=self.seed)
-        return {"value": by_value, "size": by_value if values.min() >= 0 else orders(np.abs(values), seed=self.seed)}
+        """The images as (B, pixels * C)."""
+        return _pixel_by_pixel(self.x)
 
     @cached_property
     def rank(self) -> dict[By, Ranks]:
-        """The inverse of ``order``: (R, pixels) each."""
-        by_value = ranks(self.order["value"])
-        same = self.order["size"] is self.order["value"]
-        return {"value": by_value, "size": by_value if same else ranks(self.order["size"])}
+        """The place of each pixel by value and by size: (R, pixels) each; one array where no map is negative."""
+        values = self.maps.reshape(len(self.maps), -1)
+        by_value = ranks(orders(values, seed=self.seed))
+        return {
+            "value": by_value,
+            "size": by_value if values.min() >= 0 else ranks(orders(np.abs(values), seed=self.seed)),
+        }
 
     @cached_property
     def blurred(self) -> Float:
-        """Fill "blur" of every image (B, C, pixels)."""
+        """Fill "blur" of every image (B, pixels * C)."""
         blurred = gaussian_filter(
             self.x, (BLUR_SIGMA_PX, BLUR_SIGMA_PX), radius=BLUR_RADIUS_PX, mode="mirror", axes=(2, 3)
         )
-        return blurred.astype(self.x.dtype, copy=False).reshape(self.flat.shape)
+        return _pixel_by_pixel(blurred.astype(self.x.dtype, copy=False))
 
     @cached_property
     def rise_blurred(self) -> Float:
         """Fill "rise_blur": nearly an 11 x 11 box, as RISE's evaluation.py builds it, zeros beyond the border."""
         delta = np.zeros((11, 11))
         delta[5, 5] = 1.0
-        kernel = gaussian_filter(delta, 5.0)
-        blurred = convolve(self.x, kernel[None, None], mode="constant")
-        return blurred.astype(self.x.dtype, copy=False).reshape(self.flat.shape)
+        blurred = convolve(self.x, gaussian_filter(delta, 5.0)[None, None], mode="constant")
+        return _pixel_by_pixel(blurred.astype(self.x.dtype, copy=False))
 
-    def make(self, image: Int, map_: Int, swaps: Sequence[Swap]) -> Float:
-        """One masked image for each row of ``image`` (m,), ``map_`` (m,) and ``swaps``: (m, C, H, W)."""
-        made: Float = self.flat[image]
-        for fill in sorted({swap.fill for swap in swaps}):
-            rows = np.array([row for row, swap in enumerate(swaps) if swap.fill == fill])
-            whole = len(rows) == len(swaps)
-            part = made if whole else made[rows]
-            self._fill(part, fill, image[rows], map_[rows], [swaps[row] for row in rows])
-            if not whole:
-                made[rows] = part
-        return made.reshape(-1, *self.shape)
+    def make(self, image: Int, map_: Int, swap: Int, *, out: Float | None = None) -> Float:
+        """One masked image for each row of ``image``, ``map_`` and ``swap`` (m,), indices: (m, C, H, W).
 
-    def hidden(self, map_: Int, swaps: Sequence[Swap]) -> NDArray[np.bool_]:
-        """Which pixels each swap replaces: (m, pixels)."""
-        found = np.empty((len(swaps), self.flat.shape[2]), dtype=bool)
-        for by in ("value", "size"):
-            rows = [row for row, swap in enumerate(swaps) if swap.by == by]
-            if rows:
-                rank = self.rank[by][map_[rows]]
-                low, high = (np.array([[getattr(swaps[row], end)] for row in rows]) for end in ("low", "high"))
-                # Unsigned: below ``low`` wraps around to a large number, so one comparison does for both ends.
-                found[rows] = (rank - low.astype(rank.dtype)) < (high - low).astype(rank.dtype)
-        return found
+        ``out``: where to write them, (m, pixels * C), instead of new memory. Fastest with rows of one fill together.
+        """
+        made = np.empty((len(image), self.flat.shape[1]), self.x.dtype) if out is None else out
+        starts = [0, *(np.flatnonzero(np.diff(self._kinds[swap])) + 1).tolist(), len(swap)]
+        for start, end in pairwise(starts):
+            rows = slice(start, end)
+            self._fill(made[rows], image[rows], map_[rows], swap[rows])
+        channels, height, width = self.x.shape[1:]
+        return made.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
 
-    def _fill(self, made: Float, fill: Fill, image: Int, map_: Int, swaps: Sequence[Swap]) -> None:
+    def hidden(self, map_: Int, swap: Int, by: By = "value", *, each: int = 1) -> Bool:
+        """Which pixels are replaced, ``each`` of them so many times: map_ (m,), swap (m,) -> (m, pixels * each)."""
+        rank, (low, size) = np.repeat(_same_rows(self.rank[by], map_), each, axis=1), self._spans
+        # Unsigned: a rank below ``low`` wraps around to a large number, so one comparison does for both ends.
+        hidden: Bool = (rank - low[swap, None]) < size[swap, None]
+        return hidden
+
+    def _fill(self, made: Float, image: Int, map_: Int, swap: Int) -> None:
+        """Write rows of one fill: (m, pixels * C)."""
+        fill, by, channels = self.swaps[swap[0]].fill, self.swaps[swap[0]].by, self.x.shape[1]
+        if fill == "mean":  # the most frequent one, and a product is many times as fast as a choice
+            shown = ~self.hidden(map_, swap, by, each=channels)
+            np.multiply(_same_rows(self.flat, image), shown.astype(made.dtype), out=made)
+            return
+        np.take(self.flat, image, axis=0, out=made, mode="clip")
         if fill in ("seen", "seen_minmax"):
-            shares = unit_maps(self.maps[map_], minmax=fill == "seen_minmax").reshape(len(made), 1, -1)
-            made *= shares.astype(made.dtype)
-            return
-        hidden = self.hidden(map_, swaps)
-        if fill == "imputed":
-            for row, of_row in zip(made, hidden, strict=True):
-                row[:] = impute(row.reshape(self.shape), of_row, noise=self.noise, seed=self.seed)
-            return
-        np.copyto(made, self._content(fill, image, swaps), where=hidden[:, None])
+            shares = unit_maps(self.maps[map_], minmax=fill == "seen_minmax").reshape(len(made), -1)
+            made *= np.repeat(shares.astype(made.dtype), channels, axis=1)
+        elif fill in ("blur", "rise_blur"):
+            content = self.blurred if fill == "blur" else self.rise_blurred
+            np.copyto(made, _same_rows(content, image), where=self.hidden(map_, swap, by, each=channels))
+        else:
+            self._fill_pixels(made.reshape(len(made), -1, channels), image, swap, self.hidden(map_, swap, by))
 
-    def _content(self, fill: Fill, image: Int, swaps: Sequence[Swap]) -> Float:
-        """What replaces the pixels: (m or 1, C or 1, pixels or 1)."""
-        dtype = self.x.dtype
-        if fill == "mean":
-            return np.zeros((1, 1, 1), dtype)
-        if fill in ("blur", "rise_blur"):
-            return (self.blurred if fill == "blur" else self.rise_blurred)[image]
-        low, high = (ends[image, None, None] for ends in self._ends)
+    def _fill_pixels(self, made: Float, image: Int, swap: Int, hidden: Bool) -> None:
+        """Fills that differ from image to image: made (m, pixels, C), hidden (m, pixels)."""
+        fill = self.swaps[swap[0]].fill
+        colours = None if fill == "imputed" else self._colours(fill, image, swap)
+        for row, gone in enumerate(hidden):
+            if colours is not None:
+                made[row, np.flatnonzero(gone)] = colours[row]
+            else:
+                made[row] = impute(self.x[image[row]], gone, noise=self.noise, seed=self.seed).T
+
+    def _colours(self, fill: Fill, image: Int, swap: Int) -> Float:
+        """The colour of each row: (m, C or 1)."""
+        low, high = (ends[image, None] for ends in self._ends)
         if fill == "black":
             return low
-        drawn = np.stack([self._colour(swap.draw) for swap in swaps])[..., None]
+        drawn = np.array([_colour(self.seed, self.swaps[place].draw, self.x.shape[1]) for place in swap])
         colours = drawn[:, :1] if fill == "unit" else low + drawn * (high - low)
-        return colours.astype(dtype)
+        return colours.astype(self.x.dtype)
+
+    @cached_property
+    def _kinds(self) -> Int:
+        known: dict[tuple[Fill, By], int] = {}
+        return np.array([known.setdefault((swap.fill, swap.by), len(known)) for swap in self.swaps])
+
+    @cached_property
+    def _spans(self) -> tuple[Ranks, Ranks]:
+        kind = self.rank["value"].dtype
+        low, high = (np.array([getattr(swap, end) for swap in self.swaps], dtype=kind) for end in ("low", "high"))
+        return low, high - low
 
     @cached_property
     def _ends(self) -> tuple[Float, Float]:
-        return np.asarray(self.flat.min(axis=(1, 2))), np.asarray(self.flat.max(axis=(1, 2)))
+        return np.asarray(self.flat.min(axis=1)), np.asarray(self.flat.max(axis=1))
 
-    def _colour(self, draw: int) -> Float64:
-        if draw not in self._colours:
-            self._colours[draw] = np.random.default_rng([self.seed, draw]).random((self.x.shape[1],))
-        return self._colours[draw]
+
+def _pixel_by_pixel(images: Float) -> Float:
+    """(n, C, H, W) -> (n, pixels * C), the colours of a pixel together."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(len(images), -1)
+
+
+@cache
+def _colour(seed: int, draw: int, channels: int) -> tuple[float, ...]:
+    """Colour number ``draw``: the same for every image and network."""
+    return tuple(np.random.default_rng([seed, draw]).random(channels).tolist())
+
+
+def _same_rows(array: NDArray[Any], rows: Int) -> NDArray[Any]:
+    """``array[rows]``, or one row to broadcast where all are the same."""
+    return array[rows[:1]] if (rows == rows[0]).all() else array[rows]
 
 
 def fitted(x: ArrayLike, maps: ArrayLike) -> tuple[Float, Float]:

@@ -12,14 +12,15 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.masking import ROAD_NOISE, WHOLE, Pictures, Swap, fitted
 from xkd_core.types import Bool, Float, Float64, Int
 
 Score = Callable[[Float], ArrayLike]
-"""Normalised images (n, C, H, W) -> logits (n, classes)."""
+"""Normalised images (n, C, H, W) -> logits (n, classes). The array may be written to; it is not the score's to keep.
+In memory the colours of a pixel lie together (channels last)."""
 Explain = Callable[[Float, Int], ArrayLike]
 """Normalised images (n, C, H, W) and target classes (n,) -> maps (n, h, w)."""
 Tick = Callable[[int], None]
@@ -109,13 +110,13 @@ class _Rows:
     image: list[Int] = field(default_factory=list)
     map_: list[Int] = field(default_factory=list)
     swap: list[Int] = field(default_factory=list)
-    waiting: int = 0
+    count: int = 0
 
     def add(self, image: int, map_: int, swaps: Int) -> None:
         self.image.append(np.full(len(swaps), image))
         self.map_.append(np.full(len(swaps), map_))
         self.swap.append(swaps)
-        self.waiting += len(swaps)
+        self.count += len(swaps)
 
     def all(self) -> tuple[Int, Int, Int]:
         return np.concatenate(self.image), np.concatenate(self.map_), np.concatenate(self.swap)
@@ -135,7 +136,9 @@ def ask(
     a map ranks nothing (constant, not finite) or the network's answer is not finite. Errors: BadInputError
     for shapes or targets that do not fit.
     """
-    work = _Work(x, cases, sorted({WHOLE, *swaps}), settings, tick)
+    # Rows of one fill together: that is how `Pictures` is fast.
+    ordered = sorted({WHOLE, *swaps}, key=lambda swap: (swap.fill, swap.by, swap.low, swap.high, swap.draw))
+    work = _Work(x, cases, ordered, settings, tick)
     work.run()
     return {name: Answers(work.swaps, *work.found[number]) for number, name in enumerate(cases)}
 
@@ -153,11 +156,13 @@ class _Work:
         self.score_of = [list(scores).index(id(case.score)) for case in cases.values()]
         fits = [fitted(x, case.maps) for case in cases.values()]
         self.map_of, distinct = _distinct([maps for _, maps in fits])  # (cases, B), (R, H, W)
-        self.pictures = Pictures(fits[0][0], distinct, settings.seed, settings.noise)
+        self.pictures = Pictures(fits[0][0], distinct, swaps, settings.seed, settings.noise)
         n_pixels = distinct[0].size
         self.free = np.array([not swap.ranked or _hides_all(swap, n_pixels) for swap in swaps])
         self.found = np.full((len(cases), 4, len(fits[0][0]), len(swaps)), np.nan)
         self.batch = max(1, PIXELS_PER_BATCH // n_pixels)
+        # One piece of memory for all batches: fresh pages cost as much as writing them.
+        self.buffer = np.empty((self.batch, self.pictures.flat.shape[1]), self.pictures.x.dtype)
 
     def run(self) -> None:
         piles: dict[tuple[int, ...], _Rows] = {}
@@ -176,20 +181,21 @@ class _Work:
     ) -> None:
         rows = piles.setdefault(wanted, _Rows())
         rows.add(image, map_, swaps)
-        if rows.waiting >= self.batch:
+        if rows.count >= self.batch:
             self._show(wanted, rows)
             piles[wanted] = _Rows()
 
-    def _show(self, wanted: tuple[int, ...], rows: _Rows) -> None:
-        if not rows.waiting:
+    def _show(self, wanted: tuple[int, ...], waiting: _Rows) -> None:
+        if not waiting.count:
             return
-        image, map_, swap = rows.all()
+        image, map_, swap = waiting.all()
         for start in range(0, len(image), self.batch):
             part = slice(start, start + self.batch)
-            shown = [self.swaps[place] for place in swap[part]]
-            batch = self.pictures.make(image[part], np.maximum(map_[part], 0), shown)
+            rows = image[part], np.maximum(map_[part], 0), swap[part]
+            batch = self.pictures.make(*rows, out=self.buffer[: len(rows[0])])
             for score in wanted:
-                logits = np.asarray(self.scores[score](batch), dtype=np.float64)
+                own = batch if score == wanted[-1] else np.copy(batch)  # a network may write into its input
+                logits = np.asarray(self.scores[score](own), dtype=np.float64)
                 self._keep(score, logits, image[part], map_[part], swap[part])
             if self.tick is not None:
                 self.tick(len(batch) * len(wanted))
@@ -214,7 +220,8 @@ def probabilities(logits: ArrayLike, *, multi_label: bool) -> Float64:
     if multi_label:
         return np.asarray(expit(values), dtype=np.float64)
     with np.errstate(invalid="ignore"):  # an infinite logit makes NaN, which the caller counts
-        return np.asarray(softmax(values, axis=1), dtype=np.float64)
+        shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def _distinct(maps: Sequence[Float]) -> tuple[Int, Float]:

@@ -21,7 +21,6 @@ from xkd_core.metrics.complexity import NOT_FINITE, mean_l1
 from xkd_core.metrics.curves import deletion_swaps, edges, insertion_swaps, road_swaps
 from xkd_core.metrics.masking import WHOLE, By, Fill, Swap, fitted, seen, unit_maps
 from xkd_core.metrics.planner import DEFAULT, Answers, Case, Settings, Tick, ask, check_targets
-from xkd_core.metrics.ties import orders
 from xkd_core.types import Float, Float64
 
 Swaps = Callable[[int, Settings], list[Swap]]
@@ -76,10 +75,17 @@ class Asked:
 
     def sums(self, n_parts: int, by: By = "value") -> Float64:
         """Attribution (by size: its absolute value) of each chunk of ranks: (B, chunks)."""
-        flat = self.maps.reshape(len(self.maps), -1).astype(np.float64)
-        flat = np.abs(flat) if by == "size" else flat
-        ordered = np.take_along_axis(flat, orders(flat, seed=self.settings.seed), axis=1)
+        ordered = self._by_size if by == "size" else self._by_value
         return np.asarray(np.add.reduceat(ordered, edges(self.n_pixels, n_parts)[:-1], axis=1))
+
+    @cached_property
+    def _by_value(self) -> Float64:
+        """Values of each map from the highest to the lowest: sums of equal ones do not ask for their order."""
+        return -np.sort(-self.maps.reshape(len(self.maps), -1).astype(np.float64), axis=1)
+
+    @cached_property
+    def _by_size(self) -> Float64:
+        return self._by_value if self.maps.min() >= 0 else -np.sort(-np.abs(self._by_value), axis=1)
 
     @cached_property
     def again(self) -> Float64:
