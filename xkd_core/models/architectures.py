@@ -1,79 +1,89 @@
-"""Networks with an explicit seam: ``head(features(x)) == forward(x)``, explained at the seam.
+"""The allow-list of networks: a card names one of these, and nothing else is ever built.
 
-VGG-GAP: plain 3x3 convolutions (Simonyan & Zisserman 2015) whose head is global average pooling
-and one linear layer (Zhou et al. 2016), so CAM is exact and the last map stays 8x8.
+Every one has an explicit seam, ``head(features(x)) == forward(x)``, and is explained there (seams.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Protocol
 
-from torch import Tensor, nn
+from torch import nn
 
 from xkd_core.errors import BadInputError, unknown_name
+from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet
+from xkd_core.models.lenet import lenet5, net
+from xkd_core.models.mobilenet import mobilenet_v3_small
+from xkd_core.models.resnet import RESNET_PLANS, resnet, wide_resnet
+from xkd_core.models.seams import GapHead, Network
+from xkd_core.models.vgg import GAP_PLANS, KUANGLIU, VGG_PLANS, Layer, VggFlat, VggGap, VggPlan, VggVoc
 
-Layer = int | Literal["pool"]
+__all__ = [
+    "ARCHITECTURES", "VGG_PLANS", "Architecture", "GapHead", "Layer", "Network", "VggGap", "VggPlan", "build",
+    "check_input", "count_parameters", "has_cam",
+]  # fmt: skip
+
+
+class Make(Protocol):
+    """(number of classes, width) -> network with random weights."""
+
+    def __call__(self, n_classes: int, *, width: float) -> Network: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class VggPlan:
-    """Output channels of each convolution at full width, with the 2x2 max-pools between them."""
+class Architecture:
+    """How to build it. input_px: the one image size it takes, None for any. has_cam: see Network.has_cam."""
 
-    layers: tuple[Layer, ...]
-    input_px: int
+    make: Make
+    input_px: int | None = None
+    has_cam: bool = True
 
 
-VGG_PLANS: Mapping[str, VggPlan] = {
-    "vgg_gap_64": VggPlan(layers=(32, "pool", 64, 64, "pool", 128, 128, "pool", 256, 256), input_px=64),
-    "vgg_gap_32": VggPlan(layers=(64, 64, "pool", 128, 128, "pool", 256, 256, 256), input_px=32),
-    # Small enough for drills and tests: seconds an epoch, the same seam and the same 8x8 last map.
-    "vgg_gap_tiny": VggPlan(layers=(16, "pool", 32, "pool", 64), input_px=32),
+ARCHITECTURES: Mapping[str, Architecture] = {
+    **{name: Architecture(make=partial(VggGap, plan.layers, bias=plan.bias)) for name, plan in GAP_PLANS.items()},
+    **{
+        name: Architecture(make=partial(VggFlat, layers), input_px=32, has_cam=False)
+        for name, layers in KUANGLIU.items()
+    },
+    "vgg16_voc": Architecture(make=VggVoc, input_px=227, has_cam=False),
+    "lenet5": Architecture(make=lenet5, input_px=28, has_cam=False),
+    "lenet5_32": Architecture(make=partial(lenet5, padding=0), input_px=32, has_cam=False),
+    "net": Architecture(make=net, input_px=28, has_cam=False),
+    **{name: Architecture(make=partial(resnet, plan)) for name, plan in RESNET_PLANS.items()},
+    "wrn_28_10": Architecture(make=partial(wide_resnet, 28, 10, dropout=0.3)),
+    "wrn_16_4": Architecture(make=partial(wide_resnet, 16, 4)),
+    **{name: Architecture(make=partial(AttentiveResNet, plan)) for name, plan in ATTENTIVE_PLANS.items()},
+    **{
+        name: Architecture(make=partial(mobilenet_v3_small, stride=stride), has_cam=False)
+        for name, stride in (("mobilenet_v3_small", 32), ("mobilenet_v3_small_s16", 16), ("mobilenet_v3_small_s8", 8))
+    },
 }
 
 
-class GapHead(nn.Module):
-    """Global average pooling and a linear layer: activation (B, K, h, w) -> logits (B, C)."""
-
-    def __init__(self, channels: int, n_classes: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, n_classes)
-
-    def forward(self, activation: Tensor) -> Tensor:
-        """Activation (B, K, h, w) -> logits (B, C)."""
-        logits: Tensor = self.linear(activation.mean(dim=(2, 3)))
-        return logits
-
-
-class VggGap(nn.Module):
-    """VGG-GAP: ``features`` (B, 3, H, W) -> activation (B, K, h, w) after ReLU; ``head`` -> logits (B, C)."""
-
-    def __init__(self, layers: tuple[Layer, ...], n_classes: int, *, width: float = 1.0) -> None:
-        super().__init__()
-        self.features = nn.Sequential(*_blocks(layers, width))
-        self.head = GapHead(_scaled(_last_channels(layers), width), n_classes)
-
-    @property
-    def classifier(self) -> nn.Linear:
-        """The linear layer whose row c weighs the channels in the CAM of class c."""
-        return self.head.linear
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) -> logits (B, C)."""
-        logits: Tensor = self.head(self.features(x))
-        return logits
-
-
-def build(arch: str, n_classes: int, *, width: float = 1.0) -> VggGap:
+def build(arch: str, n_classes: int, *, width: float = 1.0) -> Network:
     """Build a network of the allow-list with random weights (global torch generator).
 
-    Args: arch, a key of ``VGG_PLANS``; width, the fraction of the full channel counts, in (0, 1].
+    Args: arch, a key of ``ARCHITECTURES``; width, the fraction of the full channel counts, in (0, 1].
     Errors: UnknownNameError for another name, BadInputError for a width that leaves a layer empty.
     """
-    if arch not in VGG_PLANS:
-        raise unknown_name("architecture", arch, VGG_PLANS)
-    return VggGap(VGG_PLANS[arch].layers, n_classes, width=width)
+    return _known(arch).make(n_classes, width=width)
+
+
+def has_cam(arch: str) -> bool:
+    """Whether CAM exists for it, without building it. Errors: UnknownNameError."""
+    return _known(arch).has_cam
+
+
+def check_input(arch: str, size_px: int) -> None:
+    """Errors: BadInputError for images of a size that the network does not take, UnknownNameError."""
+    wanted = _known(arch).input_px
+    if wanted not in (None, size_px):
+        raise BadInputError(
+            f"{arch} takes images of {wanted} px; these have {size_px}. Choose another architecture: those with "
+            "global average pooling take any size."
+        )
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -81,25 +91,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _blocks(layers: tuple[Layer, ...], width: float) -> list[nn.Module]:
-    blocks: list[nn.Module] = []
-    channels = 3
-    for layer in layers:
-        if layer == "pool":
-            blocks.append(nn.MaxPool2d(2))
-            continue
-        wider = _scaled(layer, width)
-        blocks += [nn.Conv2d(channels, wider, 3, padding=1, bias=False), nn.BatchNorm2d(wider), nn.ReLU(inplace=True)]
-        channels = wider
-    return blocks
-
-
-def _last_channels(layers: tuple[Layer, ...]) -> int:
-    return next(layer for layer in reversed(layers) if layer != "pool")
-
-
-def _scaled(channels: int, width: float) -> int:
-    scaled = round(channels * width)
-    if not 0 < width <= 1 or scaled < 1:
-        raise BadInputError(f"width must be in (0, 1] and leave every layer a channel; got {width} of {channels}.")
-    return scaled
+def _known(arch: str) -> Architecture:
+    if arch not in ARCHITECTURES:
+        raise unknown_name("architecture", arch, ARCHITECTURES)
+    return ARCHITECTURES[arch]

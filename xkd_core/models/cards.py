@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xkd_core.types import Role, Transform
 
-Compression = Literal["none", "width", "slimmable", "structured", "unstructured", "int8"]
+Compression = Literal["none", "width", "architecture", "slimmable", "structured", "unstructured", "int8"]
 RatioOf = Literal["parameters", "nonzeros", "bits"]
 CARD_SCHEMA = 1
 
@@ -52,6 +52,7 @@ class Card(Frozen):
     ratio_of: what the ratio counts; bits are those of the weights, 32 each in the teacher.
     source_id: the run that a pruned or quantized one began as. channels: of each convolution, where they
     are not the architecture's. stops: width -> Stop of a slimmable run, whose widths are runs ``ID@width``.
+    differs: for a named recipe, every point in which the run is not what the paper did.
     """
 
     schema_version: int = CARD_SCHEMA
@@ -88,6 +89,7 @@ class Card(Frozen):
     versions: dict[str, str] = {}
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     note: str = ""
+    differs: tuple[str, ...] = ()
 
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""

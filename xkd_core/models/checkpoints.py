@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from xkd_core import settings
 from xkd_core.errors import RunError, unknown_name
 from xkd_core.files import write_atomic
-from xkd_core.models.architectures import VggGap
 from xkd_core.models.cards import Card, at_width, widths
 from xkd_core.models.restore import restore
+from xkd_core.models.seams import Network
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 2**20
@@ -31,7 +31,7 @@ MAX_WEIGHT_BYTES = 512 * 2**20
 class LoadedRun:
     """A network ready to explain (eval, frozen, float32) with its card."""
 
-    model: VggGap
+    model: Network
     card: Card
 
 
@@ -122,7 +122,8 @@ def write_metrics(card: Card, root: Path | None = None) -> None:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write ``card.json``, keys in the order of the class, so that two equal runs are equal files."""
-    write_atomic(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+    absent = None if card.differs else {"differs"}  # only cards of named recipes have it
+    write_atomic(folder / CARD, (card.model_dump_json(indent=1, exclude=absent) + "\n").encode())
 
 
 def weights_bytes(state: Mapping[str, Tensor]) -> bytes:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from xkd_core.models.architectures import GapHead, VggGap
+from xkd_core.errors import BadInputError
+from xkd_core.models.seams import GapHead, Network, stage_ends
+from xkd_core.models.vgg import VggGap
 
 NO_GRADIENT = "8-bit values between the layers are rounded, and rounding has no gradient"
 
@@ -52,17 +54,23 @@ class Int8VggGap(VggGap):
     no_gradient = NO_GRADIENT
 
     def __init__(self, plain: VggGap) -> None:
-        nn.Module.__init__(self)  # its own layers, not those of a plain VGG-GAP
+        # Its own layers, not those of a plain VGG-GAP.
         layers: list[nn.Module] = []
         for module in _folded(plain):
             layers.append(_empty(module, first=not layers) if isinstance(module, nn.Conv2d) else module)
-        self.features = nn.Sequential(*layers)
-        self.head = GapHead(plain.classifier.in_features, plain.classifier.out_features)
+        features = nn.Sequential(*layers)
+        head = GapHead(plain.classifier.in_features, plain.classifier.out_features)
+        Network.__init__(self, features, head, stage_ends(features))
 
 
 @torch.no_grad()
-def quantize(plain: VggGap, images: Tensor) -> Int8VggGap:
-    """Quantize a trained network; ``images`` (n, 3, H, W), of the training data, set the range of each layer."""
+def quantize(plain: Network, images: Tensor) -> Int8VggGap:
+    """Quantize a trained network; ``images`` (n, 3, H, W), of the training data, set the range of each layer.
+
+    Errors: BadInputError for a network that is not a chain of convolutions with a GAP head.
+    """
+    if not isinstance(plain, VggGap):
+        raise BadInputError(f"Only VGG-GAP networks can be quantized; this run is a {type(plain).__name__}.")
     model = Int8VggGap(plain.eval())
     x = images
     for exact, layer in zip(_folded(plain), model.features, strict=True):

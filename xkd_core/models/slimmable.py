@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xkd_core.errors import BadInputError, unknown_name
-from xkd_core.models.architectures import VGG_PLANS, VggGap, build
+from xkd_core.models.vgg import VGG_PLANS, VggGap
 
 STOPS = tuple(sixteenths / 16 for sixteenths in range(2, 9))  # 1/8 to 1/2 of the teacher's channels
 
@@ -25,7 +25,7 @@ class SlimVggGap(nn.Module):
     def __init__(self, arch: str, n_classes: int, *, stops: tuple[float, ...] = STOPS) -> None:
         super().__init__()
         self.arch, self.n_classes, self.stops = arch, n_classes, tuple(sorted(stops))
-        widest = build(arch, n_classes, width=self.stops[-1])
+        widest = _plain(arch, n_classes, self.stops[-1])
         self.kernels = nn.ModuleList(module for module in widest.features if isinstance(module, nn.Conv2d))
         self.linear = widest.classifier
         self.norms = nn.ModuleDict({stop_key(stop): _norms(arch, n_classes, stop) for stop in self.stops})
@@ -39,7 +39,7 @@ class SlimVggGap(nn.Module):
     def extract(self, stop: float) -> VggGap:
         """A copy of the network of one width as an ordinary VggGap. Errors: BadInputError for another stop."""
         check_stop(stop, self.stops)
-        model = build(self.arch, self.n_classes, width=stop)
+        model = _plain(self.arch, self.n_classes, stop)
         kernels, norms = self._convolutions(), iter(self._norms_at(stop))
         for module in model.features:
             if isinstance(module, nn.Conv2d):
@@ -59,6 +59,8 @@ class SlimVggGap(nn.Module):
 
 class Slim:
     """A view of a slimmable network at one width; ``head(features(x))`` are its logits."""
+
+    has_cam = True
 
     def __init__(self, whole: SlimVggGap, stop: float) -> None:
         self.whole, self.stop = whole, stop
@@ -111,8 +113,12 @@ def build_slim(arch: str, n_classes: int) -> SlimVggGap:
     return SlimVggGap(arch, n_classes)
 
 
+def _plain(arch: str, n_classes: int, stop: float) -> VggGap:
+    return VggGap(VGG_PLANS[arch].layers, n_classes, width=stop)
+
+
 def _norms(arch: str, n_classes: int, stop: float) -> nn.ModuleList:
-    model = build(arch, n_classes, width=stop)
+    model = _plain(arch, n_classes, stop)
     return nn.ModuleList(module for module in model.features if isinstance(module, nn.BatchNorm2d))
 
 

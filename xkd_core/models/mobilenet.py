@@ -1,0 +1,49 @@
+"""MobileNetV3-small (Howard et al. 2019; the student of paper 000), from torchvision, as a chain with a seam.
+
+Its head has two linear layers behind the pooling, so CAM does not exist for it; Grad-CAM does. Its last features
+are Hardswish, which may be negative: Grad-CAM++ can be singular there (definitions of that map say where).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from xkd_core.errors import BadInputError
+from xkd_core.models.seams import Network
+
+FULL_STRIDE = 32
+
+
+def mobilenet_v3_small(n_classes: int, *, width: float = 1.0, stride: int = FULL_STRIDE) -> Network:
+    """Build it with a total stride of 32 (torchvision's) or 16, 8: the first strides are then 1.
+
+    At 64 px the last map is 2x2, 4x4 or 8x8. Reducing strides changes no weight and adds no shortcut.
+    width scales channels as torchvision's ``width_mult`` does (multiples of 8), the head's 1024 too.
+    """
+    if not 0 < width <= 1:
+        raise BadInputError(f"width must be in (0, 1]; got {width}.")
+    from torchvision import models  # late: a second of import that the other networks do not need
+
+    made = models.mobilenet_v3_small(num_classes=n_classes, width_mult=width)
+    *body, last = made.features
+    features = nn.Sequential(*body[0], *body[1:], *last)
+    _reduce_strides(features, FULL_STRIDE // stride)
+    head = nn.Sequential(made.avgpool, nn.Flatten(), *made.classifier)
+    return Network(features, head, _ends(features))
+
+
+def _reduce_strides(features: nn.Sequential, factor: int) -> None:
+    for convolution in _strided(features):
+        if factor > 1:
+            convolution.stride = (1, 1)
+            factor //= 2
+
+
+def _ends(features: nn.Sequential) -> list[int]:
+    """A stage ends before each block that still halves the map, and at the seam."""
+    places = [place - 1 for place, block in enumerate(features) if place > 0 and _strided(block)]
+    return [*places, len(features) - 1]
+
+
+def _strided(part: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in part.modules() if isinstance(module, nn.Conv2d) and module.stride == (2, 2)]
