@@ -105,10 +105,19 @@ def test_equal_on_gap_is_mutual() -> None:
 def test_in_the_loss_is_what_the_run_was_trained_on_and_everything_equal_to_it() -> None:
     trained = {
         method: {name for name in EXPLAINERS if catalogue.in_loss(method, name)}
-        for method in ("ce", "kd", "ewa", "swa", "sswa")
+        for method in ("ce", "kd", "ewa", "swa", "sswa", "at", "nst", "ab")
     }
     same_as_cam = {"cam", "grad_cam", "hires_cam", "xgrad_cam"}
-    assert trained == {"ce": set(), "kd": set(), "ewa": {"ewa"}, "swa": same_as_cam, "sswa": same_as_cam}
+    assert {method for method, names in trained.items() if not names} == {"ce", "kd", "nst", "ab"}
+    assert trained["swa"] == trained["sswa"] == same_as_cam
+    assert trained["ewa"] == trained["at"] == {"ewa"}
+
+
+def test_in_the_loss_depends_on_the_head_and_on_the_layers() -> None:
+    without_pooling = {name for name in EXPLAINERS if catalogue.in_loss("swa", name, gap=False)}
+    assert without_pooling == {"grad_cam"}
+    assert catalogue.in_loss("at", "ewa", layers="last-1+last")
+    assert not any(catalogue.in_loss(method, name, layers="last-1") for method in ("at", "swa") for name in EXPLAINERS)
 
 
 def test_options_fill_in_defaults_and_refuse_what_is_not_there() -> None:

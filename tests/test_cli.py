@@ -168,6 +168,35 @@ def test_collect_measures_each_width_of_a_finished_slimmable_run(place: Path, ru
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("method", ["at", "nst", "ab"])
+def test_distill_trains_and_measures_what_transfers_activations(
+    place: Path, runs: dict[str, Card], method: str
+) -> None:
+    options = ["--dataset", "digits", "--width", "0.5", "--epochs", "2", "--limit", "128", "--quiet"]
+    made = call(place, "distill", "--method", method, *options)
+    assert made.returncode == 0, made.stderr
+    card = json.loads((place / "runs" / "digits" / made.stdout.strip() / "card.json").read_text())
+    assert (card["method"], card["beta"]) == (method, {"at": 2, "nst": 10, "ab": 10}[method])
+    assert card["metrics"]["cosine/cam"]["n"] > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_named_recipe_is_trained_with_what_the_user_changes_and_says_so(place: Path, runs: dict[str, Card]) -> None:
+    options = ["--dataset", "digits", "--arch", "lenet5_32", "--split", "train", "--epochs", "1", "--limit", "128"]
+    made = call(place, "distill", "--recipe-name", "park-004-kd-small", "--width", "0.5", *options, "--quiet")
+    assert made.returncode == 0, made.stderr
+    assert "No test metrics" in made.stderr and "CAM is defined for" in made.stderr
+    card = json.loads((place / "runs" / "digits" / made.stdout.strip() / "card.json").read_text())
+    assert "epochs: 1 (paper: 350)" in card["differs"] and card["lam"] == 0.9
+
+
+def test_recipes_are_listed_with_what_differs_from_their_papers(place: Path) -> None:
+    listed = call(place, "recipes").stdout
+    assert "park-004-swa-small: Park et al. 2020" in listed
+    assert "    arch: 'vgg_gap_64' (paper: 'vgg16_voc')" in listed
+
+
+@pytest.mark.timeout(600)
 def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: dict[str, Card]) -> None:
     teacher = next(card.id for card in runs.values() if card.role == "teacher")
     options = ["--rounds", "2", "--epochs", "1", "--limit", "256", "--method", "kd", "--quiet"]
@@ -206,6 +235,8 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("distill", "--dataset", "digits", "--lam", "3"), "lam must be in 0..1"),
         (("distill", "--dataset", "moon"), "moon"),
         (("distill", "--recipe", "{"), "JSON"),
+        (("distill", "--recipe-name", "park"), "No recipe called 'park'"),
+        (("distill", "--dataset", "digits", "--method", "swa", "--mask", "shared"), "mask is read by sswa only"),
         (("sweep", "plan", "nowhere.yaml"), "nowhere.yaml"),
         (("summary", "--dataset", "scenes"), "Nothing is stored"),
         (("distill", "--recipe", '{"foo": 1}'), "no field 'foo'"),

@@ -55,27 +55,31 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for
 
 @app.command()
 def distill(
-    dataset: str = "scenes",
-    method: Annotated[str, typer.Option(help="ce (teacher), kd, ewa, swa or sswa")] = "kd",
+    dataset: Annotated[str | None, typer.Option(help="default: scenes")] = None,
+    method: Annotated[str | None, typer.Option(help="ce (teacher), kd (default), ewa, swa, sswa, at, nst, ab")] = None,
     teacher: Annotated[str | None, typer.Option(help="run id of the teacher; default: the data set's first")] = None,
-    lam: Annotated[float, typer.Option(help="λ: 0 = labels only, 1 = teacher only")] = 0.5,
-    beta: Annotated[float, typer.Option(help="β: weight of attribution matching, β (1 - cos)")] = 2.0,
-    temperature: float = 4.0,
-    width: Annotated[float, typer.Option(help="fraction of the teacher's channels")] = 0.25,
+    lam: Annotated[float | None, typer.Option(help="λ: 0 = labels only, 1 = teacher only; default: 0.5")] = None,
+    beta: Annotated[float | None, typer.Option(help="β: weight of what is matched; default: 2; nst, ab: 10")] = None,
+    temperature: Annotated[float | None, typer.Option(help="T of softened answers; default: 4")] = None,
+    width: Annotated[float | None, typer.Option(help="fraction of the architecture's channels; default: 0.25")] = None,
     seed: int = 0,
-    epochs: int = 20,
+    epochs: Annotated[int | None, typer.Option(help="default: 20")] = None,
     split: Annotated[str | None, typer.Option(help="training split; default: the data set's own")] = None,
     arch: Annotated[str | None, typer.Option(help="architecture; default: the data set's own")] = None,
     limit: Annotated[int | None, typer.Option(help="train on the first N images only")] = None,
+    layers: Annotated[str | None, typer.Option(help="layers to match, e.g. last-1+last; default: the method's")] = None,
+    top_k: Annotated[int | None, typer.Option(help="swa, sswa: the teacher's so many best classes; default: 1")] = None,
+    mask: Annotated[str | None, typer.Option(help="sswa: teacher (the default), shared or independent")] = None,
+    kd_form: Annotated[str | None, typer.Option(help="t2 (the default), convex, compat_000, compat_001, added")] = None,
+    recipe_name: Annotated[str | None, typer.Option(help="start from a named recipe, see `recipes`")] = None,
     recipe: Annotated[str | None, typer.Option(help="a whole recipe as JSON, instead of the other options")] = None,
     quiet: bool = False,
 ) -> None:
     """Train one run and print its id. Killed at any moment, the same command goes on where it was."""
     _use_threads()
+    from xkd_core.distillation.named import named_recipe
     from xkd_core.distillation.recipes import recipe_from, recipe_of
     from xkd_core.distillation.runs import distill as train_run
-    from xkd_core.evaluation.quick import measure_card
-    from xkd_core.models.cards import widths
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -90,12 +94,44 @@ def distill(
         "split": split,
         "arch": arch,
         "limit": limit,
+        "layers": layers,
+        "top_k": top_k,
+        "mask": mask,
+        "kd_form": kd_form,
     }
-    chosen = recipe_of(_json(recipe)) if recipe is not None else recipe_from(given)
+    if recipe is not None:
+        chosen = recipe_of(_json(recipe))
+    elif recipe_name is not None:
+        chosen = named_recipe(recipe_name, given)
+    else:
+        chosen = recipe_from({**given, "dataset": dataset or "scenes"})
     card = train_run(chosen, report=None if quiet else _epoch_printer())
-    for one in widths(card):
-        measure_card(one)
+    _measure(card)
     print(card.id)
+
+
+def _measure(card: Any) -> None:
+    """Write the test metrics into the card (of each width), or say why the evaluation cannot compute them."""
+    from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.cards import widths
+
+    try:
+        for one in widths(card):
+            measure_card(one)
+    except BadInputError as error:  # no CAM, or a map of another size than the teacher's
+        print(f"No test metrics in the card of {card.id}: {error}", file=sys.stderr)
+
+
+@app.command()
+def recipes() -> None:
+    """List the named recipes and in what each differs from its paper."""
+    from xkd_core.distillation.named import NAMED, differences
+    from xkd_core.distillation.recipes import Recipe
+
+    for name, named in NAMED.items():
+        print(f"{name}: {named.source}")
+        for line in differences(Recipe(**{**named.fields, "teacher_id": "any", "name": name})):
+            print(f"    {line}")
 
 
 @app.command()
@@ -104,7 +140,7 @@ def prune(
     how: Annotated[str, typer.Option(help="unstructured (weights) or structured (filters)")] = "unstructured",
     amount: Annotated[float, typer.Option(help="share of the living weights, or of the filters, to take off")] = 0.2,
     rounds: Annotated[int, typer.Option(help="prune and train so many times, each on the one before")] = 1,
-    method: Annotated[str, typer.Option(help="of the training after it: kd, ewa, swa or sswa")] = "swa",
+    method: Annotated[str, typer.Option(help="of the training after it, see `distill`")] = "swa",
     epochs: Annotated[int, typer.Option(help="after each pruning")] = 2,
     lr: float = 1e-3,
     lam: float = 0.5,

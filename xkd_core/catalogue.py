@@ -20,11 +20,18 @@ __all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_lo
 METRICS: Mapping[str, MetricInfo] = {**METRICS_OF_MAPS, **METRICS_OF_NETWORKS}
 
 
-def in_loss(method: str, explainer: str) -> bool:
-    """Was this explainer's map part of the training loss of a run with this method? (GAP networks.)"""
+def in_loss(method: str, explainer: str, *, gap: bool = True, layers: str = "") -> bool:
+    """Was this explainer's map part of the training loss of a run with this method?
+
+    gap: whether the network has the head that CAM needs; without it SWA's map is Grad-CAM's alone. layers: as in
+    the recipe; explainers look at the last one. AT compares sum_k A_k^2, so on the last layer it is EWA. NST and
+    AB compare activations channel by channel: no explainer's map.
+    """
+    if layers and "last" not in layers.split("+"):
+        return False
     if method in ("swa", "sswa"):
-        return explainer in ON_GAP
-    return method == "ewa" and explainer == "ewa"
+        return explainer in ON_GAP if gap else explainer == "grad_cam"
+    return method in ("ewa", "at") and explainer == "ewa"
 
 
 def get(kind: Literal["explainer", "map", "metric"], name: str) -> Any:

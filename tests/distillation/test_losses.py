@@ -8,22 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from xkd_core.distillation.losses import kd_loss, matching_loss, task_loss
-from xkd_core.distillation.task import sswa_keep
-
-
-def plain_softmax(row: list[float]) -> list[float]:
-    powers = [math.exp(value - max(row)) for value in row]
-    return [power / sum(powers) for power in powers]
-
-
-def plain_softmax_kd(student: list[list[float]], teacher: list[list[float]], temperature: float) -> float:
-    total = 0.0
-    for s_row, t_row in zip(student, teacher, strict=True):
-        s = plain_softmax([value / temperature for value in s_row])
-        t = plain_softmax([value / temperature for value in t_row])
-        total += sum(q * math.log(q / p) for p, q in zip(s, t, strict=True))
-    return temperature**2 * total / len(student)
+from tests import restated_losses
+from xkd_core.distillation.attribution import sswa_keep, sswa_keep_each
+from xkd_core.distillation.checks import KD_FORMS
+from xkd_core.distillation.losses import kd_loss, kd_scale, matching_loss, same_grid, task_loss
 
 
 def plain_bernoulli_kd(student: list[list[float]], teacher: list[list[float]], temperature: float) -> float:
@@ -39,9 +27,8 @@ def plain_bernoulli_kd(student: list[list[float]], teacher: list[list[float]], t
 def test_single_label_kd_equals_its_plain_restatement(temperature: float) -> None:
     values = np.random.default_rng(0).normal(size=(2, 3, 5)) * 3
     found = kd_loss(torch.tensor(values[0]), torch.tensor(values[1]), temperature=temperature, multi_label=False)
-    assert float(found) == pytest.approx(
-        plain_softmax_kd(values[0].tolist(), values[1].tolist(), temperature), rel=1e-9
-    )
+    expected = temperature**2 * restated_losses.kl(values[0].tolist(), values[1].tolist(), temperature)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
@@ -62,6 +49,48 @@ def test_kd_of_two_classes_has_the_value_worked_out_by_hand() -> None:
     # teacher (ln 3, 0) -> 3/4, 1/4; student (0, 0) -> 1/2, 1/2; KL = 3/4 ln(3/2) + 1/4 ln(1/2)
     found = kd_loss(torch.zeros(1, 2), torch.tensor([[math.log(3), 0.0]]), temperature=1, multi_label=False)
     assert float(found) == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("form", KD_FORMS)
+@pytest.mark.parametrize("lam", [0.0, 0.25, 0.9, 1.0])
+def test_each_way_to_mix_labels_and_teacher_equals_its_plain_restatement(form: str, lam: float) -> None:
+    values, labels = np.random.default_rng(3).normal(size=(2, 4, 5)) * 2, [0, 3, 4, 1]
+    student, teacher = torch.tensor(values[0]), torch.tensor(values[1])
+    scale = kd_scale(form, lam, n_classes=5)
+    far = kd_loss(student, teacher, temperature=6.0, multi_label=False, t2=scale.t2)
+    found = scale.task * task_loss(student, torch.tensor(labels), multi_label=False) + scale.kd * far
+    expected = restated_losses.answers(form, values[0].tolist(), values[1].tolist(), labels, lam, 6.0)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_code_of_paper_000_weighs_kd_16_t_squared_at_its_temperature() -> None:
+    compat, sound = (kd_scale(form, 0.5, n_classes=10) for form in ("compat_000", "t2"))
+    assert compat.kd == 16 * 50**2 * sound.kd and sound.t2 and not compat.t2
+
+
+def test_an_unknown_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="form must be one of t2"):
+        kd_scale("magic", 0.5, n_classes=2)
+
+
+def test_cross_entropy_to_the_teachers_answers_has_the_gradient_of_kd() -> None:
+    """Papers 001 and 003 write T^2 H(q_T, q_S): it differs by the teacher's entropy, a constant."""
+    student = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    teacher = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    written = 9.0 * torch.nn.functional.cross_entropy(student / 3, (teacher / 3).softmax(dim=1))
+    (theirs,) = torch.autograd.grad(written, student)
+    (ours,) = torch.autograd.grad(kd_loss(student, teacher, temperature=3, multi_label=False), student)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_kd_passes_gradcheck(multi_label: bool) -> None:
+    generator = torch.Generator().manual_seed(2)
+    student, teacher = (torch.randn(3, 4, dtype=torch.float64, generator=generator) for _ in range(2))
+    student.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda logits: kd_loss(logits, teacher, temperature=4, multi_label=multi_label), student
+    )
 
 
 def test_t_squared_keeps_the_gradient_of_kd_at_high_temperature() -> None:
@@ -136,3 +165,18 @@ def test_sswa_hides_exactly_the_stated_share_of_channels() -> None:
     assert int((keep == 0).sum()) == int(256 * 0.3)
     assert torch.equal(keep, sswa_keep(256, 0.3, torch.Generator().manual_seed(0)))
     assert not torch.equal(keep, sswa_keep(256, 0.3, torch.Generator().manual_seed(1)))
+
+
+def test_independent_masks_differ_from_image_to_image_and_hide_the_share_on_average() -> None:
+    keep = sswa_keep_each(64, 256, 0.3, torch.Generator().manual_seed(0))
+    assert keep.shape == (64, 256) and set(keep.unique().tolist()) == {0.0, 1.0}
+    assert float(1 - keep.mean()) == pytest.approx(0.3, abs=0.02)  # 16384 draws: a standard error of .0036
+    assert not torch.equal(keep[0], keep[1])
+
+
+def test_the_larger_of_two_grids_is_averaged_to_the_smaller() -> None:
+    small, large = torch.zeros(1, 2, 2), torch.arange(16.0).view(1, 4, 4)
+    ours, theirs = same_grid(large, small)
+    assert ours.tolist() == [[[2.5, 4.5], [10.5, 12.5]]] and theirs is not large and theirs.shape == (1, 2, 2)
+    untouched = same_grid(large, large)
+    assert untouched[0] is large

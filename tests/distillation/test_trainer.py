@@ -14,7 +14,7 @@ from xkd_core.distillation.recipes import Recipe, recipe_from
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.task import Batch, objective
-from xkd_core.distillation.trainer import learning_rate, train
+from xkd_core.distillation.trainer import train
 from xkd_core.distillation.views import draw_views
 from xkd_core.errors import BadInputError, TrainingError
 from xkd_core.models.cards import Card
@@ -173,14 +173,6 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence(teacher: Card, zoo: Path, 
     broken = replace(data, teacher=replace(data.teacher, logits=data.teacher.logits * float("nan")))
     with pytest.raises(TrainingError, match="no longer finite in epoch 1"):
         train(recipe, broken, state_path=tmp_path / "state")
-
-
-def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
-    recipe = replace(SMALL, epochs=10, warmup_epochs=2.0, lr=1.0)
-    assert learning_rate(recipe, 2.0) == pytest.approx(1.0)
-    assert learning_rate(recipe, 0.0) < 0.01
-    assert learning_rate(recipe, 10.0) == pytest.approx(0.0)
-    assert learning_rate(recipe, 6.0) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("field", "value"), [("lam", 1.5), ("beta", -1.0), ("width", 0.0), ("method", "magic")])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from xkd_core import __version__
+from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.trainer import Student, Trained, TrainingData, device
 from xkd_core.distillation.validation import is_flat
@@ -19,6 +20,7 @@ from xkd_core.models.architectures import count_parameters
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
 from xkd_core.models.checkpoints import find_card
 from xkd_core.models.slimmable import SlimVggGap
+from xkd_core.models.vgg import VggGap
 from xkd_core.pruning.accounting import size_of
 
 
@@ -32,19 +34,19 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         dataset=recipe.dataset,
         arch=recipe.arch,
         role=recipe.role,
-        compression=_compression(recipe),
+        compression=_compression(recipe, teacher),
         method=recipe.method,
         teacher_id=recipe.teacher_id,
         source_id=recipe.source_id,
         width=recipe.width,
         lam=recipe.lam if has_kd else None,
-        beta=(recipe.beta if recipe.matches_maps else 0.0) if has_kd else None,
+        beta=(recipe.beta if recipe.transfers else 0.0) if has_kd else None,
         T=recipe.temperature if has_kd else None,
         seed=recipe.seed,
         transform=CardTransform(**asdict(info.transform)),
         classes=info.classes,
         multi_label=info.multi_label,
-        recipe=asdict(recipe),
+        recipe={**recipe.values, "label": recipe.label},
         recipe_hash=recipe.hash,
         curve=progress.curve,
         undertrained=not is_flat(progress.curve),
@@ -53,6 +55,7 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         versions=versions(),
         sha256="0" * 64,
         note=_note(recipe),
+        differs=differences(recipe, teacher_arch=None if teacher is None else teacher.arch),
         **_size(recipe, trained.model, teacher, info.transform.size),
     )
 
@@ -79,9 +82,11 @@ def int8_card(recipe: Recipe, source: Card, root: Path | None) -> Card:
     return source.model_copy(update=own)
 
 
-def _compression(recipe: Recipe) -> Compression:
+def _compression(recipe: Recipe, teacher: Card | None) -> Compression:
     if recipe.slimmable:
         return "slimmable"
+    if teacher is not None and teacher.arch != recipe.arch:
+        return "architecture"
     pruned: dict[str, Compression] = {"structured": "structured", "unstructured": "unstructured"}
     return pruned.get(recipe.compress) or ("none" if recipe.width == 1 else "width")
 
@@ -92,7 +97,7 @@ def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -
         return _stops(model, teacher)
     size = size_of(model, input_px=input_px)
     found: dict[str, Any] = {"params": size.parameters, "nonzeros": size.nonzeros, "flops": size.flops}
-    if recipe.compress == "structured":
+    if recipe.compress == "structured" and isinstance(model, VggGap):
         from xkd_core.pruning.structured import channels_of
 
         found["channels"] = channels_of(model)

@@ -5,26 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from xkd_core.distillation.checks import check, check_types
 from xkd_core.errors import BadInputError
 from xkd_core.types import Role
 
 if TYPE_CHECKING:  # cards need pydantic, recipes do not
     from xkd_core.models.cards import Card
 
-METHODS = ("ce", "kd", "ewa", "swa", "sswa")
 MATCHING = ("ewa", "swa", "sswa")
-COMPRESSED = ("", "unstructured", "structured", "int8")
-LATER = ("label", "slimmable", "source_id", "compress", "amount", "round")
+TRANSFER = ("at", "nst", "ab")
+METHODS = ("ce", "kd", *MATCHING, *TRANSFER)
+LAST_THREE = "last-2+last-1+last"
+LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
+
+
+def later(default: Any) -> Any:
+    """A field that came after runs existed: at its default it is left out of the hash, so that their ids stay."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a run is trained. λ, β and T are read only by methods that have them.
 
-    method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps.
+    method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
     width: fraction of the architecture's channels. views: fixed augmented copies of each image that
     teacher outputs are cached for. shuffled: match the map of another image (a control).
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
@@ -33,6 +40,13 @@ class Recipe:
     source_id: the run whose weights the training begins with. compress: what is taken off them first,
     "unstructured" (``amount`` of the living kernel weights), "structured" (``amount`` of the filters) or
     "int8" (bits; nothing is trained). round: how many times before and now, for the name.
+
+    layers: names joined by "+" (see Network.layers), "" the method's own: the last, for at and ab the last three.
+    top_k: maps of the teacher's so many best classes are matched (swa, sswa). mask: sswa's channels are drawn for
+    the teacher once a batch, "shared" by both networks, or "independent" for each network and image. kd_form:
+    see losses.kd_scale. form: see transfer.FORMS. margin, init_epochs: ab's m, and its first stage (no answers).
+    optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle.
+    name: the named recipe this is, or is derived from (named.py).
     """
 
     dataset: str
@@ -55,32 +69,66 @@ class Recipe:
     drop_prob: float = 0.3
     shuffled: bool = False
     limit: int | None = None
-    label: str = ""
-    slimmable: bool = False
-    source_id: str | None = None
-    compress: str = ""
-    amount: float = 0.0
-    round: int = 0
+    label: str = later("")
+    slimmable: bool = later(False)
+    source_id: str | None = later(None)
+    compress: str = later("")
+    amount: float = later(0.0)
+    round: int = later(0)
+    layers: str = later("")
+    top_k: int = later(1)
+    mask: str = later("teacher")
+    kd_form: str = later("t2")
+    form: str = later("")
+    margin: float = later(1.0)
+    init_epochs: int = later(0)
+    optimizer: str = later("adamw")
+    schedule: str = later("cosine")
+    clip_norm: float = later(0.0)
+    erasing: float = later(0.0)
+    name: str = later("")
 
     def __post_init__(self) -> None:
         check_types(self)
+        if self.method not in METHODS:
+            raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}.")
         if self.method == "kd":
             object.__setattr__(self, "beta", 0.0)  # one name per run: plain KD has no β to differ by
         check(self)
 
     @property
-    def hash(self) -> str:
-        """Twelve hex digits over all fields: equal recipes, equal name, equal run.
+    def values(self) -> dict[str, Any]:
+        """The fields that the hash is over: all but the later ones at their default."""
+        defaults = {each.name: each.default for each in fields(self) if each.metadata.get("later")}
+        return {name: value for name, value in asdict(self).items() if name not in defaults or value != defaults[name]}
 
-        A field that came later counts only where it says something, so that older runs keep their names.
-        """
-        values = {name: value for name, value in asdict(self).items() if name not in LATER or value}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over ``values``: equal recipes, equal name, equal run."""
+        return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def transfers(self) -> bool:
+        """Whether something besides answers is taken over from the teacher."""
+        return self.method in (*MATCHING, *TRANSFER) and self.beta > 0
 
     @property
     def matches_maps(self) -> bool:
         """Whether a map is in the loss."""
-        return self.method in MATCHING and self.beta > 0
+        return self.method in (*MATCHING, "at") and self.beta > 0
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The layers whose activations enter the loss, in the order given; none for ce and kd."""
+        if self.method not in LAYERS:
+            return ()
+        return tuple((self.layers or LAYERS[self.method]).split("+"))
+
+    @property
+    def needs_live_teacher(self) -> bool:
+        """Whether the teacher's cached answers and last maps (ewa, and swa of its top-1) are not enough."""
+        cached = self.method in ("ewa", "swa") and self.layer_names == ("last",) and self.top_k == 1
+        return self.transfers and not cached
 
     @property
     def role(self) -> Role:
@@ -89,8 +137,8 @@ class Recipe:
             return "teacher"
         if self.shuffled or self.split == "plain" or self.label:
             return "control"
-        if self.matches_maps:
-            return "matched"
+        if self.transfers:
+            return "other" if self.method in TRANSFER else "matched"
         return "naive" if self.lam > 0 else "baseline"
 
     @property
@@ -101,10 +149,11 @@ class Recipe:
         """
         if self.compress == "int8":
             return f"{str(self.source_id).replace('@', '-w')}-int8"
-        parts = [self.dataset, self.method, self._form()]
+        own = self.arch.startswith("vgg_gap_")  # the data set's own network is not named
+        parts = [self.dataset, *([] if own else [self.arch]), self.method, self._form()]
         if self.method != "ce":
             parts.append(f"l{self.lam:g}")
-        if self.method in MATCHING:
+        if self.method in (*MATCHING, *TRANSFER):
             parts.append(f"b{self.beta:g}")
         words = {"shuffled": self.shuffled, "plain": self.split == "plain", self.label: bool(self.label)}
         parts += [word for word, on in words.items() if on]
@@ -117,25 +166,9 @@ class Recipe:
         return taken_off.get(self.compress) or f"w{round(1 / self.width)}"
 
 
-KINDS: Mapping[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),)
-}  # fmt: skip
-
-
-def check_types(recipe: Recipe) -> None:
-    """Refuse values of another kind than the field's. Errors: BadInputError with the field and its kind."""
-    for field in fields(recipe):
-        value = getattr(recipe, field.name)
-        kinds = str(field.type).split(" | ")
-        # A bool is an int in Python, but no number of epochs.
-        fits = any(isinstance(value, KINDS[kind]) and (kind == "bool" or type(value) is not bool) for kind in kinds)
-        if not fits:
-            raise BadInputError(f"{field.name} must be of type {field.type}; got {value!r}.")
-
-
 def recipe_of(values: Mapping[str, Any]) -> Recipe:
     """A recipe from a file or the command line. Errors: BadInputError that names a field too many or too few."""
-    known = {field.name for field in fields(Recipe)}
+    known = {each.name for each in fields(Recipe)}
     for name in values:
         if name not in known:
             raise BadInputError(f"A recipe has no field {name!r}. Fields: {', '.join(sorted(known))}.")
@@ -145,65 +178,52 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse values no training could use. Errors: BadInputError with the field and what it may be."""
-    if recipe.method not in METHODS:
-        raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {recipe.method!r}.")
-    rules = (
-        ("lam", 0 <= recipe.lam <= 1, "in 0..1"),
-        ("beta", recipe.beta >= 0, ">= 0"),
-        ("temperature", recipe.temperature > 0, "> 0"),
-        ("width", 0 < recipe.width <= 1, "in (0, 1]"),
-        ("epochs", recipe.epochs >= 1, ">= 1"),
-        ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
-        ("lr", recipe.lr > 0, "> 0"),
-        ("views", recipe.views >= 1, ">= 1"),
-        ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
-        ("compress", recipe.compress in COMPRESSED, f"one of {', '.join(COMPRESSED[1:])}, or empty"),
-        ("amount", recipe.compress in ("", "int8") or 0 < recipe.amount < 1, "in (0, 1) where something is pruned"),
-        ("source_id", not recipe.compress or recipe.source_id is not None, "a run, to be compressed"),
-        ("limit", recipe.limit is None or recipe.limit >= recipe.batch_size, "at least one batch"),
-    )
-    for name, good, accepted in rules:
-        if not good:
-            raise BadInputError(f"{name} must be {accepted}; got {getattr(recipe, name)!r}.")
-    if recipe.method != "ce" and recipe.teacher_id is None:
-        raise BadInputError(f"method {recipe.method!r} needs a teacher: name its run.")
-
-
 DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "scenes": {"arch": "vgg_gap_64", "teacher": "teacher", "student": "transfer"},
     "cifar10": {"arch": "vgg_gap_32", "teacher": "train", "student": "train"},
     "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train"},
 }
+# β where the loss has another scale than 1 - cos: KD-Zoo's weights (paper 003 gives none).
+BETAS: Mapping[str, float] = {"nst": 10.0, "ab": 10.0}
+STUDENT: Mapping[str, Any] = {"width": 0.25}
 
 
 def recipe_from(given: Mapping[str, Any]) -> Recipe:
-    """Fill what the command line left open: architecture, split, teacher, and the teacher's full width.
+    """Fill what the command line left open (None): architecture, split, teacher, width, and what a method needs.
 
     Errors: BadInputError when no default is known or no teacher of the data set exists.
     """
     values = {name: value for name, value in given.items() if value is not None}
-    defaults = DEFAULTS.get(str(values["dataset"]), {})
-    is_teacher = values.get("method") == "ce"
+    dataset, method = str(values["dataset"]), str(values.get("method", "kd"))
+    defaults = DEFAULTS.get(dataset, {})
     values.setdefault("arch", defaults.get("arch", ""))
-    values.setdefault("split", defaults.get("teacher" if is_teacher else "student", ""))
+    values.setdefault("split", defaults.get("teacher" if method == "ce" else "student", ""))
     for name in ("arch", "split"):
         if not values[name]:
-            raise BadInputError(f"No default {name} is known for data set {values['dataset']!r}: give --{name}.")
-    if is_teacher:
+            raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")
+    if method == "ce":
         return Recipe(**{**values, "width": 1.0})
-    values.setdefault("teacher_id", _first_teacher(str(values["dataset"])))
-    return Recipe(**values)
+    if method in BETAS:
+        values.setdefault("beta", BETAS[method])
+    if method == "ab":
+        values.setdefault("init_epochs", max(1, int(values.get("epochs", 20)) // 4))  # as 50 of 200 in KD-Zoo
+    if "teacher_id" not in values:
+        values["teacher_id"] = first_teacher(dataset)
+    return Recipe(**{**STUDENT, **values})
 
 
-def _first_teacher(dataset: str) -> str:
+def first_teacher(dataset: str) -> str:
+    """The teacher of a data set: with its own architecture before others, then by seed.
+
+    Errors: BadInputError when there is none.
+    """
     from xkd_core.models.checkpoints import list_runs
 
-    found = sorted((c.seed, c.id) for c in list_runs() if c.dataset == dataset and c.role == "teacher")
+    own = DEFAULTS.get(dataset, {}).get("arch")
+    found = sorted((c.arch != own, c.seed, c.id) for c in list_runs() if c.dataset == dataset and c.role == "teacher")
     if not found:
         raise BadInputError(f"No teacher for {dataset!r} yet: train one with --method ce, or name one with --teacher.")
-    return found[0][1]
+    return found[0][2]
 
 
 def int8_of(dataset: str, source_id: str) -> Recipe:

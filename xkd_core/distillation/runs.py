@@ -8,15 +8,17 @@ import torch
 
 from xkd_core import settings
 from xkd_core.distillation.carding import card_of, int8_card
+from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
-from xkd_core.distillation.views import draw_views, pixel_array
+from xkd_core.distillation.views import draw_views, pixel_array, with_erasing
+from xkd_core.errors import BadInputError
 from xkd_core.files import alone_with, remove_leftovers
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import VggGap
+from xkd_core.models.architectures import Network, VggGap, check_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import CARD, LoadedRun, load_run, read_card, run_folder, save_run
 from xkd_core.models.quantized import quantize
@@ -44,6 +46,7 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
 def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, report: Report | None) -> Card:
     if recipe.compress == "int8":
         return _to_int8(recipe, folder, root)
+    differences(recipe)  # a name that does not exist is refused before the training, not after it
     torch.use_deterministic_algorithms(True, warn_only=True)
     data = training_data(recipe, root=root)
     trained = train(recipe, data, state_path=state_path, report=report)
@@ -64,18 +67,21 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     """Pixels, labels, views and, for a student, the teacher's cached outputs on them."""
     split = load(recipe.dataset, recipe.split)
+    check_input(recipe.arch, split.info.transform.size)
     pixels = pixel_array(split, limit=recipe.limit)
     labels = split.labels()[: len(pixels)]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views
     seed = recipe.seed if recipe.method == "ce" else VIEW_SEED
     views = draw_views(len(pixels), n_views=n_views, shift_px=recipe.shift_px, seed=seed)
+    if recipe.erasing:
+        views = with_erasing(views, share=recipe.erasing, size_px=split.info.transform.size, seed=seed)
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
     outputs = None if teacher is None else teacher_outputs(teacher, pixels, views)
-    live = teacher.model.to(device()) if teacher is not None and recipe.method == "sswa" else None
+    live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
     return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root))
 
 
-def _start(recipe: Recipe, root: Path | None) -> VggGap | None:
+def _start(recipe: Recipe, root: Path | None) -> Network | None:
     """The network to go on from, with what the recipe prunes taken off; None for a fresh one."""
     if recipe.source_id is None:
         return None
@@ -83,6 +89,8 @@ def _start(recipe: Recipe, root: Path | None) -> VggGap | None:
     if recipe.compress == "structured":
         from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
 
+        if not isinstance(source.model, VggGap):
+            raise BadInputError(f"Filters can be pruned from VGG-GAP networks only; {recipe.source_id} is another.")
         return shrink(source.model, recipe.amount, input_px=source.card.transform.size)
     if recipe.compress == "unstructured":
         prune_weights(source.model, recipe.amount)

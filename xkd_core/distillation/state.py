@@ -26,10 +26,13 @@ class Progress:
     seen: int = 0
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write weights, optimizer moments and progress after an epoch."""
+def save_state(
+    path: Path, model: nn.Module, extras: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write weights (and ``extras``, what is trained beside the model), optimizer moments and progress."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, parameter in enumerate(model.parameters()):
+    tensors |= {f"extras.{name}": value for name, value in extras.state_dict().items()}
+    for index, parameter in enumerate([*model.parameters(), *extras.parameters()]):
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
     meta = {
@@ -43,7 +46,7 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, p
     write_atomic(path, dump_tensors(contiguous, metadata={"progress": json.dumps(meta)}))
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_state(path: Path, model: nn.Module, extras: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Put a saved state back, bit for bit; a missing or unreadable file starts from the beginning."""
     try:
         data = path.read_bytes()
@@ -53,7 +56,8 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     except (OSError, SafetensorError, KeyError, ValueError):
         return Progress()
     model.load_state_dict(_below(tensors, "model."))
-    for index, parameter in enumerate(model.parameters()):
+    extras.load_state_dict(_below(tensors, "extras."))
+    for index, parameter in enumerate([*model.parameters(), *extras.parameters()]):
         moments = _below(tensors, f"optimizer.{index}.")
         optimizer.state[parameter] = {
             key: value if value.ndim == 0 else value.to(parameter.device).contiguous(memory_format=_layout(parameter))

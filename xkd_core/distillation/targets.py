@@ -17,17 +17,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xkd_core import settings
+from xkd_core.distillation.attribution import seam_maps
 from xkd_core.distillation.views import Views
-from xkd_core.explainers.maps import cam_map, ewa
+from xkd_core.explainers.maps import ewa
 from xkd_core.files import write_atomic
-from xkd_core.images.transforms import to_input
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import UInt8
 
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """logits (V, N, C) float32; swa and ewa: maps (V, N, h, w) float16 of unit norm, or zero."""
+    """logits (V, N, C) float32; swa and ewa at the seam: maps (V, N, h, w) float16 of unit norm, or zero."""
 
     logits: Tensor
     swa: Tensor
@@ -60,11 +60,8 @@ def _one_view(run: LoadedRun, pixels: UInt8, views: Views, view: int, batch_size
     transform, parts = run.card.input_transform(), []
     for start in range(0, len(pixels), batch_size):
         indices = np.arange(start, min(start + batch_size, len(pixels)))
-        activation = run.model.features(to_input(views.take(pixels, indices, view), transform))
-        logits = run.model.head(activation)
-        rows = run.model.classifier.weight[logits.argmax(dim=1)]  # (B, K)
-        swa = unit_maps(cam_map(activation, rows).relu())
-        parts.append((logits, swa.half(), unit_maps(ewa(activation)).half()))
+        found = seam_maps(run.model, views.batch(pixels, indices, view, transform))  # of its own top-1
+        parts.append((found.logits, unit_maps(found.maps).half(), unit_maps(ewa(found.activation)).half()))
     logits, swa, squares = (torch.cat(column) for column in zip(*parts, strict=True))
     return logits, swa, squares
 
@@ -73,6 +70,6 @@ def _key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
     digest = hashlib.sha256(run.card.sha256.encode())
     sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
     digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
-    digest.update(views.flip.tobytes() + views.shift.tobytes())
+    digest.update(views.flip.tobytes() + views.shift.tobytes() + views.erase.tobytes())
     digest.update(json.dumps([len(pixels), torch.__version__]).encode())
     return digest.hexdigest()[:32]

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xkd_core.distillation.losses import kd_loss, matching_loss, task_loss
+from xkd_core.distillation.attribution import Keep, swa_maps
+from xkd_core.distillation.losses import Matching, kd_loss, kd_scale, matching_loss, same_grid, task_loss
 from xkd_core.distillation.recipes import Recipe
-from xkd_core.explainers.maps import cam_map, ewa
-from xkd_core.models.architectures import VggGap
+from xkd_core.distillation.transfer import ab_loss, at_loss, nst_loss
+from xkd_core.explainers.maps import ewa
+from xkd_core.models.seams import Network, Tapped, run_tapped
 from xkd_core.models.slimmable import Slim, SlimVggGap
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a live teacher shows for a batch, one entry per layer of the recipe (see teaching.py).
+
+    activations: (B, K, h, w). maps: (B, k, h, w), of k classes (1 for ewa). targets: (B, k). keep: the channels
+    of the student that sswa leaves, where its mask concerns the student.
+    """
+
+    activations: tuple[Tensor, ...] = ()
+    maps: tuple[Tensor, ...] = ()
+    targets: Tensor | None = None
+    keep: tuple[Keep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Batch:
     """One step's data. labels: (B,) or (B, C). teacher_*: None for a training without a teacher.
 
+    teacher_map: the cached one (B, h, w) of class ``target`` (B,) at the last layer. guide: instead of it, what a
+    live teacher shows. initialising: the first stage of ab, in which only boundaries are learned.
     stops: the widths at which a slimmable network takes this step.
     """
 
@@ -28,69 +46,159 @@ class Batch:
     teacher_map: Tensor | None = None
     target: Tensor | None = None
     stops: tuple[float, ...] = ()
+    guide: Guide | None = None
+    initialising: bool = False
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The sum to minimise, its unweighted parts, and the number of maps without a gradient."""
+    """The sum to minimise, its unweighted parts, and of how many maps how many had no gradient."""
 
     total: Tensor
     parts: Mapping[str, Tensor]
     dead: int = 0
+    maps: int = 0
 
 
-def objective(model: VggGap | SlimVggGap, batch: Batch, recipe: Recipe, *, multi_label: bool) -> Objective:
-    """The objective of one network, or the mean over the widths ``batch.stops`` of a slimmable one."""
-    if not isinstance(model, SlimVggGap):
-        return _objective(model, batch, recipe, multi_label)
-    each = [_objective(model.at(stop), batch, recipe, multi_label) for stop in batch.stops]
-    parts = {name: torch.stack([one.parts[name] for one in each]).mean() for name in each[0].parts}
-    return Objective(torch.stack([one.total for one in each]).mean(), parts, sum(one.dead for one in each))
+class Connectors(nn.ModuleList):
+    """For ab: a 1x1 convolution and a norm per layer, from the student's channels to the teacher's. Not stored."""
+
+    def __init__(self, student: Sequence[int], teacher: Sequence[int]) -> None:
+        super().__init__(
+            nn.Sequential(nn.Conv2d(ours, theirs, 1, bias=False), nn.BatchNorm2d(theirs))
+            for ours, theirs in zip(student, teacher, strict=True)
+        )
 
 
-def _objective(model: VggGap | Slim, batch: Batch, recipe: Recipe, multi_label: bool) -> Objective:
-    """(1-λ) task + λ T² KD + β (1 - cos), of which a recipe without a teacher has the first term only.
+def objective(
+    model: Network | SlimVggGap, batch: Batch, recipe: Recipe, *, multi_label: bool, extras: nn.Module | None = None
+) -> Objective:
+    """The objective of one network, or the mean over the widths ``batch.stops`` of a slimmable one.
 
-    The body runs in bfloat16 (autocast), the head, the maps and the losses in float32.
+    extras: what a transfer learns besides the student (``Connectors``).
     """
-    with torch.autocast(batch.x.device.type, dtype=torch.bfloat16):
-        activation = model.features(batch.x)
-    activation = activation.float()
-    logits = model.head(activation)
-    parts = {"task": task_loss(logits, batch.labels, multi_label=multi_label)}
+    if not isinstance(model, SlimVggGap):
+        return _objective(model, batch, recipe, multi_label, extras)
+    each = [_objective(model.at(stop), batch, recipe, multi_label, extras) for stop in batch.stops]
+    parts = {name: torch.stack([one.parts[name] for one in each]).mean() for name in each[0].parts}
+    total = torch.stack([one.total for one in each]).mean()
+    return Objective(total, parts, sum(one.dead for one in each), sum(one.maps for one in each))
+
+
+def _objective(
+    model: Network | Slim, batch: Batch, recipe: Recipe, multi_label: bool, extras: nn.Module | None
+) -> Objective:
+    """(1-λ) task + λ T² KD + β transfer, of which a recipe without a teacher has the first term only.
+
+    λ mixes as ``recipe.kd_form`` says. The body runs in bfloat16 (autocast), the head, the maps and the losses
+    in float32.
+    """
+    teaching = recipe.transfers and (recipe.method != "ab" or batch.initialising)
+    layers = recipe.layer_names if teaching else ()
+    run = _run(model, batch.x, layers, raw=recipe.method == "ab")
+    parts = {"task": task_loss(run.logits, batch.labels, multi_label=multi_label)}
     if batch.teacher_logits is None:
         return Objective(parts["task"], parts)
-    parts["kd"] = kd_loss(logits, batch.teacher_logits, temperature=recipe.temperature, multi_label=multi_label)
-    total = (1 - recipe.lam) * parts["task"] + recipe.lam * parts["kd"]
-    if not recipe.matches_maps or batch.teacher_map is None or batch.target is None:
+    scale = kd_scale(recipe.kd_form, recipe.lam, n_classes=1 if multi_label else run.logits.shape[1])
+    parts["kd"] = kd_loss(
+        run.logits, batch.teacher_logits, temperature=recipe.temperature, multi_label=multi_label, t2=scale.t2
+    )
+    total = scale.task * parts["task"] + scale.kd * parts["kd"]
+    if not teaching:
         return Objective(total, parts)
-    matching = matching_loss(student_map(model, activation, batch.target, method=recipe.method), batch.teacher_map)
-    parts["matching"] = matching.loss
-    return Objective(total + recipe.beta * matching.loss, parts, matching.dead)
+    found = TERMS[recipe.method](Side(model, run, extras), batch, recipe)
+    parts["matching" if recipe.matches_maps else recipe.method] = found.loss
+    total = recipe.beta * found.loss if batch.initialising else total + recipe.beta * found.loss
+    return Objective(total, parts, found.dead, found.maps)
 
 
-def student_map(model: VggGap | Slim, activation: Tensor, target: Tensor, *, method: str) -> Tensor:
-    """The student's map in the loss: EWA's sum of squares, or ReLU(CAM) of the target class, (B, h, w).
+@dataclass(frozen=True)
+class Side:
+    """The student's side of a transfer: the network, its forward pass and the connectors, if any."""
 
-    Behind global average pooling and a linear head α_k = w_ck / N, so SWA is ReLU(CAM) up to a
-    factor that the cosine does not see, without a second backward pass (definitions 2.5).
-    """
-    if method == "ewa":
-        return ewa(activation)
-    rows = model.rows(target) if isinstance(model, Slim) else model.classifier.weight[target]
-    return cam_map(activation, rows).relu()
+    model: Network | Slim
+    run: Tapped
+    extras: nn.Module | None
 
 
-@torch.no_grad()
-def sswa_teacher_map(teacher: VggGap, x: Tensor, target: Tensor, keep: Tensor) -> Tensor:
-    """SSWA: the teacher's ReLU(CAM) with the channels outside ``keep`` (K,) hidden (paper 004 Eq. 5)."""
+def _run(model: Network | Slim, x: Tensor, layers: Sequence[str], *, raw: bool) -> Tapped:
+    if not isinstance(model, Slim):
+        return run_tapped(model, x, layers, raw=raw, autocast=True)
     with torch.autocast(x.device.type, dtype=torch.bfloat16):
-        activation = teacher.features(x)
-    return cam_map(activation.float(), teacher.classifier.weight[target] * keep).relu()
+        activation = model.features(x)
+    activation = activation.float()
+    return Tapped(model.head(activation), activation, tuple(activation for _ in layers))  # the last, by checks.py
 
 
-def sswa_keep(channels: int, drop_prob: float, generator: torch.Generator) -> Tensor:
-    """Draw the channels that stay, exactly K - floor(K p) of them, one draw per batch (authors' code)."""
-    keep = torch.ones(channels)
-    keep[torch.randperm(channels, generator=generator)[: int(channels * drop_prob)]] = 0
-    return keep
+def _ewa_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
+    return _matched([ewa(_full(tap))[:, None] for tap in side.run.taps], batch)
+
+
+def _swa_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
+    targets = None if batch.guide is None else batch.guide.targets
+    if targets is None:
+        assert batch.target is not None
+        targets = batch.target[:, None]
+    keep = () if batch.guide is None else batch.guide.keep
+    maps = swa_maps(side.model, side.run, recipe.layer_names, targets, keep=keep, create_graph=True)
+    return _matched(maps, batch)
+
+
+def _at_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
+    pairs = zip(side.run.taps, _shown(batch).activations, strict=True)
+    form = recipe.form or "cosine"
+    return _sum([at_loss(_full(ours), theirs, form=form) for ours, theirs in pairs])
+
+
+def _nst_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
+    pairs = zip(side.run.taps, _shown(batch).activations, strict=True)
+    return _sum([Matching(nst_loss(_full(ours), theirs), 0, 0) for ours, theirs in pairs])
+
+
+def _ab_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
+    """mean: layers alike. code: the authors' 1, 1/2, 1/4 from the last layer named to the first."""
+    assert isinstance(side.extras, nn.ModuleList)
+    form, terms = recipe.form or "mean", []
+    shown = zip(side.extras, side.run.taps, _shown(batch).activations, strict=True)
+    for back, (connector, ours, theirs) in enumerate(reversed(list(shown))):
+        loss = ab_loss(connector(_full(ours)), theirs, margin=recipe.margin, form=form)
+        terms.append(Matching(loss * (0.5**back if form == "code" else 1.0), 0, 0))
+    return _sum(terms)
+
+
+TERMS: Mapping[str, Callable[[Side, Batch, Recipe], Matching]] = {
+    "ewa": _ewa_term,
+    "swa": _swa_term,
+    "sswa": _swa_term,
+    "at": _at_term,
+    "nst": _nst_term,
+    "ab": _ab_term,
+}
+
+
+def _matched(maps: tuple[Tensor, ...] | list[Tensor], batch: Batch) -> Matching:
+    """Sum over layers of the mean over images and classes of 1 - cos, for maps (B, k, h, w)."""
+    if batch.guide is not None:
+        wanted = batch.guide.maps
+    else:
+        assert batch.teacher_map is not None
+        wanted = (batch.teacher_map[:, None],)
+    pairs = (same_grid(ours, theirs) for ours, theirs in zip(maps, wanted, strict=True))
+    return _sum([matching_loss(ours.flatten(0, 1), theirs.flatten(0, 1)) for ours, theirs in pairs])
+
+
+def _sum(terms: list[Matching]) -> Matching:
+    loss = terms[0].loss
+    for term in terms[1:]:
+        loss = loss + term.loss
+    return Matching(loss, sum(term.dead for term in terms), sum(term.maps for term in terms))
+
+
+def _shown(batch: Batch) -> Guide:
+    if batch.guide is None:
+        raise ValueError("This method needs a live teacher: give the batch a Guide.")
+    return batch.guide
+
+
+def _full(values: Tensor) -> Tensor:
+    return values.float() if values.dtype == torch.bfloat16 else values

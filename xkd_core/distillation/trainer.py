@@ -15,22 +15,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from xkd_core.distillation.optimizers import learning_rate, make_optimizer
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.state import Progress, load_state, save_state
 from xkd_core.distillation.targets import TeacherOutputs
-from xkd_core.distillation.task import Batch, objective, sswa_keep, sswa_teacher_map
+from xkd_core.distillation.task import Batch, Connectors, objective
+from xkd_core.distillation.teaching import LiveTeacher, channels, guide
 from xkd_core.distillation.validation import Validation, validate
 from xkd_core.distillation.views import Views
 from xkd_core.errors import TrainingError
-from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.architectures import Network, build
 from xkd_core.models.slimmable import STOPS, SlimVggGap, build_slim
 from xkd_core.pruning.unstructured import Masks, hold, masks_of
 from xkd_core.types import Int, UInt8
 
-Student = VggGap | SlimVggGap
+Student = Network | SlimVggGap
 Report = Callable[[int, int, dict[str, float]], None]
 
 
@@ -38,6 +39,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 class TrainingData:
     """Pixels (N, H, W, 3) uint8, multi-hot labels (N, C), the fixed views, and the teacher's part.
 
+    live_teacher: the network itself, frozen and on the device, for recipes that need more than its cached outputs.
     start: the network that the training goes on from; its weights are copied.
     """
 
@@ -46,8 +48,8 @@ class TrainingData:
     views: Views
     validation: Validation
     teacher: TeacherOutputs | None = None
-    live_teacher: VggGap | None = None
-    start: VggGap | None = None
+    live_teacher: Network | None = None
+    start: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -58,80 +60,105 @@ class Trained:
     progress: Progress
 
 
+@dataclass(frozen=True)
+class Learner:
+    """What is trained: the network, what a method trains beside it (often nothing), and their optimizer.
+
+    masks: which weights of a pruned network live. teacher: who teaches what the cache does not hold.
+    """
+
+    model: Student
+    extras: nn.Module
+    optimizer: torch.optim.Optimizer
+    masks: Masks
+    teacher: LiveTeacher | None
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters of the network and of what is beside it."""
+        return [*self.model.parameters(), *self.extras.parameters()]
+
+
 def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Report | None = None) -> Trained:
     """Train ``recipe``; ``report(epoch, epochs, watched values)`` is called after every epoch.
 
-    Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written.
+    Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written;
+    UnknownNameError for a layer that one of the networks does not have.
     """
-    model, optimizer = _fresh(recipe, data)
-    masks = masks_of(model) if recipe.compress == "unstructured" else {}
-    progress = load_state(state_path, model, optimizer)
+    learner = _fresh(recipe, data)
+    progress = load_state(state_path, learner.model, learner.extras, learner.optimizer)
     while progress.epoch < recipe.epochs:
         started = time.perf_counter()
-        _one_epoch(model, optimizer, recipe, data, progress, masks)
-        watched = validate(model, data.validation)
+        with torch.random.fork_rng():
+            torch.manual_seed(_seed(recipe, progress.epoch, 2))  # for dropout
+            _one_epoch(learner, recipe, data, progress)
+        watched = validate(learner.model, data.validation)
         progress.epoch += 1
         progress.curve += (watched,)
         progress.seconds += time.perf_counter() - started
-        save_state(state_path, model, optimizer, progress)
+        save_state(state_path, learner.model, learner.extras, learner.optimizer, progress)
         if report is not None:
             report(progress.epoch, recipe.epochs, watched)
-    return Trained(model.cpu().eval(), progress)
+    return Trained(learner.model.cpu().eval(), progress)
 
 
-def _fresh(recipe: Recipe, data: TrainingData) -> tuple[Student, torch.optim.Optimizer]:
-    model = copy.deepcopy(data.start).requires_grad_(True) if data.start is not None else _random(recipe, data)
+def _fresh(recipe: Recipe, data: TrainingData) -> Learner:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = copy.deepcopy(data.start).requires_grad_(True) if data.start is not None else _random(recipe, data)
+        live = _live(model, recipe, data)
+        extras = _extras(live, recipe, data)
     model = model.to(device(), memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    kernels = [value for value in model.parameters() if value.ndim > 1]
-    others = [value for value in model.parameters() if value.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return model, torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
+    extras = extras.to(device())
+    masks = masks_of(model) if recipe.compress == "unstructured" else {}
+    optimizer = make_optimizer(recipe, [*model.parameters(), *extras.parameters()])
+    return Learner(model, extras, optimizer, masks, live)
 
 
 def _random(recipe: Recipe, data: TrainingData) -> Student:
     n_classes = data.labels.shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return (
-            build_slim(recipe.arch, n_classes)
-            if recipe.slimmable
-            else build(recipe.arch, n_classes, width=recipe.width)
-        )
+    if recipe.slimmable:
+        return build_slim(recipe.arch, n_classes)
+    return build(recipe.arch, n_classes, width=recipe.width)
 
 
-def _one_epoch(
-    model: Student,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    data: TrainingData,
-    progress: Progress,
-    masks: Masks,
-) -> None:
-    model.train()
+def _live(model: Student, recipe: Recipe, data: TrainingData) -> LiveTeacher | None:
+    if not recipe.needs_live_teacher:
+        return None
+    if data.live_teacher is None:
+        raise TrainingError(f"{recipe.method} needs the teacher itself, not only its cached outputs.")
+    size = data.validation.transform.size
+    own = () if isinstance(model, SlimVggGap) else channels(model, recipe.layer_names, size)
+    return LiveTeacher(data.live_teacher, own)
+
+
+def _extras(live: LiveTeacher | None, recipe: Recipe, data: TrainingData) -> nn.Module:
+    if recipe.method != "ab" or live is None:
+        return nn.Module()
+    theirs = channels(live.model, recipe.layer_names, data.validation.transform.size)
+    return Connectors(live.student_channels, theirs)
+
+
+def _one_epoch(learner: Learner, recipe: Recipe, data: TrainingData, progress: Progress) -> None:
+    learner.model.train()
     batches = list(_batches(len(data.pixels), recipe, progress.epoch))
     for step, indices in enumerate(batches):
-        for group in optimizer.param_groups:
+        for group in learner.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, progress.epoch + step / len(batches))
-        found = objective(
-            model, _batch(indices, recipe, data, progress.epoch, step), recipe, multi_label=data.validation.multi_label
-        )
+        batch = _batch(indices, recipe, data, learner.teacher, (progress.epoch, step))
+        multi_label = data.validation.multi_label
+        found = objective(learner.model, batch, recipe, multi_label=multi_label, extras=learner.extras)
         if not math.isfinite(float(found.total.detach())):
             parts = ", ".join(f"{name} {float(value.detach()):g}" for name, value in found.parts.items())
             raise TrainingError(f"The loss is no longer finite in epoch {progress.epoch + 1} ({parts}). Lower the lr.")
-        optimizer.zero_grad(set_to_none=True)
+        learner.optimizer.zero_grad(set_to_none=True)
         found.total.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        hold(model, masks)
+        if recipe.clip_norm:
+            nn.utils.clip_grad_norm_(learner.parameters, recipe.clip_norm)
+        learner.optimizer.step()
+        hold(learner.model, learner.masks)
         progress.dead += found.dead
-        progress.seen += len(indices)
-
-
-def learning_rate(recipe: Recipe, epoch: float) -> float:
-    """Linear warm-up, then a half cosine to zero, as a function of the (fractional) epoch."""
-    if epoch < recipe.warmup_epochs:
-        return recipe.lr * (epoch + 0.01) / recipe.warmup_epochs
-    done = (epoch - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        progress.seen += found.maps
 
 
 def device() -> torch.device:
@@ -145,19 +172,24 @@ def _batches(n_images: int, recipe: Recipe, epoch: int) -> Iterator[Int]:
     yield from (order[start : start + recipe.batch_size] for start in range(0, whole, recipe.batch_size))
 
 
-def _batch(indices: Int, recipe: Recipe, data: TrainingData, epoch: int, step: int) -> Batch:
-    view = epoch % len(data.views.flip)
-    pixels = data.views.take(data.pixels, indices, view)
-    x = to_input(pixels, data.validation.transform).to(device()).contiguous(memory_format=torch.channels_last)
+def _batch(
+    indices: Int, recipe: Recipe, data: TrainingData, live: LiveTeacher | None, moment: tuple[int, int]
+) -> Batch:
+    view = moment[0] % len(data.views.flip)
+    x = data.views.batch(data.pixels, indices, view, data.validation.transform)
+    x = x.to(device()).contiguous(memory_format=torch.channels_last)
     multi_hot = torch.from_numpy(data.labels[indices])
     labels = (multi_hot.float() if data.validation.multi_label else multi_hot.argmax(dim=1)).to(x.device)
     if data.teacher is None:
         return Batch(x, labels)
     rows = torch.from_numpy(indices)
-    stops = sandwich(recipe, epoch, step) if recipe.slimmable else ()
-    target = data.teacher.targets[view, rows].to(x.device)
-    teacher_map = _teacher_map(x, rows, view, target, recipe, data, (epoch, step))
-    return Batch(x, labels, data.teacher.logits[view, rows].to(x.device), teacher_map, target, stops)
+    stops = sandwich(recipe, *moment) if recipe.slimmable else ()
+    logits, target = data.teacher.logits[view, rows].to(x.device), data.teacher.targets[view, rows].to(x.device)
+    if live is None:
+        return Batch(x, labels, logits, _cached_map(rows, view, recipe, data.teacher, x.device), target, stops)
+    initialising = moment[0] < recipe.init_epochs
+    shown = guide(live, x, logits, recipe, moment=moment) if initialising or not recipe.init_epochs else None
+    return Batch(x, labels, logits, None, target, stops, shown, initialising)
 
 
 def sandwich(recipe: Recipe, epoch: int, step: int) -> tuple[float, ...]:
@@ -166,21 +198,15 @@ def sandwich(recipe: Recipe, epoch: int, step: int) -> tuple[float, ...]:
     return (STOPS[0], STOPS[-1], *(float(stop) for stop in between))
 
 
-def _teacher_map(
-    x: Tensor, rows: Tensor, view: int, target: Tensor, recipe: Recipe, data: TrainingData, moment: tuple[int, int]
-) -> Tensor | None:
-    if not recipe.matches_maps or data.teacher is None:
+def _cached_map(rows: Tensor, view: int, recipe: Recipe, teacher: TeacherOutputs, place: torch.device) -> Tensor | None:
+    if not recipe.matches_maps:
         return None
-    if recipe.method == "sswa":
-        if data.live_teacher is None:
-            raise TrainingError("SSWA needs the teacher itself, not only its cached maps.")
-        seed = int(np.random.SeedSequence([recipe.seed, *moment]).generate_state(1)[0])
-        keep = sswa_keep(
-            data.live_teacher.classifier.in_features, recipe.drop_prob, torch.Generator().manual_seed(seed)
-        )
-        return sswa_teacher_map(data.live_teacher, x, target, keep.to(x.device))
-    maps = data.teacher.ewa if recipe.method == "ewa" else data.teacher.swa
+    maps = teacher.ewa if recipe.method == "ewa" else teacher.swa
     if recipe.shuffled:
         # The map of another image, always the same one: wrong attribution of the right statistics.
         rows = (rows + maps.shape[1] // 2) % maps.shape[1]
-    return maps[view, rows].float().to(x.device)
+    return maps[view, rows].float().to(place)
+
+
+def _seed(recipe: Recipe, *moment: int) -> int:
+    return int(np.random.SeedSequence([recipe.seed, *moment]).generate_state(1)[0])

@@ -10,11 +10,11 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from xkd_core.distillation.losses import matching_loss
+from xkd_core.distillation.attribution import seam_maps
+from xkd_core.distillation.losses import matching_loss, same_grid
 from xkd_core.distillation.targets import TeacherOutputs
-from xkd_core.explainers.maps import cam_map
 from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import VggGap
+from xkd_core.models.seams import Network
 from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.types import Transform, UInt8
 
@@ -33,9 +33,10 @@ class Validation:
     teacher: TeacherOutputs | None
 
 
-def validate(model: VggGap | SlimVggGap, data: Validation, *, batch_size: int = 250) -> dict[str, float]:
-    """quality (mean AP or accuracy) and, with a teacher, agreement of answers and mean CAM cosine.
+def validate(model: Network | SlimVggGap, data: Validation, *, batch_size: int = 250) -> dict[str, float]:
+    """quality (mean AP or accuracy) and, with a teacher, agreement of answers and mean cosine of the last maps.
 
+    The maps are CAM, or Grad-CAM for a network without CAM, of the teacher's top-1 and after ReLU.
     Of a slimmable network at its narrowest and its widest stop, as quality@0.125 and so on.
     """
     if isinstance(model, SlimVggGap):
@@ -50,7 +51,8 @@ def validate(model: VggGap | SlimVggGap, data: Validation, *, batch_size: int = 
     if data.teacher is not None:
         theirs, target = data.teacher.logits[0], data.teacher.targets[0]
         found["agreement"] = float(_same(logits, theirs, target, data.multi_label).float().mean())
-        found["cosine/cam"] = 1 - float(matching_loss(maps, data.teacher.swa[0].float()).loss)
+        name = "cosine/cam" if model.has_cam else "cosine/grad_cam"
+        found[name] = 1 - float(matching_loss(*same_grid(maps, data.teacher.swa[0].float())).loss)
     return found
 
 
@@ -70,26 +72,23 @@ def is_flat(curve: Sequence[dict[str, float]]) -> bool:
     return all(span <= FLAT_WITHIN for span in spans)
 
 
-def _laid_out(model: SlimVggGap, stop: float) -> VggGap:
+def _laid_out(model: SlimVggGap, stop: float) -> Network:
     place = next(model.parameters()).device
-    plain: VggGap = model.extract(stop).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plain: Network = model.extract(stop).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return plain
 
 
-@torch.no_grad()
-def _forward(model: VggGap, data: Validation, batch_size: int) -> tuple[Tensor, Tensor]:
+def _forward(model: Network, data: Validation, batch_size: int) -> tuple[Tensor, Tensor]:
     device = next(model.parameters()).device
     all_logits, all_maps = [], []
     for start in range(0, len(data.pixels), batch_size):
         x = to_input(data.pixels[start : start + batch_size], data.transform).to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            activation = model.features(x.contiguous(memory_format=torch.channels_last))
-        logits = model.head(activation.float())
-        chosen = logits.argmax(dim=1)
+        target = None
         if data.teacher is not None:
-            chosen = data.teacher.targets[0][start : start + batch_size].to(device)
-        all_logits.append(logits.cpu())
-        all_maps.append(cam_map(activation.float(), model.classifier.weight[chosen]).relu().cpu())
+            target = data.teacher.targets[0][start : start + batch_size].to(device)
+        found = seam_maps(model, x.contiguous(memory_format=torch.channels_last), target, autocast=True)
+        all_logits.append(found.logits.cpu())
+        all_maps.append(found.maps.cpu())
     return torch.cat(all_logits), torch.cat(all_maps)
 
 

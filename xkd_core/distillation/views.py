@@ -1,4 +1,4 @@
-"""Fixed augmented views: view v of image i is the same flip and shift for every student and epoch.
+"""Fixed augmented views: view v of image i is the same flip, shift and erased rectangle for every student and epoch.
 
 So a teacher's answers and maps are computed once per view, and no student pays for them.
 """
@@ -7,22 +7,43 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from xkd_core import settings
 from xkd_core.files import write_atomic
-from xkd_core.types import ImageData, Int, UInt8
+from xkd_core.images.transforms import to_input
+from xkd_core.types import ImageData, Int, Transform, UInt8
+
+ERASED_SHARE, LOG_ASPECT = (0.02, 0.33), (math.log(0.3), math.log(3.3))
+ERASING_TRIES = 10
+
+
+def _nothing_erased() -> NDArray[np.int16]:
+    return np.zeros((0, 0, 4), dtype=np.int16)
 
 
 @dataclass(frozen=True)
 class Views:
-    """flip (V, N) bool, shift (V, N, 2) in pixels; view 0 is the image as it is."""
+    """flip (V, N) bool, shift (V, N, 2) in pixels; view 0 is the image as it is.
+
+    erase: rectangles (V, N, 4) of top, left, height and width at the network's input size; empty for none at all.
+    """
 
     flip: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     shift: np.ndarray[tuple[int, int, int], np.dtype[np.int64]]
+    erase: NDArray[np.int16] = field(default_factory=_nothing_erased)
+
+    def batch(self, pixels: UInt8, indices: Int, view: int, transform: Transform) -> Tensor:
+        """View ``view`` of the images ``indices`` as the network's input (n, 3, S, S), erased with the mean colour."""
+        x = to_input(self.take(pixels, indices, view), transform)
+        return x if not self.erase.size else _erased(x, torch.from_numpy(self.erase[view, indices].astype(np.int64)))
 
     def take(self, pixels: UInt8, indices: Int, view: int) -> UInt8:
         """Cut view ``view`` of the images ``indices`` out of pixels (N, H, W, 3): (n, H, W, 3) uint8."""
@@ -46,6 +67,18 @@ def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int) -> View
     return Views(flip, shift)
 
 
+def with_erasing(views: Views, *, share: float, size_px: int, seed: int) -> Views:
+    """Add random erasing (Zhong et al. 2020) with torchvision's ranges to a ``share`` of all views but the first.
+
+    A rectangle has 2 to 33 % of the area and sides in a ratio of .3 to 3.3; the first of ten tries that fits.
+    """
+    generator = np.random.default_rng([seed, *views.flip.shape, size_px])
+    n_views, n_images = views.flip.shape
+    erase = np.stack([_rectangles(n_images, share, size_px, generator) for _ in range(n_views)])
+    erase[0] = 0
+    return Views(views.flip, views.shift, erase)
+
+
 def pixel_array(data: ImageData, *, limit: int | None = None) -> UInt8:
     """All images of a split as (N, H, W, 3) uint8, drawn once and kept in the home's cache."""
     n = len(data) if limit is None else min(limit, len(data))
@@ -55,6 +88,29 @@ def pixel_array(data: ImageData, *, limit: int | None = None) -> UInt8:
         _write_pixels(path, data, n)
     array: UInt8 = np.load(path, mmap_mode="r")
     return array
+
+
+def _rectangles(n_images: int, share: float, size_px: int, generator: np.random.Generator) -> NDArray[np.int16]:
+    """Top, left, height and width for each image, (N, 4); zeros for one that stays whole."""
+    tries = (n_images, ERASING_TRIES)
+    area = generator.uniform(*ERASED_SHARE, size=tries) * size_px**2
+    aspect = np.exp(generator.uniform(*LOG_ASPECT, size=tries))
+    sides = np.rint(np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=-1))  # (N, tries, 2)
+    first = (sides < size_px).all(axis=-1).argmax(axis=-1)
+    chosen = sides[np.arange(n_images), first]  # (N, 2)
+    corner = np.floor(generator.random(chosen.shape) * (size_px - chosen + 1))
+    erased = (generator.random(n_images) < share) & (chosen < size_px).all(axis=-1)
+    found: NDArray[np.int16] = (np.concatenate([corner, chosen], axis=-1) * erased[:, None]).astype(np.int16)
+    return found
+
+
+def _erased(x: Tensor, rectangles: Tensor) -> Tensor:
+    """Set rectangles (n, 4) of x (n, 3, S, S) to 0, the mean colour after normalisation."""
+    top, left, height, width = (side[:, None] for side in rectangles.unbind(dim=1))
+    places = torch.arange(x.shape[-1])
+    rows = (places >= top) & (places < top + height)  # (n, S)
+    columns = (places >= left) & (places < left + width)
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
 def _write_pixels(path: Path, data: ImageData, n: int) -> None:

@@ -1,0 +1,114 @@
+"""Which recipes can be trained at all: every refusal names the field and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING
+
+from xkd_core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from xkd_core.distillation.recipes import Recipe
+
+COMPRESSED = ("", "unstructured", "structured", "int8")
+OPTIMIZERS = ("adamw", "radam", "sgd", "nesterov")
+MASKS = ("teacher", "shared", "independent")
+KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
+FORMS: Mapping[str, tuple[str, ...]] = {"at": ("cosine", "code", "paper"), "ab": ("mean", "code")}
+"""The forms of each method's loss (transfer.py); the first is the default."""
+
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "layers": ("ewa", "swa", "sswa", "at", "nst", "ab"),
+    "top_k": ("swa", "sswa"),
+    "mask": ("sswa",),
+    "form": ("at", "ab"),
+    "margin": ("ab",),
+    "init_epochs": ("ab",),
+}
+
+
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),)
+}  # fmt: skip
+
+
+def check_types(recipe: Recipe) -> None:
+    """Refuse values of another kind than the field's. Errors: BadInputError with the field and its kind."""
+    for each in fields(recipe):
+        value = getattr(recipe, each.name)
+        kinds = str(each.type).split(" | ")
+        # A bool is an int in Python, but no number of epochs.
+        fits = any(isinstance(value, KINDS[kind]) and (kind == "bool" or type(value) is not bool) for kind in kinds)
+        if not fits:
+            raise BadInputError(f"{each.name} must be of type {each.type}; got {value!r}.")
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse values no training could use. Errors: BadInputError with the field and what it may be."""
+    for name, good, accepted in (*_choices(recipe), *_ranges(recipe)):
+        if not good:
+            raise BadInputError(f"{name} must be {accepted}; got {getattr(recipe, name)!r}.")
+    _check_unread(recipe)
+    if recipe.method != "ce" and recipe.teacher_id is None:
+        raise BadInputError(f"method {recipe.method!r} needs a teacher: name its run.")
+    if recipe.shuffled and recipe.needs_live_teacher:
+        raise BadInputError(
+            "shuffled works with the teacher's cached maps: ewa or swa of the last layer and one class."
+        )
+    elsewhere = recipe.layer_names not in ((), ("last",)) or recipe.mask != "teacher" or recipe.method == "ab"
+    if recipe.slimmable and elsewhere:
+        raise BadInputError("A slimmable student is matched at the last layer only, with sswa's mask on the teacher.")
+
+
+def milestones(schedule: str) -> tuple[int, ...] | None:
+    """The epochs of "steps 150 250"; None for a text that is not of that form."""
+    word, *epochs = schedule.split()
+    good = word == "steps" and epochs and all(epoch.isdecimal() for epoch in epochs)
+    return tuple(int(epoch) for epoch in epochs) if good else None
+
+
+def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
+    starts = recipe.init_epochs >= 1 if recipe.method == "ab" else recipe.init_epochs >= 0
+    return (
+        ("lam", 0 <= recipe.lam <= 1, "in 0..1"),
+        ("beta", recipe.beta >= 0, ">= 0"),
+        ("temperature", recipe.temperature > 0, "> 0"),
+        ("width", 0 < recipe.width <= 1, "in (0, 1]"),
+        ("epochs", recipe.epochs >= 1, ">= 1"),
+        ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
+        ("lr", recipe.lr > 0, "> 0"),
+        ("views", recipe.views >= 1, ">= 1"),
+        ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
+        ("amount", recipe.compress in ("", "int8") or 0 < recipe.amount < 1, "in (0, 1) where something is pruned"),
+        ("source_id", not recipe.compress or recipe.source_id is not None, "a run, to be compressed"),
+        ("limit", recipe.limit is None or recipe.limit >= recipe.batch_size, "at least one batch"),
+        ("top_k", recipe.top_k >= 1, ">= 1"),
+        ("margin", recipe.margin > 0, "> 0"),
+        ("init_epochs", starts and recipe.init_epochs < recipe.epochs, "for ab 1 or more and fewer than epochs"),
+        ("clip_norm", recipe.clip_norm >= 0, ">= 0 (0 is off)"),
+        ("erasing", 0 <= recipe.erasing <= 1, "in 0..1"),
+    )
+
+
+def _choices(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
+    forms = ("", *FORMS.get(recipe.method, ()))
+    known = recipe.schedule in ("cosine", "constant") or milestones(recipe.schedule or "?") is not None
+    names = recipe.layer_names
+    return (
+        ("compress", recipe.compress in COMPRESSED, f"one of {', '.join(COMPRESSED[1:])}, or empty"),
+        ("optimizer", recipe.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+        ("mask", recipe.mask in MASKS, f"one of {', '.join(MASKS)}"),
+        ("kd_form", recipe.kd_form in KD_FORMS, f"one of {', '.join(KD_FORMS)}"),
+        ("form", recipe.form in forms, f"one of {', '.join(forms[1:])}" if forms[1:] else "left out for this method"),
+        ("schedule", known, "cosine, constant, or 'steps 150 250' (epochs at which the lr falls to a tenth)"),
+        ("layers", len(set(names)) == len(names) and "" not in names, "different names joined by '+'"),
+    )
+
+
+def _check_unread(recipe: Recipe) -> None:
+    """A field that the method does not read must keep its default: one name per run."""
+    defaults = {each.name: each.default for each in fields(recipe) if each.default is not MISSING}
+    for name, methods in READ_BY.items():
+        if recipe.method not in methods and getattr(recipe, name) != defaults[name]:
+            raise BadInputError(f"{name} is read by {', '.join(methods)} only; method {recipe.method!r} has none.")
