@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
 
 from tests.models.test_architectures import CHECKED, images, made
 from xkd_core.errors import BadInputError, UnknownNameError
-from xkd_core.explainers.engine import cams
+from xkd_core.explainers.engine import cams, explain
+from xkd_core.explainers.fast import prepared
 from xkd_core.models.architectures import ARCHITECTURES, build
 from xkd_core.models.seams import cut, head_parts, run_tapped
 
@@ -77,6 +81,7 @@ def test_an_unknown_layer_is_refused_with_the_known_ones() -> None:
         run_tapped(build("vgg_gap_tiny", 3), torch.zeros(1, 3, 32, 32), ("last-3",))
 
 
+WINDOWS = {"window": 16, "stride": 16}
 GAP = [arch for arch in CHECKED if ARCHITECTURES[arch].has_cam]
 
 
@@ -96,3 +101,28 @@ def test_without_the_head_for_it_cam_is_refused_and_grad_cam_works(arch: str) ->
         cams(model, x, targets, ["cam"])
     maps = cams(model, x, targets, ["grad_cam", "hires_cam", "layer_cam", "ewa"])
     assert all(torch.isfinite(each).all() and float(each.abs().sum()) > 0 for each in maps.values())
+
+
+@pytest.mark.parametrize("arch", CHECKED)
+def test_the_explainers_fast_copy_is_the_same_function_with_the_same_gradient(arch: str) -> None:
+    model, x = made(arch, width=0.25).double(), images(arch, n=1).double().requires_grad_()
+    fast = prepared(model)
+    for own in (model, fast):
+        assert own(x).shape == (1, 5)
+    gradients = [torch.autograd.grad(own(x.clone())[0, 2], x)[0] for own in (model, fast)]
+    torch.testing.assert_close(fast(x), model(x), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("arch", ["vgg7", "lenet5_32", "resnet18_cifar", "wrn_16_4", "mobilenet_v3_small_s8"])
+def test_occlusion_works_on_every_kind_of_network(arch: str) -> None:
+    model, targets = made(arch, width=0.25).double(), torch.tensor([3])
+    x = images("vgg7", n=1).double()
+    found = explain({"net": model}, x, {"net": targets}, names=["occlusion"], params={"occlusion": WINDOWS})
+    with torch.no_grad():
+        falls = torch.zeros(32, 32, dtype=torch.float64)
+        for top, left in itertools.product((0, 16), (0, 16)):
+            hidden = x.clone()
+            hidden[:, :, top : top + 16, left : left + 16] = 0
+            falls[top : top + 16, left : left + 16] = (model(x) - model(hidden))[0, 3]
+    np.testing.assert_allclose(found["net"]["occlusion"].maps[0], falls, atol=1e-4 * float(falls.abs().max()))
