@@ -116,13 +116,20 @@ def test_the_explainers_fast_copy_is_the_same_function_with_the_same_gradient(ar
 
 @pytest.mark.parametrize("arch", ["vgg7", "lenet5_32", "resnet18_cifar", "wrn_16_4", "mobilenet_v3_small_s8"])
 def test_occlusion_works_on_every_kind_of_network(arch: str) -> None:
-    model, targets = made(arch, width=0.25).double(), torch.tensor([3])
-    x = images("vgg7", n=1).double()
+    model, targets, x = made(arch, width=0.25), torch.tensor([3]), images("vgg7", n=8)
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 0.5
+    with torch.no_grad():
+        for _ in range(10):  # norms that know the images, or a deep network would hardly see them
+            model.train()(x)
+    model.eval()
+    x = x[:1]
     found = explain({"net": model}, x, {"net": targets}, names=["occlusion"], params={"occlusion": WINDOWS})
     with torch.no_grad():
-        falls = torch.zeros(32, 32, dtype=torch.float64)
+        falls = torch.zeros(32, 32)
         for top, left in itertools.product((0, 16), (0, 16)):
             hidden = x.clone()
             hidden[:, :, top : top + 16, left : left + 16] = 0
             falls[top : top + 16, left : left + 16] = (model(x) - model(hidden))[0, 3]
-    np.testing.assert_allclose(found["net"]["occlusion"].maps[0], falls, atol=1e-4 * float(falls.abs().max()))
+    np.testing.assert_allclose(found["net"]["occlusion"].maps[0], falls, rtol=0, atol=1e-3 * float(falls.abs().max()))
