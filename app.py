@@ -13,8 +13,9 @@ PAGES = {
 }
 
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 4rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
-[data-testid="stMainBlockContainer"] h2 { padding: 0 0 0.25rem; font-size: 1.8rem; line-height: 1.2; }
+[data-testid="stMainBlockContainer"] { padding: 3.75rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
+[data-testid="stMainBlockContainer"] h2 { padding: 0 0 0.25rem; font-size: 1.5rem; line-height: 1.2; }
+@media (max-width: 40rem) { [data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; } }
 </style>"""
 
 st.set_page_config(page_title="XKD Explorer", page_icon="🔎", layout="wide")

@@ -2,102 +2,133 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-from pages._ui import charts, frame, guard, resources, screen, widgets, work
+from pages._ui import charts, frame, guard, link, resources, screen, takeaway, widgets, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves
+from xkd_core.serving.curves import Axis, Curve
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Choice, Zoo
+from xkd_core.serving.zoo import Choice, Zoo, times
 
 guard.page("pages/compression.py")
 
+AXES: tuple[Axis, ...] = ("ratio", "lam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the sidebar says."""
+
+    dataset: str
+    zoo: Zoo
+    choice: Choice
+    results: Results
+    explainer: str
+
+    @property
+    def title(self) -> str:
+        """The name of the map."""
+        return str(catalogue.get("explainer", self.explainer).title)
+
 
 def main() -> None:
+    said = st.container()
     with st.sidebar:
-        dataset = widgets.choose_data(networks_only=True)
-        zoo = resources.zoo(dataset)
-        frame.open_link(zoo)
-        choice = widgets.choose_runs(zoo)
-        results = resources.results(dataset)
-        explainer = _choose_explainer(results)
-    if not frame.usable(zoo, dataset):
-        return
-    lines = {axis: [curves.curve(results, zoo, choice, row=row, axis=axis, explainer=explainer)
-                    for row in ("naive", "matched")] for axis in ("ratio", "lam")}  # fmt: skip
-    _say(lines["ratio"], explainer)
-    if results.problem:
-        st.error(results.problem)
-    _film(zoo, dataset, choice, explainer)
-    _curves(zoo, choice, results, explainer, lines)
-    _quadrant(zoo, choice, results, explainer)
+        asked = _ask()
+    if frame.usable(asked.zoo, asked.dataset):
+        _page(asked)
+    with said:
+        link.warn()
 
 
-def _choose_explainer(results: Results) -> str:
+def _ask() -> Asked:
+    dataset = widgets.choose_data(networks_only=True)
+    zoo = resources.zoo(dataset)
+    frame.open_link(zoo)
+    choice = widgets.choose_runs(zoo)
+    results = resources.results(dataset)
     names = curves.explainers_with_rows(results) or ("cam",)
-    widgets.keep("map", names, names[0])
-    return st.selectbox("Map", names, format_func=str, key="map", bind="query-params",
-                        help="Only explainers with stored results.")  # fmt: skip
-
-
-def _say(lines: list[curves.Curve], explainer: str) -> None:
-    """The one sentence: the mean drift of both students at the strongest compression."""
-    means = [line.means() for line in lines]
-    title = catalogue.get("explainer", explainer).title
-    if not all(means):
-        st.markdown("## How far do the maps drift?")
-        return
-    (ratio, naive, _), (_, matched, _) = means[0][-1], means[1][-1]
-    words = "less" if matched < naive else "more"
-    st.markdown(
-        f"## At {ratio:.0f}x smaller, the matched student's maps drift {words}: {matched:.2f} against {naive:.2f}"
+    titles = {name: catalogue.get("explainer", name).title for name in names}
+    explainer = widgets.select(
+        "map", "Map", names, names[0], titles=titles, help="Only explainers with stored results."
     )
-    st.caption(f"{title} on the test split; drift is 1 - cosine to the teacher's map of the same image and class.")
+    widgets.choose_plain()
+    return Asked(dataset=dataset, zoo=zoo, choice=choice, results=results, explainer=explainer)
 
 
-def _film(zoo: Zoo, dataset: str, choice: Choice, explainer: str) -> None:
-    order = frame.choose_image(zoo, dataset, choice, upload=None)
-    ask = screen.Ask(zoo=zoo, key=order.key, choice=choice, explainers=(explainer,), film=explainer)
+def _page(asked: Asked) -> None:
+    lines = {axis: [_curve(asked, row, axis) for row in ("naive", "matched")] for axis in AXES}
+    controls = {axis: curves.controls(asked.results, asked.zoo, asked.choice, axis=axis, explainer=asked.explainer)
+                for axis in AXES}  # fmt: skip
+    charts.say(
+        lines["ratio"], asked.title, asked.results.answers["index"].nunique() if len(asked.results.answers) else 0
+    )
+    if asked.results.problem:
+        st.error(asked.results.problem)
+    shown = _film(asked)
+    if shown is not None:
+        takeaway.bar(shown, more={
+            f"Drift by {words}": curves.table([*lines[axis], *controls[axis]], axis)
+            for axis, words in (("ratio", "compression"), ("lam", "λ"))
+        })  # fmt: skip
+    _curves(asked, lines, controls)
+    _quadrant(asked)
+
+
+def _curve(asked: Asked, row: str, axis: Axis) -> Curve:
+    return curves.curve(asked.results, asked.zoo, asked.choice, row=row, axis=axis, explainer=asked.explainer)  # type: ignore[arg-type]
+
+
+def _film(asked: Asked) -> screen.Shown | None:
+    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
+    one = asked.explainer
     try:
-        shown = screen.fetch(ask, name="film")
+        shown = screen.fetch(screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=(one,), film=one),
+                             name="film")  # fmt: skip
     except XKDError as error:
         st.error(str(error))
-        return
+        return None
+    frame.damaged(shown)
     screen.draw(shown, name="film")
     work.compute_missing(shown, name="film")
+    return shown
 
 
-def _curves(zoo: Zoo, choice: Choice, results: Results, explainer: str, lines: dict[str, list[curves.Curve]]) -> None:
-    st.markdown("### Drift and quality")
+def _curves(asked: Asked, lines: dict[Axis, list[Curve]], controls: dict[Axis, tuple[Curve, ...]]) -> None:
+    st.markdown("### Drift, localisation and quality")
     if not any(line.points for pair in lines.values() for line in pair):
         st.info("No stored results for these runs yet: "
-                f"`python -m xkd_core evaluate --dataset {zoo.dataset}` makes them.")  # fmt: skip
+                f"`python -m xkd_core evaluate --dataset {asked.dataset}` makes them.")  # fmt: skip
         return
-    left, right = st.columns(2, gap="large")
+    charts.legend([line for axis in AXES for line in lines[axis]], [line for axis in AXES for line in controls[axis]])
     picked: list[str] = []
-    for column, axis, words in (
-        (left, "ratio", f"Against compression, at λ {choice.lam:g}"),
-        (right, "lam", f"Against λ, at {choice.ratio:.3g}x smaller"),
-    ):
+    words = {"ratio": f"{asked.title} against compression, at λ {asked.choice.lam:g}",
+             "lam": f"{asked.title} against λ, at {times(asked.choice.ratio)}x smaller"}  # fmt: skip
+    for column, axis in zip(st.columns(2, gap="large"), AXES, strict=True):
         with column:
-            bands = curves.bands(results, zoo, lines[axis], explainer=explainer)
-            picked += charts.drift(lines[axis], bands, axis=axis, words=words)
-    st.caption("Each dot is a run, bars are 95 % intervals over images. Click a dot for its images.")
+            bands = curves.bands(asked.results, asked.zoo, lines[axis], explainer=asked.explainer)
+            picked += charts.drift(lines[axis], controls[axis], bands, axis=axis, words=words[axis])
+    st.caption(
+        "Each mark is a run, with its 95 % interval over images; grey bands are means with their intervals. Runs that "
+        "were trained differently on purpose stand a little to the right. Click a mark for its images."
+    )
     if picked:
-        charts.images_of_run(results, zoo, picked[0], explainer)
+        charts.images_of_run(asked.results, asked.zoo, picked[0], asked.explainer)
 
 
-def _quadrant(zoo: Zoo, choice: Choice, results: Results, explainer: str) -> None:
+def _quadrant(asked: Asked) -> None:
     st.markdown("### Same answer, same reason?")
-    bar = screen.bars(zoo, (explainer,)).get(explainer)
+    bar = screen.bars(asked.zoo, (asked.explainer,)).get(asked.explainer)
     for column, row in zip(st.columns(2, gap="large"), ("naive", "matched"), strict=True):
-        pick = zoo.pick(row, choice)
+        pick = asked.zoo.pick(row, asked.choice)
         with column:
             if pick is not None:
-                charts.quadrant(
-                    results, pick.card, row=row, explainer=explainer, bar=None if bar is None else bar.value
-                )
+                charts.quadrant(asked.results, pick.card, row=row, explainer=asked.explainer,
+                                bar=None if bar is None else bar.value)  # fmt: skip
     st.caption(
         "Each dot is a test image. Below the dotted line a map is nearer to that of another image than to a second "
         "teacher's. Click a dot to open the image."

@@ -6,13 +6,13 @@ import streamlit as st
 
 import xkd_core
 from pages._ui import guard
-from pages._ui.words import COLOURS, WORDS
+from pages._ui.words import COLOURS, PAPERS, SIGN_NOTES, WORDS, cited
 from xkd_core import catalogue
 from xkd_core.catalogue import Entry, MetricInfo
 
 guard.page("pages/glossary.py")
 
-FAMILIES = {"cam": "class activation map", "gradient": "gradients of the pixels", "perturbation": "hides parts"}
+FAMILIES = {"cam": "Class activation map", "gradient": "Gradients of the pixels", "perturbation": "Hides parts"}
 
 
 def main() -> None:
@@ -45,20 +45,23 @@ def _explainer(name: str, entry: Entry) -> None:
     st.markdown(entry.summary)
     st.latex(entry.formula)
     same = ", ".join(catalogue.EXPLAINERS[other].title for other in entry.equal_on_gap)
-    facts = [FAMILIES[entry.family], f"{catalogue.cost(name, {}, 64):,} forward passes for a 64 px image"]
+    passes = catalogue.cost(name, {}, 64)
+    facts = [FAMILIES.get(entry.family, entry.family.capitalize())]
+    facts += [f"{passes:,} forward pass{'es' if passes != 1 else ''} for a 64 px image"]
     facts += ["does not depend on the class"] if not entry.class_specific else []
+    facts += [SIGN_NOTES[name]] if name in SIGN_NOTES else []
     facts += [f"the same map as {same} on the networks here, by algebra"] if same else []
-    st.caption(f"{'; '.join(facts).capitalize()}.  \nSource: {entry.source}.")
+    st.caption(f"{'; '.join(facts)}.  \nSource: {cited(entry.source)}.")
 
 
 def _metric(name: str, info: MetricInfo) -> None:
     arrow = "higher is better ↑" if info.higher_is_better else "lower is better ↓"
     st.markdown(f"**{info.title}** `{name}`, {arrow}")
-    st.markdown(info.summary)
+    st.markdown(cited(info.summary))
     st.latex(info.formula)
+    undefined = "Never undefined" if info.undefined == "never" else f"Undefined when {info.undefined}"
     st.caption(
-        f"Range {info.low:g} to {info.high:g}. Chance: {info.chance}.  \n"
-        f"Undefined when {info.undefined}.  \nSource: {info.source}."
+        f"Range {info.low:g} to {info.high:g}. Chance: {info.chance}.  \n{undefined}.  \nSource: {cited(info.source)}."
     )
 
 
@@ -66,6 +69,9 @@ def _cite() -> None:
     st.markdown(
         "Cite the program with its version, the explainers and metrics you use by their sources (above), and the "
         "runs by their ids: an id ends in the hash of everything that decided the training."
+    )
+    st.markdown(
+        "The papers whose methods and metrics are here:  \n" + "  \n".join(f"- {words}" for words in PAPERS.values())
     )
     st.code(f"XKD Explorer, version {xkd_core.__version__}. MIT licence.", language=None)
 

@@ -169,6 +169,25 @@ def test_divisors_follow_the_chosen_scale():
     assert divide("panel", signed=True) == [9, 4, 8]
 
 
+def test_maps_of_single_pixels_end_at_the_99th_percentile_of_their_size():
+    grid = np.arange(1, 201, dtype=np.float32).reshape(10, 20)
+    grid[0] *= -1  # 1 to 20 are against the class
+    ranked = sorted(abs(float(value)) for value in grid.ravel())
+    assert rendering.divisor([grid], fine=True) == ranked[198 - 1] == 198.0  # 99 % of 200 values are at most 198
+    assert rendering.divisor([grid]) == 200.0
+    against = -grid[1:]
+    assert rendering.divisor([against], fine=True) == 0.0  # no positive evidence stays 'nothing to show'
+    assert rendering.divisor([against], fine=True, signed=True) == 199.0
+    few = np.zeros((20, 20), dtype=np.float32)
+    few[0, 0] = 3.0  # the percentile is 0: the largest value counts
+    assert rendering.divisor([few], fine=True) == 3.0
+    grids = {("teacher", "cam"): grid, ("teacher", "gradient_shap"): grid}
+    found = rendering.divisors(grids, "all", teacher="teacher", signed=False, fine={"gradient_shap"})
+    assert set(found.values()) == {200.0}
+    found = rendering.divisors(grids, "panel", teacher="teacher", signed=False, fine={"gradient_shap"})
+    assert list(found.values()) == [200.0, 198.0]
+
+
 def test_divisor_of_nothing_is_zero_and_draws_zero_everywhere(photo):
     empty = np.full((8, 8), -1.0, dtype=np.float32)  # no positive evidence
     assert rendering.divisor([empty]) == 0.0
@@ -203,6 +222,13 @@ def test_colour_bar_runs_from_end_to_end():
     assert np.array_equal(bar[0], TABLES["inferno"])
     signed = rendering.colour_bar(Style(), width=3, height=1, diverging=True)
     assert np.array_equal(signed[0], TABLES[DIVERGING][[1, 128, 255]])
+
+
+def test_colour_bar_of_masked_pictures_runs_from_dark_to_light():
+    bar = rendering.colour_bar(Style(mode="masked", opacity=100), width=256, height=1, diverging=True)
+    assert np.array_equal(bar[0], np.repeat(np.arange(256)[:, None], 3, axis=1))
+    faint = rendering.colour_bar(Style(mode="masked", opacity=40), width=2, height=1)
+    assert faint[0].tolist() == [[153] * 3, [255] * 3]  # 60 % of white stays where there is no evidence
 
 
 @pytest.mark.parametrize("wrong", [{"mode": "jet"}, {"opacity": 101}, {"opacity": -1}, {"full": 0}])

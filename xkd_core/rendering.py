@@ -7,7 +7,8 @@ Every step after the resize is integer arithmetic with one stated rounding, so t
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ SCALES: tuple[Scale, ...] = ("panel", "teacher", "method", "all")
 
 _LINE_PX = 2  # width of a contour line
 _HATCH_PX = 16
+_FINE_SHARE = 0.99
 _PAPER, _HATCH = 160, 144  # the two greys of 'nothing to show'
 
 
@@ -60,28 +62,43 @@ def evidence(grid: Float, *, signed: bool = False) -> Float64:
     return values if signed else np.maximum(values, 0.0)
 
 
-def divisor(grids: Iterable[Float], *, signed: bool = False) -> float:
-    """Largest evidence (absolute, if signed) of the grids; 0 when there is none or no grid."""
-    return max((float(np.abs(evidence(grid, signed=signed)).max(initial=0.0)) for grid in grids), default=0.0)
+def divisor(grids: Iterable[Float], *, signed: bool = False, fine: bool = False) -> float:
+    """Largest evidence (absolute, if signed) of the grids; 0 when there is none or no grid.
+
+    fine: maps of single pixels. Few of them are so strong that the rest would stay dark, so full colour is at the
+    99th percentile of |map| there (nearest rank), or at the largest evidence where that is less.
+    """
+    return max((_full(grid, signed=signed, fine=fine) for grid in grids), default=0.0)
+
+
+def _full(grid: Float, *, signed: bool, fine: bool) -> float:
+    largest = float(np.abs(evidence(grid, signed=signed)).max(initial=0.0))
+    if not fine or grid.size == 0:
+        return largest
+    ranked = np.sort(np.abs(grid.astype(np.float64)), axis=None)
+    percentile = float(ranked[math.ceil(_FINE_SHARE * ranked.size) - 1])
+    return min(largest, percentile) if percentile > 0 else largest
 
 
 def divisors(
-    grids: dict[tuple[str, str], Float], scale: Scale, *, teacher: str, signed: bool
+    grids: dict[tuple[str, str], Float], scale: Scale, *, teacher: str, signed: bool, fine: Container[str] = ()
 ) -> dict[tuple[str, str], float]:
     """One divisor for each panel (row, method): the colour scale that the user chose.
 
     panel: each by its own maximum; teacher: by the teacher's maximum of the same method (row ``teacher``);
-    method: by the maximum of all rows; all: by the maximum of everything on screen.
+    method: by the maximum of all rows; all: by the maximum of everything on screen. fine: methods with maps of
+    single pixels, see `divisor`.
     """
 
-    def shared(row: str, method: str) -> list[Float]:
+    def shared(row: str, method: str) -> list[tuple[str, str]]:
         if scale == "panel":
-            return [grids[row, method]]
+            return [(row, method)]
         if scale == "teacher" and (teacher, method) in grids:
-            return [grids[teacher, method]]
-        return [grid for (_, other), grid in grids.items() if scale == "all" or other == method]
+            return [(teacher, method)]
+        return [key for key in grids if scale == "all" or key[1] == method]
 
-    return {(row, method): divisor(shared(row, method), signed=signed) for row, method in grids}
+    full = {key: divisor([grid], signed=signed, fine=key[1] in fine) for key, grid in grids.items()}
+    return {key: max(full[other] for other in shared(*key)) for key in grids}
 
 
 def resize(values: Float64, size: int, *, smooth: bool = True) -> Float64:
@@ -137,7 +154,7 @@ def paint(photo: UInt8, level: UInt8, style: Style, *, diverging: bool = False) 
     return ((blend + 50) // 100).astype(np.uint8)
 
 
-def _masked(photo: UInt8, level: UInt8, opacity: int, *, diverging: bool) -> UInt8:
+def _masked(photo: UInt8, level: UInt8, opacity: int, *, diverging: bool = False) -> UInt8:
     """Photo in its own colours where evidence is strong, black where there is none."""
     strength = level.astype(np.int64)
     if diverging:
@@ -215,7 +232,11 @@ def enlarge(photo: UInt8, size: int) -> UInt8:
 
 
 def colour_bar(style: Style, *, width: int = 256, height: int = 16, diverging: bool = False) -> UInt8:
-    """The colour table from left (0, or -1) to right (1), (height, width, 3)."""
+    """The colour table from left (0, or -1) to right (1), (height, width, 3); masked: from dark to light."""
+    if style.mode == "masked":
+        white = np.full((height, width, 3), 255, dtype=np.uint8)
+        strength = np.arange(width) * 255 // max(1, width - 1)
+        return _masked(white, np.repeat(strength[None], height, axis=0).astype(np.uint8), style.opacity)
     table = TABLES[DIVERGING if diverging else style.colours]
     first = 1 if diverging else 0
     entry = first + np.arange(width) * (255 - first) // max(1, width - 1)

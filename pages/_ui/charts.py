@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import streamlit as st
 
 from pages._ui import figures, gallery, resources
+from xkd_core import catalogue
 from xkd_core.models.cards import Card
 from xkd_core.serving import curves
 from xkd_core.serving.curves import Axis, Bands, Curve
@@ -18,17 +20,45 @@ N_IMAGES = 12
 CONFIG = {"displayModeBar": False}
 
 
-def drift(lines: Sequence[Curve], bands: Bands, *, axis: Axis, words: str) -> list[str]:
-    """Draw drift and quality; returns the run ids of the dots that were clicked."""
+def legend(lines: Sequence[Curve], controls: Sequence[Curve]) -> None:
+    """What the marks of the charts mean, once for both."""
+    entries = [f'<span style="white-space: nowrap"><span style="color: {colour}">{sign}</span> {escape(words)}</span>'
+               for sign, colour, words in dict.fromkeys(figures.legend(lines, controls))]  # fmt: skip
+    st.html(f'<p style="display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0">{"".join(entries)}</p>')
+
+
+def drift(lines: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, axis: Axis, words: str) -> list[str]:
+    """Draw drift, localisation and quality; returns the run ids of the dots that were clicked."""
     st.markdown(f"**{words}**")
-    figure = figures.drift(lines, bands, axis=axis)
-    values = "; ".join(f"{figures.NAMES[line.row]} " + ", ".join(f"{x:.3g}: {y:.2f}" for x, y, _ in line.means())
-                       for line in lines)  # fmt: skip
+    figure = figures.drift(lines, controls, bands, axis=axis)
+    values = "; ".join(f"{figures.NAMES[line.row]} {_values(line)}" for line in lines)
     event = st.plotly_chart(
         figure, key=f"drift_{axis}", on_select="rerun", selection_mode="points", config=CONFIG,
         alt=f"Drift {words.lower()}. {values}",
     )  # fmt: skip
     return [str(data[0]) for data in _clicked(event)]
+
+
+def _values(line: Curve) -> str:
+    return ", ".join(f"{mean[0]:.3g}: {mean[1]:.2f}" for mean in line.means())
+
+
+def say(lines: Sequence[Curve], title: str, n_test: int) -> None:
+    """The one sentence: the mean drift of both students at the strongest compression, and of how many images."""
+    means = [line.means() for line in lines]
+    if not all(means):
+        st.markdown("## How far do the maps drift?")
+        return
+    (ratio, naive, *_), (_, matched, *_) = means[0][-1], means[1][-1]
+    words = "less" if matched < naive else "more"
+    st.markdown(f"## At {ratio:.0f}x smaller, the matched student's {title} maps drift {words}: "
+                f"{matched:.2f} against {naive:.2f}")  # fmt: skip
+    n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[1])
+    images = (
+        f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
+    )
+    st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
+               f"class. {undefined(n, without)}")  # fmt: skip
 
 
 def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: float | None) -> None:
@@ -38,17 +68,30 @@ def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: flo
     if dots.empty:
         st.info("No stored results for this run.")
         return
-    moved = 0 if bar is None else int(((dots["cosine"] < bar) & dots["same_answer"]).sum())
-    same = int(dots["same_answer"].sum())
+    defined = dots.dropna(subset=["cosine"])
+    moved = 0 if bar is None else int(((defined["cosine"] < bar) & defined["same_answer"]).sum())
+    same = int(defined["same_answer"].sum())
+    name = catalogue.get("explainer", explainer).title
     event = st.plotly_chart(
-        figures.quadrant(dots, row=row, bar=bar), key=f"quadrant_{row}", on_select="rerun",
+        figures.quadrant(defined, row=row, bar=bar, title=name), key=f"quadrant_{row}", on_select="rerun",
         selection_mode="points", config=CONFIG,
-        alt=f"{title(card)}: {same} of {len(dots)} images with the same answer, {moved} of them with a moved map",
+        alt=f"{title(card)}: {same} of {len(defined)} images with the same answer, {moved} of them with a moved map",
     )  # fmt: skip
-    if bar is not None and same:
-        st.caption(f"{moved:,} of {same:,} same answers ({100 * moved / same:.1f} %) come with a moved map.")
+    parts = [f"{moved:,} of {same:,} same answers ({100 * moved / same:.1f} %) come with a moved map."] * (
+        bar is not None and same > 0
+    )
+    st.caption(" ".join([*parts, undefined(len(dots), len(dots) - len(defined))]))
     for data in _clicked(event):
         open_image(card, int(data[0]))
+
+
+def undefined(n: int, without: int) -> str:
+    """How many images have no cosine: left out of every mean, so it is said beside it."""
+    if not without:
+        return f"Every cosine of the {n:,} images is defined."
+    return (
+        f"Undefined and left out: {without:,} of {n:,} images of a run (the teacher's or the student's map is empty)."
+    )
 
 
 def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str) -> None:
@@ -77,10 +120,7 @@ def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str) -> No
 def open_image(card: Card, index: int) -> None:
     """Go to the landing page with this run and image on screen."""
     found: dict[str, str] = {"data": card.dataset, "image": str(index), "run": card.id}
-    for name in ("image", "_link_read"):
-        st.session_state.pop(name, None)
     for name, value in (("lam", card.lam), ("ratio", card.ratio), ("beta", card.beta)):
-        st.session_state.pop(name, None)
         if value:
             found[name] = f"{value:.3g}"
     st.switch_page("pages/explore.py", query_params=found)

@@ -1,4 +1,4 @@
-"""Plotly figures: drift with quality beside it, and one dot for each image. Colours mean the same everywhere."""
+"""Plotly figures: drift with localisation and quality below it, and one dot for each image. Colours mean the same."""
 
 from __future__ import annotations
 
@@ -8,72 +8,161 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from xkd_core.serving.curves import Axis, Bands, Curve
+from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
 from xkd_core.serving.zoo import times
 
 COLOURS = {"teacher": "#0072b2", "naive": "#d55e00", "matched": "#009e73"}
 NAMES = {"naive": "Naive student", "matched": "Matched student"}
 SYMBOLS = {"naive": "circle", "matched": "diamond"}
+CONTROL_SYMBOLS = dict(zip(CONTROL_WORDS.values(), ("triangle-up", "square", "star"), strict=True))
+SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚"}
 AXES: dict[Axis, str] = {"ratio": "times smaller than the teacher", "lam": "λ, weight of distillation"}
 GREY = "#888888"
+BAND = "rgba(136, 136, 136, 0.28)"
+LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
+BESIDE = {"ratio": 1.09, "lam": 0.02}  # controls stand this much to the right of the runs they belong to
 
 
-def drift(curves: Sequence[Curve], bands: Bands, *, axis: Axis) -> go.Figure:
-    """Mean drift of each run (dots: seeds; lines: their mean) above, quality below, controls as dotted lines."""
-    quality = next((point.quality_name for line in curves for point in line.points if point.quality_name), "quality")
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
+def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, axis: Axis) -> go.Figure:
+    """Mean drift of each run (dots: seeds; lines: their mean), localisation where there are masks, and quality."""
+    points = [point for line in curves for point in line.points]
+    quality = next((point.quality_name for point in points if point.quality_name), "quality")
+    masks = any(point.pointing is not None for point in points)
+    places = {"drift": 1} | ({"pointing": 2, "quality": 3} if masks else {"quality": 2})
+    heights = [0.5, 0.25, 0.25] if masks else [0.62, 0.38]
+    figure = make_subplots(rows=len(places), cols=1, shared_xaxes=True, row_heights=heights, vertical_spacing=0.05)
     for line in curves:
-        _add_curve(figure, line, quality)
-    for value, words, place in (
-        (bands.shuffled, "maps of other images", "top left"),
-        (bands.noise, "a second teacher", "bottom left"),
+        _add_lines(figure, line, places)
+    for line in (*controls, *curves):
+        _add_dots(figure, line, places, axis)
+    _add_bands(figure, bands, places)
+    for row, band in (("drift", (bands.shuffled, bands.noise)), ("pointing", (bands.pointing,))):
+        if row in places:
+            figure.update_yaxes(range=_range([*curves, *controls], row, band), row=places[row], col=1)
+    figure.update_yaxes(title_text="drift, 1 - cosine", row=1, col=1)
+    if masks:
+        figure.update_yaxes(title_text="peak on object", row=places["pointing"], col=1)
+    figure.update_yaxes(title_text=quality, row=places["quality"], col=1)
+    figure.update_xaxes(**_ticks(sorted({point.x for point in points}), axis))
+    figure.update_xaxes(title_text=AXES[axis], row=len(places), col=1)
+    figure.update_layout(showlegend=False)
+    return _plain(figure, height=560 if masks else 440, right=LABELS)
+
+
+def legend(curves: Sequence[Curve], controls: Sequence[Curve]) -> list[tuple[str, str, str]]:
+    """(symbol, colour, words) for everything that is drawn; both charts have the same."""
+    found = [(SIGNS[SYMBOLS[line.row]], COLOURS[line.row], NAMES[line.row]) for line in curves if line.points]
+    found += [(SIGNS[_symbol(line)], COLOURS[line.row], _name(line)) for line in controls]
+    if any(point.undertrained for line in (*curves, *controls) for point in line.points):
+        found.append(("○ ◇", GREY, "hollow: not trained to the end"))
+    return found
+
+
+def _range(curves: Sequence[Curve], row: str, bands: Sequence[Mean | None]) -> list[float]:
+    """Room for every interval and band; drift begins at 0."""
+    means = [value for line in curves for point in line.points if isinstance(value := _value(point, row), Mean)]
+    means += [band for band in bands if band is not None]
+    low, high = min(mean.low for mean in means), max(mean.high for mean in means)
+    low = min(0.0, low) if row == "drift" else low
+    room = 0.07 * max(high - low, 0.05)
+    return [low - room, high + room]
+
+
+def _ticks(values: Sequence[float], axis: Axis) -> dict[str, object]:
+    """Ticks where runs are, and no room beyond them: λ ends at 0 and 1."""
+    if axis == "lam":
+        low, high = min(values, default=0), max(values, default=1)
+        room = 0.06 * max(high - low, 0.5)
+        return {"range": [low - room, high + room], "tickvals": values, "ticktext": [f"{value:g}" for value in values]}
+    return {"type": "log", "tickvals": values, "ticktext": [f"{times(value)}x" for value in values]}
+
+
+def _add_bands(figure: go.Figure, bands: Bands, places: dict[str, int]) -> None:
+    """Controls as bands as high as their 95 % interval, named at the right edge."""
+    for band, words, row in (
+        (bands.shuffled, "maps of<br>other images", "drift"),
+        (bands.noise, "a second<br>teacher", "drift"),
+        (bands.pointing, "the teacher", "pointing"),
     ):
-        if value is not None:
-            figure.add_hline(
-                value, row=1, col=1, line={"dash": "dot", "color": GREY, "width": 1.5}, annotation_text=words,
-                annotation_position=place, annotation_font_size=12,
+        if band is not None and row in places:
+            _add_band(figure, band, words, places[row])
+
+
+def _add_band(figure: go.Figure, band: Mean, words: str, row: int) -> None:
+    figure.add_hrect(band.low, band.high, row=row, col=1, fillcolor=BAND, line_width=0, layer="below")
+    figure.add_hline(band.value, row=row, col=1, line={"color": GREY, "width": 1}, layer="below")
+    figure.add_annotation(
+        text=words, x=1, xref="x domain", xanchor="left", xshift=8, y=band.value, yanchor="middle", showarrow=False,
+        align="left", font={"size": 12}, row=row, col=1,
+        hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}",
+    )  # fmt: skip
+
+
+def _add_lines(figure: go.Figure, line: Curve, places: dict[str, int]) -> None:
+    means = line.means()
+    for name, place in (("drift", 1), ("pointing", 2), ("quality", 3)):
+        if name in places:
+            figure.add_trace(
+                go.Scatter(x=[mean[0] for mean in means], y=[mean[place] for mean in means], mode="lines",
+                           line={"color": COLOURS[line.row], "width": 2}, hoverinfo="skip", showlegend=False),
+                row=places[name], col=1,
             )  # fmt: skip
-    figure.update_yaxes(title_text="drift, 1 - cosine", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text=quality, row=2, col=1)
-    figure.update_xaxes(title_text=AXES[axis], row=2, col=1)
-    if axis == "ratio":
-        ratios = sorted({point.x for line in curves for point in line.points})
-        figure.update_xaxes(type="log", tickvals=ratios, ticktext=[f"{times(ratio)}x" for ratio in ratios])
-    return _plain(figure, height=460)
 
 
-def _add_curve(figure: go.Figure, line: Curve, quality: str) -> None:
-    colour, name = COLOURS[line.row], NAMES[line.row]
-    means, points = line.means(), line.points
-    steady = {"color": colour, "width": 2}
-    for row, place in ((1, 1), (2, 2)):
+def _name(line: Curve) -> str:
+    return ", ".join(word for word in (NAMES[line.row], line.control) if word)
+
+
+def _symbol(line: Curve) -> str:
+    return CONTROL_SYMBOLS.get(line.control, "cross") if line.control else SYMBOLS[line.row]
+
+
+def _add_dots(figure: go.Figure, line: Curve, places: dict[str, int], axis: Axis) -> None:
+    for row in places:
+        known = [point for point in line.points if _value(point, row) is not None]
+        values = [_value(point, row) for point in known]
+        bars = {} if row == "quality" else {"error_y": _bars(values, COLOURS[line.row])}
         figure.add_trace(
-            go.Scatter(x=[mean[0] for mean in means], y=[mean[place] for mean in means], mode="lines", line=steady,
-                       hoverinfo="skip", showlegend=False),
-            row=row, col=1,
+            go.Scatter(
+                x=[_beside(point.x, axis, line.control) for point in known],
+                y=[value.value if isinstance(value, Mean) else value for value in values],
+                mode="markers", name=_name(line),
+                marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
+                customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
+                text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
+                hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
+                f"<extra>{_name(line)}</extra>",
+            ),
+            row=places[row], col=1,
         )  # fmt: skip
-    marker = {"color": colour, "size": 11, "symbol": SYMBOLS[line.row], "line": {"width": 1, "color": "white"}}
-    figure.add_trace(
-        go.Scatter(
-            x=[point.x for point in points], y=[point.value for point in points], mode="markers", name=name,
-            marker=marker, error_y={"array": [point.half for point in points], "thickness": 1, "width": 3},
-            customdata=[[point.run_id, point.n] for point in points], text=[point.words for point in points],
-            hovertemplate="%{text}<br>drift %{y:.3f} (n = %{customdata[1]})<extra></extra>",
-        ),
-        row=1, col=1,
-    )  # fmt: skip
-    known = [point for point in points if point.quality is not None]
-    figure.add_trace(
-        go.Scatter(
-            x=[point.x for point in known], y=[point.quality for point in known], mode="markers", marker=marker,
-            showlegend=False, customdata=[[point.run_id, point.n] for point in known],
-            text=[point.words for point in known], hovertemplate="%{text}<br>" + quality + " %{y:.3f}<extra></extra>",
-        ),
-        row=2, col=1,
-    )  # fmt: skip
 
 
-def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None) -> go.Figure:
+def _value(point: Point, row: str) -> Mean | float | None:
+    return {"drift": point.drift, "pointing": point.pointing, "quality": point.quality}[row]
+
+
+def _bars(values: Sequence[Mean | float | None], colour: str) -> dict[str, object]:
+    """Intervals whose caps are wider than the dots, so that a narrow one is seen too."""
+    means = [value for value in values if isinstance(value, Mean)]
+    return {"array": [mean.high - mean.value for mean in means], "thickness": 1.5, "width": 8, "color": colour}
+
+
+def _beside(x: float, axis: Axis, control: str) -> float:
+    if not control:
+        return x
+    return x * BESIDE[axis] if axis == "ratio" else x + BESIDE[axis]
+
+
+def _marker(points: Sequence[Point], colour: str, symbol: str) -> dict[str, object]:
+    """Hollow: not trained to the end."""
+    hollow = [point.undertrained for point in points]
+    return {
+        "color": colour, "size": 10, "symbol": [f"{symbol}-open" if one else symbol for one in hollow],
+        "line": {"width": [2 if one else 1 for one in hollow], "color": "white"},
+    }  # fmt: skip
+
+
+def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None, title: str) -> go.Figure:
     """Every image of a run: how sure it is of the explained class, and how close its map is to the teacher's."""
     figure = go.Figure()
     for same, symbol, words in ((True, SYMBOLS[row], "same answer"), (False, "x", "other answer")):
@@ -87,16 +176,18 @@ def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None) -> go.Figure:
             )
         )  # fmt: skip
     if bar is not None:
-        figure.add_hline(bar, line={"dash": "dot", "color": GREY, "width": 1.5}, annotation_text="moved",
-                         annotation_position="bottom left", annotation_font_size=12)  # fmt: skip
+        figure.add_hline(bar, line={"dash": "dot", "color": GREY, "width": 1.5})
+        figure.add_annotation(text="moved<br>below", x=1, xref="x domain", xanchor="left", xshift=8, y=bar,
+                              yanchor="middle", showarrow=False, align="left", font={"size": 12})  # fmt: skip
+    lowest = min(0.0, float(dots["cosine"].min())) if len(dots) else 0.0
     figure.update_xaxes(title_text="probability of the explained class", range=[-0.03, 1.03])
-    figure.update_yaxes(title_text="cosine to the teacher's CAM", range=[-0.03, 1.03])
-    return _plain(figure, height=430)
+    figure.update_yaxes(title_text=f"cosine to the teacher's {title}", range=[lowest - 0.03, 1.03])
+    return _plain(figure, height=430, right=64)
 
 
-def _plain(figure: go.Figure, *, height: int) -> go.Figure:
+def _plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:
     figure.update_layout(
-        height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, font={"size": 14}, clickmode="event+select",
+        height=height, margin={"l": 10, "r": right, "t": 10, "b": 10}, font={"size": 14}, clickmode="event+select",
         dragmode=False, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )  # fmt: skip
     return figure

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from pages._ui import gallery, resources, takeaway, widgets
+from pages._ui import gallery, link, resources, takeaway, widgets
 from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.serving import subjects
 from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish, find
+from xkd_core.serving.sentences import Headline
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
 from xkd_core.serving.zoo import Choice, Zoo, problems_about, title
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
+NO_SHORTCUT = "plain"  # the family of students that were trained on images without the planted shortcut
 PLANTED = (
     "The shortcut is planted: in 90 % of the images that students learn from, the background gives the class away; "
     "here in half. The teacher learned without it."
 )
+PLANTED_SHORT = "The shortcut is planted: in 90 % of the training images the background gives the class away."
 OUTSIDE_NOTE = "Outside the training data: the CIFAR-10 networks were never trained on images like this."
 
 
@@ -51,7 +55,7 @@ def usable(zoo: Zoo, dataset: str) -> bool:
 
 
 def open_link(zoo: Zoo) -> None:
-    """Once a session: a run named in the link sets every slider that the link leaves open."""
+    """Once a page: a run named in the link sets every slider that the link leaves open."""
     if "_link_read" in st.session_state:
         return
     st.session_state["_link_read"] = True
@@ -60,14 +64,16 @@ def open_link(zoo: Zoo) -> None:
         return
     chosen = zoo.choice_of(run_id)
     if chosen is None:
-        st.session_state["_link_problem"] = f"The link names the run {run_id[:90]!r}, which is not here."
+        near = link.near(run_id, [card.id for card in zoo.students])
+        link.complain(f"The link names the run {run_id[:90]!r}, which is not here; near it: {near}. "
+                      "The nearest runs are shown.")  # fmt: skip
         return
     wanted = {
         "lam": chosen.lam,
         "ratio": chosen.ratio,
         "beta": chosen.beta,
         "match": chosen.family,
-        "seed": chosen.seed,
+        "seed": str(chosen.seed),
     }
     for name, value in wanted.items():
         if name not in st.query_params and name not in st.session_state:
@@ -84,16 +90,9 @@ def choose_image(zoo: Zoo, dataset: str, choice: Choice, *, upload: UInt8 | None
     story = None if dataset in OUTSIDE else resources.story(dataset, zoo.default())
     start = 0 if story is None else story.index
     found = _found(zoo, dataset, choice, n)
-    if not 0 <= st.session_state.get("image", 0) < n:
-        st.session_state["image"] = start
     with st.container(horizontal=True, vertical_alignment="bottom", key="turn"):
         back = st.container(width="content")
-        number = int(
-            st.number_input(
-                "Image", 0, n - 1, value=start, key="image", bind="query-params", width=130,
-                label_visibility="collapsed",
-            )
-        )  # fmt: skip
+        number = widgets.choose_image(n, start)
         before, after = beside(found.indices, number)
         back.button("Previous", on_click=widgets.set_image, args=(before,), shortcut="Left", key="previous")
         st.button("Next", on_click=widgets.set_image, args=(after,), shortcut="Right", key="next")
@@ -118,37 +117,48 @@ def photo(shown: Shown) -> None:
     st.image(rendering.png(pixels), width="stretch", output_format="PNG", alt=f"Photo: {subject.caption}")
 
 
-def headline(shown: Shown, *, talk: bool) -> None:
-    """The sentence that says what to look at, and the numbers behind it."""
-    problem = st.session_state.pop("_link_problem", None)
-    if problem:
-        st.warning(f"{problem} The nearest runs are shown.")
+def headline(shown: Shown, *, talk: bool) -> str:
+    """The sentence that says what to look at, and the numbers behind it; returns how often the same happens."""
+    damaged(shown)
+    key, found = shown.view.subject.key, _sentence(shown)
+    note = OUTSIDE_NOTE if key.outside else _planted(shown, short=True) if talk else ""
+    if found is not None:
+        st.markdown(f"## {found.title}")
+        if not talk:
+            st.markdown(found.detail)
+    if note:
+        st.markdown(note)
+    if found is None or key.outside:
+        return ""
+    return found.often or "No stored image tells this story for these runs, so how often it happens is not shown."
+
+
+def damaged(shown: Shown) -> None:
+    """Name every run whose files cannot be used."""
     if shown.view.broken:
         st.error("  \n".join(shown.view.broken.values()))
-    key = shown.view.subject.key
-    often = _sentence(shown, talk=talk)
-    note = OUTSIDE_NOTE if key.outside else PLANTED if key.dataset == "scenes" else ""
-    if not talk:
-        st.caption("  \n".join(part for part in (often, note) if part))
 
 
-def _sentence(shown: Shown, *, talk: bool) -> str:
-    """Draw the sentence and its numbers; returns how often the same happens."""
+def notes(shown: Shown, often: str) -> None:
+    """Below the grid, in small letters: how often the same happens, and that the shortcut is planted."""
+    parts = [part for part in (often, _planted(shown)) if part]
+    if parts:
+        st.caption("  \n".join(parts))
+
+
+def _planted(shown: Shown, *, short: bool = False) -> str:
+    planted = shown.view.subject.key.dataset == "scenes" and shown.scene.choice.family != NO_SHORTCUT
+    return (PLANTED_SHORT if short else PLANTED) if planted else ""
+
+
+def _sentence(shown: Shown) -> Headline | None:
     if "naive" not in shown.cards or "matched" not in shown.cards:
-        return ""
+        return None
     scene, key = shown.scene, shown.view.subject.key
     naive, matched = shown.cards["naive"], shown.cards["matched"]
     story = None if key.outside else resources.story(key.dataset, scene.choice)
     bar = None if key.outside else scene.bars.get("cam")
-    found = sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
-    if found is None:
-        return ""
-    st.markdown(f"## {found.title}")
-    if not talk:
-        st.markdown(found.detail)
-    if key.outside:
-        return ""
-    return found.often or "No stored image tells this story for these runs, so how often it happens is not shown."
+    return sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
 
 
 def after(shown: Shown, order: Order) -> None:
@@ -163,26 +173,48 @@ def after(shown: Shown, order: Order) -> None:
 def _found(zoo: Zoo, dataset: str, choice: Choice, n: int) -> Found:
     if dataset in OUTSIDE:
         return Found(indices=tuple(range(n)))
-    state = st.session_state
     classes = zoo.teacher.classes if zoo.teacher is not None else ()
+    chosen = {name: _start(name, options) for name, (_, options) in _filters(classes).items()}
     wish = Wish(
-        target=classes.index(state["g_class"]) if state.get("g_class") in classes else None,
-        habitat=state.get("g_habitat", "any"),
-        outcome=state.get("g_outcome", "any"),
-        order=state.get("g_order", "naive drift"),
+        target=classes.index(chosen["g_class"]) if chosen["g_class"] in classes else None,
+        habitat=chosen["g_habitat"],
+        outcome=chosen["g_outcome"],
+        order=chosen["g_order"],
     )
     return find(resources.results(dataset), zoo, choice, wish, n_images=n)
+
+
+def _filters(classes: tuple[str, ...]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Key in the link -> label and options with their titles; the first option is the default."""
+    return {
+        "g_class": ("Class in the gallery", {"all": "All classes"} | {name: name for name in classes}),
+        "g_outcome": ("Answer", dict(OUTCOMES)),
+        "g_order": ("Order", dict(ORDERS)),
+        "g_habitat": ("Background", dict(HABITATS)),
+    }
+
+
+def _start(name: str, options: dict[str, str]) -> Any:
+    """The filter's value, which the order of the images needs before the filter is drawn."""
+    names = list(options)
+    link.start(name, lambda text: text if text in options else None, names[0],
+               problem=lambda text: widgets.unknown(name.removeprefix("g_"), text, names))  # fmt: skip
+    if st.session_state[name] not in options:
+        st.session_state[name] = names[0]
+    link.write(name, st.session_state[name], names[0])
+    return st.session_state[name]
 
 
 def _gallery(shown: Shown, order: Order) -> None:
     dataset = order.key.dataset
     st.markdown("### More images")
     if dataset not in OUTSIDE:
-        _filters(shown.view.subject.classes, has_habitats=dataset == "scenes")
+        _draw_filters(shown.view.subject.classes, has_habitats=dataset == "scenes")
     if order.found.missing:
         st.info(order.found.missing)
     n = len(order.found.indices)
-    st.caption(f"{n:,} images")
+    words = ", with the cosine of the students' CAM to the teacher's for its top-1 class" if order.found.cosines else ""
+    st.caption(f"{n:,} images{words}")
     pages = max(1, -(-n // PAGE_OF_GALLERY))
     page = 1 if pages == 1 else int(st.pagination(pages, key="g_page") or 1)
     place = slice((page - 1) * PAGE_OF_GALLERY, page * PAGE_OF_GALLERY)
@@ -190,27 +222,22 @@ def _gallery(shown: Shown, order: Order) -> None:
     cosines = order.found.cosines[place] or ((None, None),) * len(indices)
     links = resources.thumbnails(dataset, indices)
     items = [
-        {"index": index, "src": link, "alt": f"Image {index}", "current": index == order.key.index,
-         "words": "" if pair[0] is None else f"naive {_short(pair[0])}\nmatched {_short(pair[1])}"}
-        for index, link, pair in zip(indices, links, cosines, strict=True)
+        {"index": index, "src": thumbnail, "alt": f"Image {index}", "current": index == order.key.index,
+         "words": "" if pair[0] is None else f"naive: {_short(pair[0])}\nmatched: {_short(pair[1])}"}
+        for index, thumbnail, pair in zip(indices, links, cosines, strict=True)
     ]  # fmt: skip
     gallery.show(items, key="gallery", on_pick=_picked)
 
 
 def _short(cosine: float) -> str:
-    return "undefined" if cosine != cosine else f"{cosine:.2f}"
+    return "undefined" if cosine != cosine else f"cosine {cosine:.2f}"
 
 
-def _filters(classes: tuple[str, ...], *, has_habitats: bool) -> None:
-    columns = st.columns(4 if has_habitats else 3)
-    keep = {"persist_state": "session"}
-    columns[0].selectbox("Explained class", ["all classes", *classes], key="g_class", **keep)
-    columns[1].selectbox("Answer", list(OUTCOMES), format_func=lambda name: OUTCOMES[name], key="g_outcome", **keep)
-    columns[2].selectbox("Order", list(ORDERS), format_func=lambda name: ORDERS[name], key="g_order", **keep)
-    if has_habitats:
-        columns[3].selectbox(
-            "Background", list(HABITATS), format_func=lambda name: HABITATS[name], key="g_habitat", **keep
-        )
+def _draw_filters(classes: tuple[str, ...], *, has_habitats: bool) -> None:
+    shown = {name: each for name, each in _filters(classes).items() if has_habitats or name != "g_habitat"}
+    for column, (name, (label, options)) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        names = list(options)
+        widgets.select(name, label, names, names[0], titles=options, place=column)
 
 
 def _picked() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from pages._ui import link
+
 _RAN, _WANT = "_entry_ran", "_wanted_page"
 
 
@@ -14,6 +16,7 @@ def page(path: str) -> None:
     if not st.session_state.get(_RAN):
         st.session_state[_WANT] = (path, st.query_params.to_dict())
         st.switch_page("app.py")
+    link.arrive(path)
 
 
 def enter(chosen: st.Page, pages: Mapping[str, st.Page]) -> None:

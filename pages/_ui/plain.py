@@ -1,35 +1,42 @@
-"""The same grid as plain pictures (?plain=1): lossless PNG with alt texts, no script in the page."""
+"""The same panels as plain pictures (?plain=1): lossless PNG with alt texts, no script in the page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Place
 
 from pages._ui.viewer.payload import Scene, cell_words, column_note
-from xkd_core import catalogue, rendering
-from xkd_core.models.cards import Card
+from xkd_core import rendering
 from xkd_core.serving import figure
-from xkd_core.serving.sentences import confidence
-from xkd_core.serving.zoo import Row, describe, title
+from xkd_core.serving.sheets import Cell, Sheet
+from xkd_core.types import UInt8
 
 
-def show(scene: Scene, cards: dict[Row, Card]) -> None:
-    """Rows are models, columns are explainers, as in the viewer."""
+def show(scene: Scene, sheet: Sheet) -> None:
+    """Rows and columns as in the viewer; above each row what it says, how well it does, and what is wrong with it."""
     drawing = scene.look.drawing
-    pixels, _ = figure.panels(scene.view, cards, scene.explainers, drawing)
-    for row, card in cards.items():
-        run = scene.view.runs[card.id]
-        st.markdown(f"**{title(card)}**, {describe(card)}: says {run.answer.says}, {confidence(run.answer.prob)}")
-        for column, name in zip(st.columns(len(scene.explainers)), scene.explainers, strict=True):
-            alt, caption = cell_words(scene, card, run, name)
-            heading = f"{catalogue.get('explainer', name).title} ({column_note(scene, name)})"
-            column.image(
-                rendering.png(pixels[row, name]),
-                caption=f"{heading}: {caption}",
-                width="stretch",
-                output_format="PNG",
-                alt=alt,
-            )
-    low, bar, high = figure.legend(drawing)
-    st.image(
-        rendering.png(bar), caption=f"from {low} to {high}", output_format="PNG", alt=f"Colour bar from {low} to {high}"
+    pixels, _ = figure.panels(scene.view, sheet.cells, drawing)
+    for head, cells in zip(sheet.heads, sheet.rows, strict=True):
+        st.markdown(f"**{head[0]}**, {'; '.join(head[1:])}")
+        for column, name, cell in zip(st.columns(len(cells)), sheet.columns, cells, strict=True):
+            _panel(column, scene, name, cell, pixels)
+    low, bar, high = figure.legend(drawing, has_fine=any(figure.fine(name) for name in sheet.explainers))
+    words = f"from {low} to {high}"
+    st.image(rendering.png(bar), caption=words, output_format="PNG", alt=f"Colour bar {words}")
+
+
+def _panel(place: Place, scene: Scene, name: str, cell: Cell | None, pixels: Mapping[tuple[str, str], UInt8]) -> None:
+    if cell is None:
+        place.caption(f"{name}: no such run")
+        return
+    alt, caption = cell_words(scene, cell.card, scene.view.runs[cell.card.id], cell.explainer)
+    heading = f"{name} ({column_note(scene, cell.explainer)})" if scene.film is None else name
+    place.image(
+        rendering.png(pixels[cell.card.id, cell.explainer]),
+        caption=": ".join([heading, ", ".join(part for part in (caption, cell.note) if part)]),
+        width="stretch",
+        output_format="PNG",
+        alt=alt,
     )

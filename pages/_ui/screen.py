@@ -12,6 +12,8 @@ from pages._ui import plain, resources, viewer
 from pages._ui.viewer import look as looks
 from pages._ui.viewer.payload import Scene
 from xkd_core.models.cards import Card
+from xkd_core.serving import sheets
+from xkd_core.serving.curves import axis_values
 from xkd_core.serving.desk import ViewRequest
 from xkd_core.serving.results import Bar
 from xkd_core.serving.subjects import ImageKey
@@ -40,6 +42,15 @@ class Shown:
 
     scene: Scene
     cards: Mapping[Row, Card]
+
+    @property
+    def sheet(self) -> sheets.Sheet:
+        """The panels on screen, where they stand."""
+        scene = self.scene
+        if scene.film is None:
+            return sheets.grid(scene.view, self.cards, scene.explainers)
+        ratios = axis_values(scene.zoo, "ratio", scene.choice.family) or (scene.choice.ratio,)
+        return sheets.film(scene.view, scene.zoo, scene.choice, ratios, scene.film)
 
     @property
     def view(self) -> ImageView:
@@ -80,8 +91,8 @@ def bars(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, Bar]:
 
 def draw(shown: Shown, *, name: str = "viewer") -> None:
     """The viewer, or with ?plain=1 the same as plain pictures."""
-    if st.session_state.get("plain") and shown.scene.film is None:
-        plain.show(shown.scene, dict(shown.cards))
+    if st.session_state.get("plain"):
+        plain.show(shown.scene, shown.sheet)
         return
     viewer.show(shown.scene, key=name, on_choice=lambda: _adopt_choice(name), on_look=lambda: _adopt_look(name))
 

@@ -1,32 +1,37 @@
-"""Below the grid: the link, downloads, Python that makes the maps again, and the table of all numbers."""
+"""Below the maps: the link, downloads, Python that makes the maps again, and the table of all numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+import pandas as pd
 import streamlit as st
 
+from pages._ui import link
 from pages._ui.screen import Shown
 from pages._ui.viewer.look import Look
 from xkd_core import catalogue
 from xkd_core.serving import exports, figure
 from xkd_core.serving.subjects import UPLOAD
 
+FILTERS = ("g_class", "g_outcome", "g_order", "g_habitat")
 
-def bar(shown: Shown) -> None:
-    """Three small menus in a row."""
+
+def bar(shown: Shown, *, more: Mapping[str, pd.DataFrame] | None = None) -> None:
+    """Three small menus in a row. more: further tables to download, by title."""
     with st.container(horizontal=True, key="takeaway"):
         with st.popover("Link to this view"):
             _link(shown)
         with st.popover("Download"):
-            _downloads(shown)
+            _downloads(shown, more or {})
         with st.popover("Copy as Python"):
-            st.code(exports.snippet(shown.view, shown.cards, shown.scene.explainers), language="python")
+            st.code(exports.snippet(shown.view, shown.sheet), language="python")
 
 
 def numbers(shown: Shown) -> None:
     """Every metric of every map on screen, undefined ones empty."""
-    table = exports.table(shown.view, shown.cards, shown.scene.explainers)
+    table = exports.table(shown.view, shown.sheet)
     st.dataframe(table.round(4), hide_index=True, alt="All metrics of the maps on screen")
     st.caption("Empty: undefined or not measurable here. The glossary says when and why.")
 
@@ -42,13 +47,15 @@ def params(shown: Shown) -> dict[str, str]:
         "beta": f"{scene.choice.beta:.3g}",
         "match": scene.choice.family,
         "seed": str(scene.choice.seed),
-        "maps": ",".join(scene.explainers),
-        "target": str(st.session_state.get("target", "teacher")),
         "view": scene.look.text,
-    } | ({"plain": "1"} if st.session_state.get("plain") else {})
-    if "matched" in shown.cards:
-        found["run"] = shown.cards["matched"].id
-    return found
+    }
+    if scene.film is None:
+        found |= {"maps": ",".join(scene.explainers), "target": str(st.session_state.get("target", "teacher"))}
+        found |= {name: value for name in FILTERS if (value := link.kept(name))}
+    else:
+        found["map"] = scene.film
+    found |= {"plain": "1"} if st.session_state.get("plain") else {}
+    return found | ({"run": shown.cards["matched"].id} if "matched" in shown.cards else {})
 
 
 def keep_link(shown: Shown) -> None:
@@ -72,20 +79,21 @@ def _link(shown: Shown) -> None:
     st.code(urlunsplit((place.scheme, place.netloc, place.path, query, "")), language=None, wrap_lines=True)
 
 
-def _downloads(shown: Shown) -> None:
-    scene, view, cards = shown.scene, shown.view, shown.cards
+def _downloads(shown: Shown, more: Mapping[str, pd.DataFrame]) -> None:
+    scene, view, sheet = shown.scene, shown.view, shown.sheet
     name = view.subject.key.spec.replace(":", "-")[:40]
 
     def page() -> figure.Page:
-        return figure.compose(view, cards, scene.explainers, scene.look.drawing)
+        return figure.compose(view, sheet, scene.look.drawing)
 
     _button("Figure (PNG)", lambda: figure.to_png(page()), f"{name}.png", "image/png")
     _button("Figure (SVG)", lambda: figure.to_svg(page()), f"{name}.svg", "image/svg+xml")
-    table = exports.table(view, cards, scene.explainers)
-    _button("Numbers (CSV)", lambda: exports.csv(table), f"{name}.csv", "text/csv")
-    for one in scene.explainers:
+    for title, table in {"Numbers": exports.table(view, sheet), **more}.items():
+        file = name if title == "Numbers" else title.lower().replace(" ", "-")
+        _button(f"{title} (CSV)", lambda table=table: exports.csv(table), f"{file}.csv", "text/csv")
+    for one in sheet.explainers:
         words = f"Raw maps, {catalogue.get('explainer', one).title} (NPY)"
-        _button(words, lambda one=one: exports.npy(view, cards, one), f"{name}-{one}.npy", "application/octet-stream")
+        _button(words, lambda one=one: exports.npy(view, sheet, one), f"{name}-{one}.npy", "application/octet-stream")
 
 
 def _button(label: str, make: object, name: str, kind: str) -> None:

@@ -8,12 +8,13 @@ from pages._ui import widgets
 
 _STYLE = """<style>
 [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"] { display: none; }
-[data-testid="stMainBlockContainer"] { padding: 0.5rem 1.5rem 0; max-width: none; }
-[data-testid="stMainBlockContainer"] h2 { font-size: 2rem; padding: 0 0 0.4rem; line-height: 1.1; }
+[data-testid="stMainBlockContainer"] { padding: 0.5rem 1.5rem 0 !important; max-width: none; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 2rem !important; padding: 0 0 0.65rem; line-height: 1.1; }
 .st-key-image, .st-key-to_story { display: none; }
-[data-testid="stVerticalBlock"] { gap: 0.5rem; }
+[data-testid="stVerticalBlock"] { gap: 0.35rem; }
 [data-testid="stMainBlockContainer"] p, [data-testid="stMainBlockContainer"] label p,
-[data-testid="stMainBlockContainer"] button p, [data-testid="stMainBlockContainer"] input { font-size: 1.5rem; }
+[data-testid="stMainBlockContainer"] button p, [data-testid="stMainBlockContainer"] input
+{ font-size: 1.5rem !important; line-height: 1.2; }
 </style>"""
 
 

@@ -1,22 +1,23 @@
-"""What a visitor chooses, each choice in the link: data set, image, runs, explained class, explainers."""
+"""What a visitor chooses, each choice in the link: data set, runs, explained class, explainers, image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from pages._ui import resources
+from pages._ui import link, resources
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import subjects
+from xkd_core.serving.curves import SLIDERS, axis_values
 from xkd_core.serving.jobs import Job
 from xkd_core.serving.views import DEFAULT_EXPLAINERS
 from xkd_core.serving.zoo import FAMILIES, Choice, Zoo
 from xkd_core.types import UInt8
 
-BIND = "query-params"
 DATA_TITLES = {
     "scenes": "Scenes (drawn, exact masks)",
     "cifar10": "CIFAR-10",
@@ -24,56 +25,101 @@ DATA_TITLES = {
     "digits": "Handwritten digits",
     "upload": "Your own image",
 }
-TARGETS = {"teacher": "Teacher's top answer", "own": "Each model's own top answer", "label": "The label"}
-
-
-def keep(key: str, allowed: Sequence[Any], fallback: Any) -> None:
-    """Before a widget is drawn: a value it cannot show any more becomes the fallback instead of an error."""
-    if key in st.session_state and st.session_state[key] not in allowed:
-        st.session_state[key] = fallback
+TARGETS = {"teacher": "The teacher's top-1", "own": "Each model's own top-1", "label": "The label"}
+SLIDER_WORDS = {
+    "lam": ("λ, weight of distillation", "0: labels only. 1: the teacher's answers only. Only values with a run."),
+    "ratio": ("Ratio, times smaller", "Parameters of the teacher over parameters of the student."),
+    "beta": ("β, weight of matching", "β(1 - cos) is added to the loss of the matched student."),
+}
 
 
 def choose_data(*, networks_only: bool = False) -> str:
     """The data set whose images are looked at; ``networks_only``: only those that networks were trained on."""
     names = ("scenes", "cifar10") if networks_only else subjects.CHOICES
-    keep("data", names, "scenes")
-    return st.selectbox(
-        "Images", names, format_func=lambda name: name, key="data", bind=BIND, on_change=_forget_image,
-        help="; ".join(f"{name}: {title}" for name, title in DATA_TITLES.items()),
-    )  # fmt: skip
+    before = link.kept("data")
+    instead = subjects.OUTSIDE.get(before, before) if networks_only else before
+    link.keep("data", instead)  # of photographs, the networks that explain them
+    chosen = select("data", "Images", names, "scenes", titles=DATA_TITLES, on_change=lambda: link.forget("image"))
+    if chosen == instead:
+        link.keep("data", before)  # back on the landing page, the photographs are there again
+    return chosen
 
 
-def _forget_image() -> None:
-    st.session_state.pop("image", None)
+def select(
+    name: str,
+    label: str,
+    options: Sequence[str],
+    default: str,
+    *,
+    titles: Mapping[str, str] | None = None,
+    **more: Any,  # as of st.selectbox
+) -> str:
+    """One of several names, shown by its title, in the link by its name."""
+    words = dict(titles or {})
+    link.start(name, lambda text: text if text in options else None, default,
+               problem=lambda text: unknown(label.lower(), text, options))  # fmt: skip
+    _keep(name, options, default)
+    place = more.pop("place", st)
+    chosen = str(place.selectbox(label, options, format_func=lambda one: words.get(one, str(one)), key=name, **more))
+    link.write(name, chosen, default)
+    return chosen
+
+
+def unknown(what: str, text: str, known: Sequence[str]) -> str:
+    """The sentence for a name in the link that is not offered."""
+    return f"The link asks for {what} {text[:80]!r}, which is not offered here; known: {link.near(text, known)}."
+
+
+def _keep(name: str, allowed: Sequence[Any], fallback: Any) -> None:
+    """A value that the widget cannot show any more becomes the fallback instead of an error."""
+    if st.session_state[name] not in allowed:
+        st.session_state[name] = fallback
 
 
 def choose_runs(zoo: Zoo) -> Choice:
     """Sliders over λ, ratio and β that offer only what exists; the link follows."""
     families = zoo.families or ("swa",)
-    keep("match", families, families[0])
     family = families[0]
     if len(families) > 1:
-        family = st.selectbox(
-            "Matched by", families, format_func=str, key="match", bind=BIND,
-            help="  \n".join(f"**{name}**: {FAMILIES[name]}" for name in families),
-        )  # fmt: skip
+        titles = {name: FAMILIES[name].split(":")[0] if name in FAMILIES else name for name in families}
+        words = "  \n".join(FAMILIES.get(name, name) for name in families)
+        family = select("match", "Matched by", families, family, titles=_distinct(titles, FAMILIES), help=words)
     default = zoo.default(family)
-    lam = _slider("lam", "λ, weight of distillation", zoo.axis("lam", family), default.lam,
-                  "0: labels only. 1: the teacher's answers only. Only values of which a run exists.")  # fmt: skip
-    ratio = _slider("ratio", "Ratio, times smaller", zoo.axis("ratio", family), default.ratio,
-                    "Parameters of the teacher over parameters of the student.")  # fmt: skip
-    beta = _slider("beta", "β, weight of matching", zoo.axis("beta", family), default.beta,
-                   "β(1 - cos) is added to the loss of the matched student.")  # fmt: skip
-    return Choice(lam=lam, ratio=ratio, beta=beta, family=family, seed=_choose_seed(zoo))
+    values = {name: _slider(name, axis_values(zoo, name, family), getattr(default, name)) for name in SLIDERS}
+    return Choice(**values, family=family, seed=_choose_seed(zoo))
 
 
-def _slider(key: str, label: str, values: Sequence[float], default: float, words: str) -> float:
+def _distinct(short: Mapping[str, str], full: Mapping[str, str]) -> dict[str, str]:
+    """Titles up to the colon, but in full where that would give two families the same one."""
+    titles = list(short.values())
+    return {name: title if titles.count(title) == 1 else full[name] for name, title in short.items()}
+
+
+def _slider(name: str, values: Sequence[float], default: float) -> float:
     if len(values) < 2:
         return values[0] if values else default
-    if key in st.session_state:
-        keep(key, values, min(values, key=lambda value: abs(value - st.session_state[key])))
-    start = default if default in values else values[0]
-    return st.select_slider(label, values, value=start, format_func=short, key=key, bind=BIND, help=words)
+    label, words = SLIDER_WORDS[name]
+    start = min(values, key=lambda value: abs(value - default))
+
+    def read(text: str) -> float | None:
+        given = number(text)
+        near = [value for value in values if given is not None and math.isclose(value, given, rel_tol=5e-3)]
+        return near[0] if near else None
+
+    link.start(name, read, start, problem=lambda text: unknown(label, text, [short(value) for value in values]))
+    _keep(name, values, min(values, key=lambda value: abs(value - st.session_state[name])))
+    value = float(st.select_slider(label, values, format_func=short, key=name, help=words))
+    link.write(name, short(value), short(start))
+    return value
+
+
+def number(text: str) -> float | None:
+    """A number of the link; None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def short(value: float) -> str:
@@ -82,40 +128,48 @@ def short(value: float) -> str:
 
 
 def _choose_seed(zoo: Zoo) -> int:
-    seeds = sorted({card.seed for card in zoo.students})
+    seeds = [str(seed) for seed in sorted({card.seed for card in zoo.students})]
     if len(seeds) < 2:
-        return seeds[0] if seeds else 0
-    keep("seed", seeds, seeds[0])
-    return st.selectbox("Training seed", seeds, key="seed", bind=BIND, help="Where a seed is missing, the nearest run.")
+        return int(seeds[0]) if seeds else 0
+    return int(select("seed", "Training seed", seeds, seeds[0], help="Where a seed is missing, the nearest run."))
 
 
 def choose_target(zoo: Zoo, *, labelled: bool) -> str:
     """Which class is explained: a policy, or one class for all models."""
     classes = zoo.teacher.classes if zoo.teacher is not None else ()
     options = ["teacher", "own", *(["label"] if labelled else []), *classes]
-    keep("target", options, "teacher")
-    chosen = st.selectbox("Explained class", options, format_func=str, key="target", bind=BIND,
-                          help="  \n".join(f"**{name}**: {words}" for name, words in TARGETS.items()))  # fmt: skip
+    words = "With each model's own class, maps of different classes stand side by side and are not compared."
+    chosen = select("target", "Explained class", options, "teacher", titles=TARGETS, help=words)
     return str(classes.index(chosen)) if chosen in classes else chosen
 
 
 def choose_explainers() -> tuple[str, ...]:
     """Columns of the grid, in the order they were chosen; at least one."""
     names = list(catalogue.EXPLAINERS)
-    chosen = st.multiselect("Explainers", names, default=list(DEFAULT_EXPLAINERS), key="maps", bind=BIND,
-                            format_func=str, help="Columns of the grid. The glossary explains each.")  # fmt: skip
+    titles = {name: entry.title for name, entry in catalogue.EXPLAINERS.items()}
+    link.start("maps", lambda texts: _explainers(texts, names), list(DEFAULT_EXPLAINERS), several=True,
+               problem=lambda text: unknown("the explainers", text, names))  # fmt: skip
+    chosen = st.multiselect("Explainers", names, key="maps", format_func=lambda name: titles[name],
+                            help="Columns of the grid. The glossary explains each.")  # fmt: skip
+    link.write("maps", chosen or list(DEFAULT_EXPLAINERS[:1]), list(DEFAULT_EXPLAINERS))
     return tuple(chosen) or DEFAULT_EXPLAINERS[:1]
 
 
+def _explainers(texts: Sequence[str], names: Sequence[str]) -> list[str] | None:
+    """The known ones of ?maps=cam&maps=occlusion or ?maps=cam,occlusion; what is unknown beside them is said."""
+    given = [part for text in texts for part in text.split(",")]
+    known = [name for name in dict.fromkeys(given) if name in names]
+    if known and len(known) < len(set(given)):
+        strange = ", ".join(name for name in given if name not in names)
+        link.complain(unknown("the explainers", strange, names))
+    return known or None
+
+
 def flag(name: str, label: str, words: str) -> bool:
-    """A toggle that stands in the link as ?name=1 (a bound toggle would only understand 'true')."""
-    if name not in st.session_state:
-        st.session_state[name] = st.query_params.get(name, "") in ("1", "true")
-    on = st.toggle(label, key=name, help=words, persist_state="session")
-    if on and st.query_params.get(name) != "1":
-        st.query_params[name] = "1"
-    if not on and name in st.query_params:
-        del st.query_params[name]
+    """A toggle that stands in the link as ?name=1."""
+    link.start(name, lambda text: text in ("1", "true"), False, problem=lambda text: unknown(label, text, ["1"]))
+    on = bool(st.toggle(label, key=name, help=words))
+    link.write(name, "1" if on else "", "")
     return on
 
 
@@ -138,6 +192,20 @@ def choose_upload() -> UInt8 | None:
         return None
 
 
+def choose_image(n: int, start: int) -> int:
+    """The number of the image, 0 to ``n`` - 1; ``start``: the one that the page opens with."""
+
+    def read(text: str) -> int | None:
+        return int(text) if text.isdecimal() and len(text) < 10 and int(text) < n else None
+
+    words = f"there are the images 0 to {n - 1:,}"
+    link.start("image", read, start, problem=lambda text: f"The link asks for image {text[:80]!r}; {words}.")
+    _keep("image", range(n), start)
+    index = int(st.number_input("Image", 0, n - 1, key="image", width=130, label_visibility="collapsed"))
+    link.write("image", str(index), str(start))
+    return index
+
+
 def set_image(index: int) -> None:
     """Callback of everything that turns to another image."""
     st.session_state["image"] = index
@@ -156,22 +224,24 @@ def offer_download(dataset: str, reason: str) -> None:
         st.session_state["download"] = jobs.submit(("download", dataset), work)
     job = st.session_state.get("download")
     if job is not None and job.key == ("download", dataset):
-        follow(job)
+        follow(job, lambda: 1, doing="Fetching")
 
 
-def follow(job: Job) -> None:
-    """Progress of a job while it runs, with a button to stop it; the sentence of its error when it failed."""
+def follow(job: Job, left: Callable[[], int], *, doing: str = "Computing") -> None:
+    """Progress of a job while it runs, with a button to stop it; the sentence of its error when it failed.
+
+    left: how many parts are still to come; whenever one is done, the page is drawn again with it.
+    """
     if job.error:
         st.error(job.error)
     elif not job.finished:
-        _poll(job, job.note)
+        _poll(job, left, left(), doing)
 
 
 @st.fragment(run_every=0.5)
-def _poll(job: Job, note: str) -> None:
-    # Another note means that one explainer is done: the page can show its maps already.
-    if job.finished or (note and job.note != note):
+def _poll(job: Job, left: Callable[[], int], before: int, doing: str) -> None:
+    if job.finished or left() != before:
         st.rerun()
-    st.progress(min(1.0, job.done), text=f"Computing {job.note}" if job.note else "Waiting for a free worker")
+    st.progress(min(1.0, job.done), text=f"{doing} {job.note}" if job.note else "Waiting for a free worker")
     if st.button("Stop", key="stop_job"):
         job.cancel.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 WORDS = {
     "Teacher": "The large network that students learn from. A second, equally trained teacher shows how much maps "
     "differ without any compression: the noise floor.",
@@ -17,12 +19,20 @@ WORDS = {
     "λ": "Weight of the distillation term, 0 = labels only, 1 = the teacher's answers only. The term is scaled by T².",
     "β": "Weight of attribution matching: β(1 - cos) is added to the loss.",
     "Width and ratio": "Width is the share of the teacher's channels (1/2, 1/4, 1/8). Ratio is teacher parameters "
-    "over student parameters; 1/8 of the width is about 63 times smaller.",
+    "over student parameters; 1/8 of the width is about 62 times smaller.",
     "Answer": "Single-label: the top class. Multi-label: yes or no (logit > 0) on the explained class.",
     "Same answer, right": "Same: teacher's and student's answers agree. Right: the answer equals the label.",
+    "Agreement": "The share of images on which a student gives the same answer as its teacher, right or wrong.",
+    "Accuracy": "The share of test images with the right top class (data sets with one label for each image).",
+    "mAP": "Mean average precision: for each class, how well its score ranks the images that show it before the "
+    "others; then the mean over the classes (data sets with several labels for each image).",
+    "Undefined": "A number that does not exist, as the cosine of a map without any evidence. It is never taken for 0 "
+    "and never averaged: it is left out and counted.",
     "In the loss": "The student was trained on this explainer's map. Similarity there is no surprise; look at the "
     "explainers that were not in the loss.",
-    "Explained class": "The teacher's top answer unless chosen otherwise; the same class for every model on screen.",
+    "Explained class": "The class a map is evidence for, printed on each panel with how it was chosen: the teacher's "
+    "top-1 unless chosen otherwise. With each model's own top-1, maps of different classes are not compared.",
+    "Other class": "This map explains another class than the teacher's map, so neither a cosine nor moved is given.",
     "Shuffled control": "The cosine to the teacher's map of another image: what a map gets that knows nothing.",
     "Outside the training data": "The networks were never trained on images of this kind; read maps with care.",
 }
@@ -34,6 +44,36 @@ COLOURS = (
     "Only with a scale that is shared over models can the teacher's panel change when a student does.",
     "**Inferno, viridis, cividis** rise evenly in brightness and are safe for colour-blind readers. Signed maps and "
     "differences use purple for less and orange for more, white for zero.",
+    "**Maps of single pixels** (GradientSHAP, integrated gradients) reach full colour at the 99th percentile of their "
+    "absolute values: a few extreme pixels would leave the rest dark. The number printed on such a panel is that one.",
+    "**Masked** pictures show evidence as light, whatever its sign.",
     "**Empty** panels say so: a map without positive evidence is not the same as a map that was not computed (grey "
     "stripes).",
 )
+
+PAPERS = {
+    "000": "Wilfling, Valdenegro-Toro & Zullich, Evaluating the Quality of Saliency Maps for Distilled CNNs",
+    "001": "Anonymous, Effect of CNN Compression on Gradient-based Explainability (under review)",
+    "002": "Lee & Kim 2021, Explaining Neural Networks Using Attentive Knowledge Distillation",
+    "003": "Alharbi, Vu & Thai 2021, Learning Interpretation with Explainable Knowledge Distillation",
+    "004": "Park, Yang, Hwang & Yang 2020, Attribution Preservation in Network Compression",
+}
+_SHORT = {
+    "000": "Wilfling et al.",
+    "001": "Anonymous (CNN compression)",
+    "002": "Lee & Kim 2021",
+    "003": "Alharbi et al. 2021",
+    "004": "Park et al. 2020",
+}
+
+SIGN_NOTES = {
+    "eigen_cam": "the sign is arbitrary",
+    "ablation_cam": "signs turn round where the score is negative",
+}
+"""Explainers whose sign does not mean 'for' and 'against' everywhere."""
+
+
+def cited(source: str) -> str:
+    """A source as people cite it: 'papers 000 and 004' -> 'Wilfling et al. and Park et al. 2020'."""
+    words = re.sub(r"\bpapers? (?=00\d)", "", source)
+    return re.sub(r"\b(00[0-4])\b", lambda found: _SHORT[found[1]], words)

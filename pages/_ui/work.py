@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from pages._ui import resources, widgets
 from pages._ui.screen import Shown
+from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.models.cards import Card
 from xkd_core.serving.desk import automatic, forwards, work_on
@@ -21,7 +22,7 @@ def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
         return
     job: Job | None = st.session_state.get(f"{name}_job")
     if job is not None and not job.finished and _covers(job, shown, name):
-        widgets.follow(job)
+        widgets.follow(job, _left(shown, [shown.scene.zoo.by_id[run_id] for run_id in shown.view.runs]))
         return
     missing = resources.desk().missing(shown.view, cards, shown.scene.explainers)
     if not missing:
@@ -31,7 +32,13 @@ def compute_missing(shown: Shown, *, name: str = "viewer") -> None:
     _compute(shown, cards, missing, name)
     job = st.session_state.get(f"{name}_job")
     if job is not None:
-        widgets.follow(job)
+        widgets.follow(job, _left(shown, cards))
+
+
+def _left(shown: Shown, cards: Sequence[Card]) -> Callable[[], int]:
+    """How many explainers still lack a map: whenever one has come, the page shows it at once."""
+    view, names = shown.view, shown.scene.explainers
+    return lambda: len(resources.desk().missing(view, cards, names))
 
 
 def _covers(job: Job, shown: Shown, name: str) -> bool:
@@ -48,7 +55,7 @@ def _compute(shown: Shown, cards: Sequence[Card], missing: Sequence[str], name: 
     if at_once and (not failed or st.button("Try again", key=f"{name}_again")):
         _start(shown, cards, at_once, name)
     dear = tuple(one for one in order if one not in at_once)
-    if dear and st.button(f"Compute {', '.join(dear)}: {_cost(dear, cards)}", key=f"{name}_dear"):
+    if dear and st.button(f"Compute {_titles(dear)}: {_cost(dear, cards)}", key=f"{name}_dear"):
         _start(shown, cards, dear, name)
 
 
@@ -59,7 +66,7 @@ def _offer_all(shown: Shown, cards: Sequence[Card], name: str) -> None:
     missing = resources.desk().missing(shown.view, every, shown.scene.explainers)
     if not missing:
         return
-    words = f"Compute {', '.join(missing)} for all {len(every)} runs: {_cost(missing, every)}"
+    words = f"Compute {_titles(missing)} for all {len(every)} runs: {_cost(missing, every)}"
     if st.button(words, key=f"{name}_compute_all"):
         _start(shown, every, missing, name)
         st.session_state[f"{name}_all"] = st.session_state[f"{name}_job"].key
@@ -78,5 +85,20 @@ def _start(shown: Shown, cards: Sequence[Card], names: Sequence[str], name: str)
     st.session_state[f"{name}_job"] = started
 
 
+def _titles(names: Sequence[str]) -> str:
+    return ", ".join(catalogue.get("explainer", name).title for name in names)
+
+
 def _cost(names: Sequence[str], cards: Sequence[Card]) -> str:
-    return f"{forwards(names, cards):,} forward passes"
+    """Forward passes, and how long they would take at the pace of what was computed before."""
+    seconds = resources.desk().seconds(names, cards)
+    words = f"{forwards(names, cards):,} forward passes"
+    return words if seconds is None else f"{words}, {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """'about 40 s', 'about 3 min': one significant digit, it is an estimate."""
+    if seconds < 1:
+        return "less than a second"
+    value, unit = (seconds, "s") if seconds < 90 else (seconds / 60, "min")
+    return f"about {float(f'{value:.1g}'):g} {unit}"

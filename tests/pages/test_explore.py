@@ -62,7 +62,9 @@ def test_nine_heatmaps_and_more_reach_the_browser(open_page):
 def test_heavier_maps_of_all_runs_are_a_job_with_its_cost_shown_first(open_page, made):
     app = settled(open_page(maps="occlusion"))
     button = app.button(key="viewer_compute_all")
-    assert f"for all {len(made.runs)} runs: {50 * len(made.runs):,} forward passes" in button.label
+    passes = 50 * (len(made.runs) + 1)  # the teacher explains the image of the shuffled control, too
+    assert f"Compute Occlusion for all {len(made.runs)} runs: {passes:,} forward passes, " in button.label
+    assert button.label.endswith(("s", "min", "less than a second"))  # at the pace of the maps on screen
     button.click().run()
     for _ in range(60):
         cells = [run["cells"].get("occlusion") for run in payload(app)["runs"].values()]
@@ -98,12 +100,6 @@ def test_a_run_named_in_the_link_sets_the_sliders(open_page, made):
     assert (choice["lam"], choice["beta"]) == (0.5, 8.0)
 
 
-def test_an_unknown_run_in_the_link_is_said_and_the_page_works(open_page):
-    app = open_page(run="scenes-swa-w16-nowhere")
-    assert "scenes-swa-w16-nowhere" in app.warning[0].value
-    assert payload(app)["runs"]
-
-
 @pytest.mark.parametrize(
     "query",
     [{"lam": "7"}, {"ratio": "<script>"}, {"image": "-5"}, {"image": "99999999"}, {"data": "nothing"},
@@ -115,6 +111,7 @@ def test_bad_values_in_a_link_fall_back(open_page, query):
     data = payload(app)
     assert data["choice"]["lam"] == 0.5
     assert data["look"]["mode"] == "overlay"
+    assert len(app.warning) == ("view" not in query and "seed" not in query)  # there is one seed: nothing to choose
 
 
 def test_the_sliders_change_the_runs_on_screen(open_page, made):
@@ -257,16 +254,147 @@ def test_an_own_image_is_explained_and_a_broken_one_refused_with_a_sentence(open
     assert broken.error
 
 
-def test_an_explainer_that_needs_absent_data_says_so_and_the_others_come(open_page, cifar):
-    """GradientSHAP takes its background from CIFAR-10, which is not on this machine."""
-    app = open_page(root=cifar.root, data="photos")
+def test_an_explainer_that_fails_says_why_and_the_others_come(open_page, made, monkeypatch):
+    from xkd_core.errors import DataUnavailableError
+    from xkd_core.serving import explaining
+
+    real = explaining.explain_more
+
+    def failing(*args, name, **options):
+        if name == "gradient_shap":
+            raise DataUnavailableError("The background images are not in the folder of data sets.")
+        return real(*args, name=name, **options)
+
+    monkeypatch.setattr(explaining, "explain_more", failing)
+    app = open_page(image="3")
     for _ in range(60):
         if app.error:
             break
         time.sleep(0.5)
         app.run()
-    assert "CIFAR-10 is not in" in app.error[0].value
-    data = payload(app)
-    teacher = next(run for run_id, run in data["runs"].items() if run_id == cifar.runs["teacher"])
+    assert "background images are not in" in app.error[0].value
+    teacher = payload(app)["runs"][made.runs["teacher"]]
     assert teacher["cells"]["occlusion"]
     assert not teacher["cells"]["gradient_shap"]
+
+
+def test_gradient_maps_of_photographs_need_no_data_set(open_page, cifar):
+    app = settled(open_page(root=cifar.root, data="photos", maps="gradient_shap"))
+    assert not app.error
+
+
+def apart(made):
+    """An image on which the naive student's own top class is not the teacher's."""
+    from xkd_core.images import datasets
+    from xkd_core.images.transforms import to_input
+    from xkd_core.models.checkpoints import load_run
+
+    pixels = datasets.load("scenes", "test").pixels(range(60))
+    tops = []
+    for name in ("teacher", "kd 0.125 0.5"):
+        run = load_run(made.runs[name], made.root)
+        tops.append(run.model(to_input(pixels, run.card.input_transform())).argmax(dim=1))
+    return int((tops[0] != tops[1]).nonzero()[0])
+
+
+def test_with_each_models_own_class_nothing_is_said_to_have_moved(open_page, made):
+    app = open_page(image=str(apart(made)), target="own", maps="cam")
+    assert not app.exception
+    data = payload(app)
+    naive, teacher = (data["runs"][made.runs[name]] for name in ("kd 0.125 0.5", "teacher"))
+    cell = naive["cells"]["cam"]
+    assert (cell["score"], cell["moved"], cell["control"], cell["other"]) == ("other class", False, "", True)
+    assert "cosine" not in cell["alt"]
+    assert naive["verdict"].startswith("other class")
+    assert teacher["cells"]["cam"]["class"] != cell["class"]
+    assert "different classes" in words(app)
+    assert not any(word in words(app) for word in ("stayed", "moved", "Cosine to"))
+
+
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [("teacher", "teacher's top-1"), ("own", "own top-1"), ("label", "ground truth"), ("mug", "chosen")],
+)
+def test_every_panel_names_its_class_and_how_it_was_chosen(open_page, target, how):
+    data = payload(open_page(image="3", target=target, maps="cam"))
+    classes = [run["cells"]["cam"]["class"] for run in data["runs"].values()]
+    assert all(text.startswith("class: ") and text.endswith(f"({how})") for text in classes)
+    if target == "mug":
+        assert set(classes) == {"class: mug (chosen)"}
+
+
+@pytest.mark.parametrize("page", ["explore", "compression"])
+def test_damaged_weights_are_called_damaged(open_page, made, tmp_path, page):
+    root = tmp_path / "damaged"
+    shutil.copytree(made.root, root)
+    weights = root / "scenes" / made.runs["swa 0.125 0.5"] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    app = open_page(page, root=root)
+    assert not app.exception
+    assert made.runs["swa 0.125 0.5"] in app.error[0].value
+    assert payload(app)["lost"] == {made.runs["swa 0.125 0.5"]: "damaged"}
+
+
+def test_students_of_a_damaged_teacher_say_so(open_page, made, tmp_path):
+    root = tmp_path / "headless"
+    shutil.copytree(made.root, root)
+    (root / "scenes" / made.runs["teacher"] / "model.safetensors").write_bytes(b"x")
+    lost = payload(open_page(root=root))["lost"]
+    assert lost.pop(made.runs["teacher"]) == "damaged"
+    assert set(lost.values()) == {"the teacher is damaged"}
+
+
+@pytest.mark.parametrize(
+    ("query", "root"),
+    [({"data": "upload"}, "cifar"), ({"data": "cifar10"}, "cifar"), ({}, "nothing"), ({"data": "photos"}, "made")],
+)
+def test_talk_mode_has_a_way_out_wherever_it_stops(open_page, made, cifar, tmp_path, query, root):
+    roots = {"cifar": cifar.root, "nothing": tmp_path / "nothing", "made": made.root}
+    app = open_page(root=roots[root], talk="1", **query)
+    assert not app.exception
+    app.button(key="leave_talk").click().run()
+    assert "talk" not in app.query_params
+    assert not [button for button in app.button if button.key == "leave_talk"]
+
+
+def test_talk_mode_says_what_must_not_be_forgotten(open_page, cifar):
+    assert "The shortcut is planted" in words(open_page(talk="1"))
+    assert "Outside the training data" in words(open_page(root=cifar.root, talk="1", data="photos"))
+
+
+def test_the_plain_form_says_as_much_as_the_viewer(open_page, made):
+    app = open_page(plain="1", maps="cam", lam="1")  # runs with λ = 1 were not trained to the end
+    data = "\n".join(str(part.value) for part in app.markdown)
+    assert "same answer" in data or "other answer" in data
+    assert "mAP" in data
+    assert "not trained to the end" in data
+
+
+def test_the_page_is_drawn_again_when_a_map_has_come(monkeypatch):
+    """Not when a note changes: the first note of a job is empty, so nothing came before the last map did."""
+    from pages._ui import widgets
+    from xkd_core.serving.jobs import Job
+
+    class Again(Exception):
+        pass
+
+    def again():
+        raise Again
+
+    monkeypatch.setattr("streamlit.rerun", again)
+    job = Job(key=("a",))
+    poll = widgets._poll.__wrapped__
+    with pytest.raises(Again):
+        poll(job, lambda: 2, 3, "Computing")
+    job.note = "Occlusion"
+    poll(job, lambda: 3, 3, "Computing")
+
+
+def test_gallery_filters_stand_in_the_link(open_page, made):
+    app = open_page(g_order="matched drift", g_class="mug")
+    assert app.selectbox(key="g_order").value == "matched drift"
+    assert app.selectbox(key="g_class").value == "mug"
+    app.selectbox(key="g_order").set_value("index").run()
+    assert app.query_params["g_order"] == ["index"] or app.query_params["g_order"] == "index"
+    words_of_links = "\n".join(str(part.value) for part in app.code)
+    assert "g_class=mug" in words_of_links and "g_order=index" in words_of_links

@@ -16,7 +16,7 @@ from PIL import Image
 
 from xkd_core import rendering
 from xkd_core.rendering import Style
-from xkd_core.serving import exports, figure, subjects
+from xkd_core.serving import exports, figure, sheets, subjects
 from xkd_core.serving.explaining import explain_image
 from xkd_core.serving.results import Bar
 from xkd_core.serving.sentences import confidence, headline
@@ -43,8 +43,13 @@ def view(zoo, cards):
     )
 
 
-def test_the_table_has_a_row_per_map_and_every_metric(view, cards):
-    table = exports.table(view, cards, ["cam", "layer_cam"])
+@pytest.fixture
+def sheet(view, cards):
+    return sheets.grid(view, cards, ["cam", "layer_cam"])
+
+
+def test_the_table_has_a_row_per_map_and_every_metric(view, cards, sheet):
+    table = exports.table(view, sheet)
     assert len(table) == 6
     assert list(table["model"].unique()) == ["teacher", "naive", "matched"]
     naive = table[(table["model"] == "naive") & (table["explainer"] == "CAM")].iloc[0]
@@ -52,15 +57,21 @@ def test_the_table_has_a_row_per_map_and_every_metric(view, cards):
     assert pd.read_csv(io.BytesIO(exports.csv(table))).shape == table.shape
 
 
-def test_npy_holds_the_raw_signed_maps(view, cards):
-    maps = np.load(io.BytesIO(exports.npy(view, cards, "cam")), allow_pickle=False)
+def test_metrics_stand_right_after_what_they_measure(view, sheet):
+    columns = list(exports.table(view, sheet).columns)
+    assert columns[:5] == ["model", "explainer", "settings", "cosine", "cosine_shuffled"]
+    assert columns.index("pearson") < columns.index("explained class") < columns.index("image")
+
+
+def test_npy_holds_the_raw_signed_maps(view, cards, sheet):
+    maps = np.load(io.BytesIO(exports.npy(view, sheet, "cam")), allow_pickle=False)
     assert maps.dtype == np.float32
     assert np.array_equal(maps, np.stack([view.runs[card.id].maps["cam"] for card in cards.values()]))
 
 
-def test_the_figure_contains_the_same_pixels_as_the_screen(view, cards):
+def test_the_figure_contains_the_same_pixels_as_the_screen(view, cards, sheet):
     drawing = figure.Drawing(style=Style(opacity=50), scale="teacher")
-    page = figure.compose(view, cards, ["cam", "layer_cam"], drawing)
+    page = figure.compose(view, sheet, drawing)
     drawn = np.asarray(Image.open(io.BytesIO(figure.to_png(page))))
     assert drawn.shape == (page.height, page.width, 3)
     scale = rendering.divisor([view.runs[cards["teacher"].id].maps["cam"]])
@@ -72,7 +83,7 @@ def test_the_figure_contains_the_same_pixels_as_the_screen(view, cards):
 
 
 def test_the_svg_is_well_formed_and_names_target_and_numbers(view, cards):
-    page = figure.compose(view, cards, ["cam"], figure.Drawing(style=Style(), difference=True))
+    page = figure.compose(view, sheets.grid(view, cards, ["cam"]), figure.Drawing(style=Style(), difference=True))
     tree = ElementTree.fromstring(figure.to_svg(page))
     words = " ".join(element.text or "" for element in tree.iter("{http://www.w3.org/2000/svg}text"))
     assert view.target_name in words
@@ -82,7 +93,7 @@ def test_the_svg_is_well_formed_and_names_target_and_numbers(view, cards):
 
 
 def test_copied_python_runs_and_prints_the_maps_on_screen(view, cards, made, tmp_path):
-    code = exports.snippet(view, cards, ["cam"])
+    code = exports.snippet(view, sheets.grid(view, cards, ["cam"]))
     environment = os.environ | {"XKD_CHECKPOINTS": str(made.root), "XKD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -109,7 +120,8 @@ def test_copied_python_for_an_upload_is_python():
 
         runs = {"cifar10-kd": Run}  # noqa: RUF012
 
-    code = exports.snippet(Shown, {"naive": Card}, ["cam"])
+    cell = sheets.Cell(row="naive", card=Card, explainer="cam")
+    code = exports.snippet(Shown, sheets.Sheet(columns=("CAM",), heads=(("Naive student",),), rows=((cell,),)))
     compile(code, "snippet", "exec")
     assert "decode(open(" in code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -118,20 +119,49 @@ def test_a_curve_carries_mean_n_interval_and_quality(results, zoo):
     line = curves.curve(results, zoo, choice, row="naive", axis="ratio", explainer="cam")
     (point,) = line.points  # only the run at the default choice has rows
     defined = 1 - NAIVE[~np.isnan(NAIVE)]
-    assert point.n == 7
-    assert point.value == pytest.approx(defined.mean())
-    assert point.half == pytest.approx(1.96 * defined.std(ddof=1) / math.sqrt(7))
+    assert (point.drift.n, point.drift.undefined) == (7, 1)
+    assert line.counts(point.x) == (8, 1)
+    assert point.drift.value == pytest.approx(defined.mean())
+    half = 1.96 * defined.std(ddof=1) / math.sqrt(7)
+    assert (point.drift.low, point.drift.high) == pytest.approx((defined.mean() - half, defined.mean() + half))
+    assert point.pointing.value == pytest.approx(POINTING.mean())
     card = zoo.by_id[point.run_id]
     assert point.quality == card.metrics["mAP"].value
     found = curves.bands(results, zoo, [line], explainer="cam")
-    assert found.shuffled == pytest.approx(0.5)
-    assert found.noise == pytest.approx(1 - np.linspace(0.89, 0.97, 8).mean())
+    assert (found.shuffled.low, found.shuffled.value, found.shuffled.high) == pytest.approx((0.5, 0.5, 0.5))
+    second = 1 - np.linspace(0.89, 0.97, 8)
+    assert found.noise.value == pytest.approx(second.mean())
+    assert found.noise.high - found.noise.value == pytest.approx(1.96 * second.std(ddof=1) / math.sqrt(8))
+    assert found.pointing.value == 1.0
 
 
-def test_dots_leave_undefined_images_out(results, zoo):
+def test_dots_keep_undefined_images_so_that_they_can_be_counted(results, zoo):
     run_id = zoo.pick("naive", zoo.default()).card.id
     dots = curves.dots(results, run_id, explainer="cam")
-    assert sorted(dots["index"]) == [0, 1, 2, 3, 4, 5, 7]
+    assert sorted(dots["index"]) == list(range(8))
+    assert list(dots[dots["cosine"].isna()]["index"]) == [6]
+
+
+def test_students_trained_differently_stand_beside_the_curve(place, zoo):
+    stored, choice = read_results("scenes"), zoo.choice_of(place.runs["swa 0.25 0.5"])
+    by_ratio = curves.controls(stored, zoo, choice, axis="ratio", explainer="cam")
+    (line,) = by_ratio
+    assert (line.row, line.control) == ("matched", curves.CONTROL_WORDS["shuffled"])
+    assert [point.run_id for point in line.points] == [place.runs["shuffled"]]
+    assert curves.controls(stored, zoo, replace(choice, lam=1.0), axis="ratio", explainer="cam") == ()
+    chosen = curves.controls(stored, zoo, replace(choice, family="shuffled"), axis="ratio", explainer="cam")
+    assert chosen == ()  # it is the curve itself then
+    table = curves.table([line], "ratio")
+    assert list(table["run"]) == [place.runs["shuffled"]]
+
+
+def test_sliders_offer_only_values_of_which_a_matched_run_exists(zoo):
+    assert curves.axis_values(zoo, "lam", "swa") == (0.0, 0.5, 1.0)
+    assert curves.axis_values(zoo, "lam", "ewa") == (0.5,)
+    assert curves.axis_values(zoo, "ratio", "ewa") == (max(curves.axis_values(zoo, "ratio", "swa")),)
+    assert curves.axis_values(zoo, "beta", "swa") == (2.0, 8.0)
+    naive_only = replace(zoo, cards=tuple(card for card in zoo.cards if card.method in ("ce", "kd")))
+    assert curves.axis_values(naive_only, "lam", "swa") == (0.0, 0.5, 1.0)
 
 
 def test_curves_follow_the_stored_rows_of_real_maps(place, zoo):
@@ -141,7 +171,7 @@ def test_curves_follow_the_stored_rows_of_real_maps(place, zoo):
         assert [point.x for point in line.points] == [0.0, 0.5, 1.0]
         for point in line.points:
             rows = stored.maps[(stored.maps["run_id"] == point.run_id) & (stored.maps["explainer"] == "cam")]
-            assert point.value == pytest.approx(1 - rows["cosine"].mean())
+            assert point.drift.value == pytest.approx(1 - rows["cosine"].mean())
 
 
 def test_a_damaged_table_becomes_a_sentence(tmp_path):

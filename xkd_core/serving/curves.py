@@ -1,4 +1,4 @@
-"""Drift against compression or λ with the quality beside it, and one dot for each image of a run."""
+"""Drift against compression or λ with quality and localisation beside it, and one dot for each image of a run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,39 @@ import pandas as pd
 
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Choice, Row, Zoo, describe
+from xkd_core.serving.sentences import QUALITY
+from xkd_core.serving.zoo import Choice, Row, Zoo, describe, family_of
 
 Axis = Literal["ratio", "lam"]
-QUALITY = ("mAP", "accuracy")
+SLIDERS = ("lam", "ratio", "beta")
+CONTROL_WORDS = {
+    "shuffled": "matched to maps of other images",
+    "plain": "trained without the shortcut",
+    "few": "trained on 3,000 images",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """Mean over ``n`` images with its 95 % interval; ``undefined`` images have no value and are left out."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    undefined: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run on a curve. value: mean over ``n`` images of 1 - cosine; half: half of its 95 % interval."""
+    """One run on a curve. drift: 1 - cosine; pointing: the strongest point is on the object (None without masks)."""
 
     run_id: str
     words: str
     x: float
-    value: float
-    half: float
-    n: int
-    shuffled: float
+    drift: Mean
+    shuffled: Mean | None
+    pointing: Mean | None
     quality: float | None
     quality_name: str
     undertrained: bool
@@ -35,45 +51,82 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Points of one kind of student, ascending in x; several seeds give several points at one x."""
+    """Points of one kind of student, ascending in x; several seeds give several points at one x.
+
+    control: what is different about these students in training, "" for the ones on the curve itself.
+    """
 
     row: Row
     points: tuple[Point, ...]
+    control: str = ""
 
-    def means(self) -> list[tuple[float, float, float | None]]:
-        """(x, mean drift, mean quality) over the seeds at each x."""
+    def means(self) -> list[tuple[float, float, float | None, float | None]]:
+        """(x, mean drift, mean pointing, mean quality) over the seeds at each x."""
         found = []
         for x in sorted({point.x for point in self.points}):
             here = [point for point in self.points if point.x == x]
-            qualities = [point.quality for point in here if point.quality is not None]
-            quality = sum(qualities) / len(qualities) if qualities else None
-            found.append((x, sum(point.value for point in here) / len(here), quality))
+            pointing = _mean([point.pointing.value for point in here if point.pointing is not None])
+            quality = _mean([point.quality for point in here if point.quality is not None])
+            found.append((x, sum(point.drift.value for point in here) / len(here), pointing, quality))
         return found
+
+    def counts(self, x: float) -> tuple[int, int]:
+        """(images, undefined among them) of the run at ``x`` with the most undefined maps; (0, 0) without one."""
+        here = [point.drift for point in self.points if point.x == x]
+        worst = max(here, key=lambda drift: drift.undefined, default=None)
+        return (0, 0) if worst is None else (worst.n + worst.undefined, worst.undefined)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """What a drift is read against: of shuffled images (chance) and of a second teacher (noise), or None."""
+    """What curves are read against, None where it is not known.
 
-    shuffled: float | None
-    noise: float | None
+    shuffled: drift to the teacher's map of another image (chance; from the lowest to the highest run). noise: drift
+    of a second, equally trained teacher. pointing: of the teacher.
+    """
+
+    shuffled: Mean | None
+    noise: Mean | None
+    pointing: Mean | None
+
+
+def axis_values(zoo: Zoo, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
+    """Values a slider offers, ascending: those of which a matched run exists (a naive one if none is matched)."""
+    cards = zoo.of("matched", family) or (() if name == "beta" else zoo.of("naive", family))
+    return tuple(sorted({float(f"{getattr(card, name):.4g}") for card in cards}))
 
 
 def curve(results: Results, zoo: Zoo, choice: Choice, *, row: Row, axis: Axis, explainer: str) -> Curve:
     """Every run of a kind along ``axis``, the rest as chosen (all seeds, the chosen β)."""
-    cards = [card for card in zoo.of(row, choice.family) if _on_curve(card, choice, row, axis)]
-    points = [point for card in cards if (point := _point(results, card, axis, explainer)) is not None]
-    return Curve(row=row, points=tuple(sorted(points, key=lambda point: (point.x, point.run_id))))
+    cards = [card for card in zoo.of(row, choice.family) if _on_curve(card, choice, axis)]
+    return Curve(row=row, points=_points(results, cards, axis, explainer))
+
+
+def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explainer: str) -> tuple[Curve, ...]:
+    """The runs that were trained differently on purpose, at the same λ, ratio and β as the curve."""
+    chosen = {family_of(card) for row in ("naive", "matched") for card in zoo.of(row, choice.family)}
+    groups: dict[tuple[str, Row], list[Card]] = {}
+    for card in zoo.students:
+        family = family_of(card)
+        if card.role != "control" or family in chosen or not _on_curve(card, choice, axis):
+            continue
+        row: Row = "naive" if card.method in ("kd", "ce") else "matched"
+        groups.setdefault((family.removesuffix(" naive"), row), []).append(card)
+    found = [
+        Curve(row=row, points=_points(results, cards, axis, explainer), control=CONTROL_WORDS.get(name, name))
+        for (name, row), cards in sorted(groups.items())
+    ]
+    return tuple(line for line in found if line.points)
 
 
 def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str) -> Bands:
-    """The two bars: mean drift to the teacher's map of another image, and of the second teacher."""
-    chance = [point.shuffled for line in curves for point in line.points if not math.isnan(point.shuffled)]
-    second = zoo.second_teacher
-    rows = pd.DataFrame() if second is None else results.of_run(second.id, explainer)
+    """Chance, noise floor and the teacher's own localisation."""
+    chance = [point.shuffled for line in curves for point in line.points if point.shuffled is not None]
+    second, teacher = zoo.second_teacher, zoo.teacher
     return Bands(
-        shuffled=sum(chance) / len(chance) if chance else None,
-        noise=None if rows.empty else float(1 - rows["cosine"].mean()),
+        shuffled=_together(chance),
+        noise=None if second is None else mean_of(_drift(results, second.id, explainer)),
+        pointing=None if teacher is None else _pointing(results, teacher.id, explainer),
     )
 
 
@@ -86,37 +139,85 @@ def explainers_with_rows(results: Results) -> tuple[str, ...]:
 
 
 def dots(results: Results, run_id: str, *, explainer: str) -> pd.DataFrame:
-    """One row per image of a run: index, prob of the explained class, cosine, same_answer, right."""
+    """One row per image of a run: index, prob of the explained class, cosine (may be NaN), same_answer, right."""
     answers, maps = results.answers_of(run_id), results.of_run(run_id, explainer)
     if answers.empty or maps.empty:
         return pd.DataFrame()
-    table = answers[["prob", "same_answer", "right"]].join(maps[["cosine"]], how="inner")
-    return table.dropna(subset=["cosine"]).reset_index()
+    return answers[["prob", "same_answer", "right"]].join(maps[["cosine"]], how="inner").reset_index()
 
 
-def _on_curve(card: Card, choice: Choice, row: Row, axis: Axis) -> bool:
+def table(curves: Sequence[Curve], axis: Axis) -> pd.DataFrame:
+    """The points as rows, for a download."""
+    return pd.DataFrame([
+        {
+            "student": line.row, "trained": line.control or "as the others", "run": point.run_id, axis: point.x,
+            "drift": point.drift.value, "drift_low": point.drift.low, "drift_high": point.drift.high,
+            "images": point.drift.n, "undefined": point.drift.undefined,
+            "pointing": None if point.pointing is None else point.pointing.value,
+            point.quality_name or "quality": point.quality, "not trained to the end": point.undertrained,
+        }
+        for line in curves for point in line.points
+    ])  # fmt: skip
+
+
+def mean_of(values: pd.Series) -> Mean | None:
+    """Mean with 1.96 standard errors on both sides; None when no value is defined."""
+    defined = values.dropna()
+    if defined.empty:
+        return None
+    mean = float(defined.mean())
+    half = 1.96 * float(defined.std(ddof=1)) / math.sqrt(len(defined)) if len(defined) > 1 else 0.0
+    return Mean(value=mean, low=mean - half, high=mean + half, n=len(defined), undefined=len(values) - len(defined))
+
+
+def _on_curve(card: Card, choice: Choice, axis: Axis) -> bool:
     fixed = card.lam if axis == "ratio" else card.ratio
     wanted = choice.lam if axis == "ratio" else choice.ratio
     near = fixed is not None and math.isclose(fixed, wanted, rel_tol=1e-3, abs_tol=1e-6)
-    beta = row != "matched" or math.isclose(card.beta or 0.0, choice.beta, rel_tol=1e-3)
-    return near and beta
+    return near and (not card.beta or math.isclose(card.beta, choice.beta, rel_tol=1e-3))
+
+
+def _points(results: Results, cards: Sequence[Card], axis: Axis, explainer: str) -> tuple[Point, ...]:
+    points = [point for card in cards if (point := _point(results, card, axis, explainer)) is not None]
+    return tuple(sorted(points, key=lambda point: (point.x, point.run_id)))
 
 
 def _point(results: Results, card: Card, axis: Axis, explainer: str) -> Point | None:
-    rows = results.of_run(card.id, explainer)
-    drift = (1 - rows["cosine"]).dropna() if not rows.empty else pd.Series(dtype=float)
-    if drift.empty:
+    drift = mean_of(_drift(results, card.id, explainer))
+    if drift is None:
         return None
     name = next((name for name in QUALITY if name in card.metrics), "")
     return Point(
         run_id=card.id,
         words=describe(card),
         x=float(card.ratio if axis == "ratio" else card.lam or 0.0),
-        value=float(drift.mean()),
-        half=1.96 * float(drift.std(ddof=1)) / math.sqrt(len(drift)) if len(drift) > 1 else 0.0,
-        n=len(drift),
-        shuffled=float((1 - rows["cosine_shuffled"]).mean()),
+        drift=drift,
+        shuffled=mean_of(1 - results.of_run(card.id, explainer)["cosine_shuffled"]),
+        pointing=_pointing(results, card.id, explainer),
         quality=card.metrics[name].value if name else None,
         quality_name=name,
         undertrained=card.undertrained,
     )
+
+
+def _drift(results: Results, run_id: str, explainer: str) -> pd.Series:
+    rows = results.of_run(run_id, explainer)
+    return pd.Series(dtype=float) if rows.empty else 1 - rows["cosine"]
+
+
+def _pointing(results: Results, run_id: str, explainer: str) -> Mean | None:
+    rows = results.of_run(run_id, explainer)
+    return mean_of(rows["pointing"].astype(float)) if "pointing" in rows else None
+
+
+def _together(means: Sequence[Mean]) -> Mean | None:
+    """Mean of several runs' means; the interval reaches from the lowest to the highest of theirs."""
+    if not means:
+        return None
+    value = sum(one.value for one in means) / len(means)
+    low, high = min(one.low for one in means), max(one.high for one in means)
+    return Mean(value=value, low=low, high=high, n=means[0].n)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,6 +56,7 @@ class Desk:
         default_factory=lambda: Recent(64)
     )
     jobs: Jobs = field(default_factory=Jobs)
+    pace: dict[str, float] = field(default_factory=dict)  # explainer -> seconds of a unit of `_work`, as last measured
 
     def view(self, request: ViewRequest, zoo: Zoo, *, upload: UInt8 | None = None) -> ImageView:
         """Answers and class activation maps of all runs for one image, computed once for all sessions."""
@@ -106,17 +109,28 @@ class Desk:
 
         return self.jobs.submit((*work_on(view, cards), tuple(names)), work)
 
+    def seconds(self, names: Sequence[str], cards: Sequence[Card]) -> float | None:
+        """How long computing ``names`` for ``cards`` takes at the pace measured last; None before the first job.
+
+        An explainer that was never computed is taken to go at the mean pace of the others.
+        """
+        if not self.pace:
+            return None
+        usual = sum(self.pace.values()) / len(self.pace)
+        return sum(self.pace.get(name, usual) * _work(name, cards) for name in names)
+
     def _compute(
         self, view: ImageView, cards: Sequence[Card], name: str, progress: Progress, cancel: threading.Event
     ) -> None:
         from xkd_core.serving.explaining import explain_more
 
-        partner = _partner(view.subject.key)
+        partner, start = _partner(view.subject.key), time.monotonic()
         found = explain_more(
             view, cards, name=name, shelf=self.shelf, partner=partner, progress=progress, cancel=cancel
         )
         for card in cards:
             self.maps.put(_key(view, card, name), found[card.id])
+        self.pace[name] = (time.monotonic() - start) / _work(name, cards)
 
 
 def work_on(view: ImageView, cards: Sequence[Card]) -> tuple[Hashable, ...]:
@@ -130,6 +144,12 @@ def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
     The first card, the teacher, also explains the image of the shuffled control.
     """
     return sum(catalogue.cost(name, {}, card.transform.size) for name in names for card in (*cards, *cards[:1]))
+
+
+def _work(name: str, cards: Sequence[Card]) -> float:
+    """Forwards, each weighted with the network's width: a narrow one's time goes with its channels."""
+    each = (catalogue.cost(name, {}, card.transform.size) * math.sqrt(card.params) for card in (*cards, *cards[:1]))
+    return sum(each)
 
 
 def automatic(name: str, card: Card) -> bool:

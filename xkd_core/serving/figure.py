@@ -11,21 +11,22 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from xkd_core import catalogue, rendering
-from xkd_core.models.cards import Card
 from xkd_core.rendering import Scale, Style
-from xkd_core.serving.sentences import confidence, number
+from xkd_core.serving.sentences import comparable, number, policy_words
+from xkd_core.serving.sheets import Cell, Sheet
 from xkd_core.serving.views import ImageView
-from xkd_core.serving.zoo import Row, describe
 from xkd_core.types import Float, UInt8
 
 CELL, GAP, LEFT, TOP, FOOT, LINE = 256, 16, 264, 84, 72, 22
+Key = tuple[str, str]  # run id, explainer
 _SCALE_WORDS: Mapping[Scale, str] = {
     "panel": "each panel's own maximum",
     "teacher": "the teacher's maximum of the same explainer",
     "method": "the maximum of the same explainer",
     "all": "the maximum of all panels",
 }
-_ROWS: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
+FINE_WORDS = "maps of single pixels: at the 99th percentile of their values"
+_BLOCKS = ("cam", "perturbation")  # families whose maps are cells, windows or superpixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,47 +67,56 @@ class Page:
     parts: tuple[Text | Picture, ...]
 
 
-def compose(view: ImageView, cards: Mapping[Row, Card], explainers: Sequence[str], drawing: Drawing) -> Page:
-    """Place heatmaps (models as rows, explainers as columns), numbers, target and colour bar."""
-    pixels, scales = panels(view, cards, explainers, drawing)
+def fine(explainer: str) -> bool:
+    """Is it a map of single pixels? Then full colour is at a percentile, see ``rendering.divisor``."""
+    return catalogue.get("explainer", explainer).family not in _BLOCKS
+
+
+def compose(view: ImageView, sheet: Sheet, drawing: Drawing) -> Page:
+    """Place heatmaps as in the sheet, with numbers, explained class and colour bar."""
+    pixels, scales = panels(view, sheet.cells, drawing)
     height = CELL + 2 * LINE + GAP
-    parts: list[Text | Picture] = [
-        Text(GAP, GAP, f"Explained class: {view.target_name}; image {view.subject.key.spec}", 18)
-    ]
-    for column, name in enumerate(explainers):
-        parts.append(Text(LEFT + column * (CELL + GAP), TOP - 28, catalogue.get("explainer", name).title, 18))
-    for place, (row, card) in enumerate(cards.items()):
+    parts: list[Text | Picture] = [Text(GAP, GAP, _about(view), 18)]
+    for column, name in enumerate(sheet.columns):
+        parts.append(Text(LEFT + column * (CELL + GAP), TOP - 28, name, 18))
+    for place, (head, cells) in enumerate(zip(sheet.heads, sheet.rows, strict=True)):
         top = TOP + place * height
-        parts += _head(view, row, card, top)
-        for column, name in enumerate(explainers):
+        parts += _head(head, top)
+        for column, cell in enumerate(cells):
             left = LEFT + column * (CELL + GAP)
-            parts.append(Picture(left, top, pixels[row, name]))
-            parts.append(Text(left, top + CELL + 6, _words(view, card, name, scales.get((row, name)))))
-    foot = TOP + len(cards) * height
-    parts += _bar(drawing, foot)
-    return Page(LEFT + len(explainers) * (CELL + GAP), foot + FOOT, tuple(parts))
+            key = None if cell is None else (cell.card.id, cell.explainer)
+            parts.append(Picture(left, top, rendering.hatching(CELL) if key is None else pixels[key]))
+            words = "no such run" if cell is None else _words(view, cell, scales)
+            parts.append(Text(left, top + CELL + 6, words))
+    foot = TOP + len(sheet.rows) * height
+    parts += _bar(drawing, foot, has_fine=any(fine(name) for name in sheet.explainers))
+    return Page(LEFT + len(sheet.columns) * (CELL + GAP), foot + FOOT, tuple(parts))
 
 
-def panels(
-    view: ImageView, cards: Mapping[Row, Card], explainers: Sequence[str], drawing: Drawing
-) -> tuple[dict[tuple[Row, str], UInt8], dict[tuple[str, str], float]]:
-    """Pixels of every panel by (row, explainer), and the divisor of each that has a map."""
-    grids: dict[tuple[str, str], Float] = {
-        (row, name): view.runs[card.id].maps[name]
-        for row, card in cards.items() for name in explainers if name in view.runs[card.id].maps
-    }  # fmt: skip
-    scales = rendering.divisors(grids, drawing.scale, teacher="teacher", signed=drawing.style.signed)
+def panels(view: ImageView, cells: Sequence[Cell], drawing: Drawing) -> tuple[dict[Key, UInt8], dict[Key, float]]:
+    """Pixels of every panel by (run id, explainer), and the divisor of each that has a map."""
+    teacher = next(iter(view.runs), "")
+    keys = [(cell.card.id, cell.explainer) for cell in cells]
+    grids: dict[Key, Float] = {
+        (run_id, name): view.runs[run_id].maps[name] for run_id, name in keys if name in view.runs[run_id].maps
+    }
+    smooth = {name for _, name in keys if fine(name)}
+    scales = rendering.divisors(grids, drawing.scale, teacher=teacher, signed=drawing.style.signed, fine=smooth)
     mask = view.subject.masks.get(view.target) if drawing.outline and view.target is not None else None
     photo = view.subject.photo
-    drawn: dict[tuple[Row, str], UInt8] = {}
-    for row in cards:
-        for name in explainers:
-            own, reference = grids.get((row, name)), grids.get(("teacher", name))
-            if drawing.difference and row != "teacher" and own is not None and reference is not None:
-                pair = (reference, scales["teacher", name])
-                drawn[row, name] = rendering.difference(photo, own, scales[row, name], pair, drawing.style, mask=mask)
-            else:
-                drawn[row, name] = rendering.panel(photo, own, scales.get((row, name), 0.0), drawing.style, mask=mask)
+    drawn: dict[Key, UInt8] = {}
+    for run_id, name in keys:
+        key, reference = (run_id, name), grids.get((teacher, name))
+        own, scale = grids.get(key), scales.get(key, 0.0)
+        if drawing.difference and run_id != teacher and own is not None and reference is not None:
+            pair = (reference, scales[teacher, name])
+            drawn[key] = (
+                rendering.difference(photo, own, scale, pair, drawing.style, mask=mask)
+                if comparable(view, view.runs[run_id])
+                else rendering.hatching(photo.shape[0])
+            )
+        else:
+            drawn[key] = rendering.panel(photo, own, scale, drawing.style, mask=mask)
     return drawn, scales
 
 
@@ -134,37 +144,48 @@ def to_svg(page: Page) -> bytes:
     return "\n".join([*lines, "</svg>"]).encode()
 
 
-def _head(view: ImageView, row: Row, card: Card, top: int) -> list[Text | Picture]:
-    run = view.runs[card.id]
-    words = [_ROWS[row], *describe(card).split(", "), f"says {run.answer.says}, {confidence(run.answer.prob)}"]
+def _about(view: ImageView) -> str:
+    return f"Explained class: {view.target_name} ({policy_words(view.policy)}); image {view.subject.key.spec}"
+
+
+def _head(lines: Sequence[str], top: int) -> list[Text | Picture]:
+    words = [part for line in lines for part in line.split(", ")]
     sizes = [18] + [15] * (len(words) - 1)
     return [
         Text(GAP, top + place * 24, word, size) for place, (word, size) in enumerate(zip(words, sizes, strict=True))
     ]
 
 
-def _words(view: ImageView, card: Card, name: str, scale: float | None) -> str:
+def _words(view: ImageView, cell: Cell, scales: Mapping[Key, float]) -> str:
+    run, scale = view.runs[cell.card.id], scales.get((cell.card.id, cell.explainer))
     if scale is None:
         return "not computed"
-    scores = view.runs[card.id].scores.get(name)
-    first = "reference" if card.role == "teacher" else f"cosine {number(None if scores is None else scores.cosine)}"
-    return f"{first}; max {scale:.3g}"
+    scores = run.scores.get(cell.explainer)
+    first = "reference" if cell.row == "teacher" else f"cosine {number(None if scores is None else scores.cosine)}"
+    if not comparable(view, run):
+        first = f"other class: {view.subject.classes[run.target]}"
+    words = [first, f"{'99 %' if fine(cell.explainer) else 'max'} {scale:.3g}", cell.note]
+    return "; ".join(word for word in words if word)
 
 
-def legend(drawing: Drawing) -> tuple[str, UInt8, str]:
+def legend(drawing: Drawing, *, has_fine: bool = False) -> tuple[str, UInt8, str]:
     """The colour bar with the words at its two ends."""
-    diverging = drawing.style.signed or drawing.difference
-    most = f"{_share(drawing)}{_SCALE_WORDS[drawing.scale]} (max)"
-    low, high = "no evidence", f"full colour = {most}"
+    masked, signed = drawing.style.mode == "masked", drawing.style.signed
+    most = f"{_share(drawing)}{_SCALE_WORDS[drawing.scale]}{f' ({FINE_WORDS})' if has_fine else ''}"
+    low, high = "no evidence", f"{'full light' if masked else 'full colour'} = {most}"
     if drawing.difference:
-        low, high = "less than the teacher", "more than the teacher (each after its own scaling)"
-    elif drawing.style.signed:
-        low, high = "evidence against", f"evidence for, up to {most}"
-    return low, rendering.colour_bar(drawing.style, diverging=diverging), high
+        low, high = ("as the teacher", "more or less than the teacher") if masked else _DIFFERENCE
+    elif signed:
+        low, high = ("no evidence", "evidence for or against") if masked else ("evidence against", "evidence for")
+        high = f"{high}, up to {most}"
+    return low, rendering.colour_bar(drawing.style, diverging=signed or drawing.difference), high
 
 
-def _bar(drawing: Drawing, top: int) -> list[Text | Picture]:
-    low, bar, high = legend(drawing)
+_DIFFERENCE = ("less than the teacher", "more than the teacher (each after its own scaling)")
+
+
+def _bar(drawing: Drawing, top: int, *, has_fine: bool) -> list[Text | Picture]:
+    low, bar, high = legend(drawing, has_fine=has_fine)
     return [Text(GAP, top, low), Picture(LEFT, top, bar), Text(LEFT + bar.shape[1] + GAP, top, high)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xkd_core.models.cards import Card
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
@@ -18,6 +19,20 @@ class Headline:
     often: str = ""
 
 
+QUALITY = ("mAP", "accuracy")
+POLICIES = {"teacher": "teacher's top-1", "own": "own top-1", "label": "ground truth"}
+
+
+def policy_words(policy: str) -> str:
+    """How the explained class was chosen, short enough for a panel."""
+    return POLICIES.get(policy, "chosen")
+
+
+def comparable(view: ImageView, run: RunView) -> bool:
+    """Maps and answers are read beside the teacher's only when both are about the same class."""
+    return run.target == view.target
+
+
 def headline(
     view: ImageView, naive: str, matched: str, *, bar: Bar | None, story: Story | None, word: str = "naive student"
 ) -> Headline | None:
@@ -25,9 +40,19 @@ def headline(
     if naive not in view.runs or matched not in view.runs:
         return None
     ours, theirs = view.runs[naive], view.runs[matched]
+    if not (comparable(view, ours) and comparable(view, theirs)):
+        return _apart(view, ours, theirs, word)
     detail = _detail(ours, theirs, bar, word)
     often = "" if story is None else _often(story)
     return Headline(title=_title(view, ours, theirs, bar, word), detail=detail, often=often)
+
+
+def _apart(view: ImageView, naive: RunView, matched: RunView, word: str) -> Headline:
+    """Nothing can be said to have stayed or moved where the classes differ; say which ones are explained."""
+    classes = view.subject.classes
+    named = (("teacher", view.target_name), (word, classes[naive.target]), ("matched student", classes[matched.target]))
+    title = "The models are explained for different classes here, so their maps are not compared."
+    return Headline(title=title, detail=f"Explained: {', '.join(f'{who} *{name}*' for who, name in named)}.")
 
 
 def _often(story: Story) -> str:
@@ -40,20 +65,35 @@ def _often(story: Story) -> str:
 
 
 def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:
-    name = f"*{view.target_name}*"
-    if not naive.answer.same:
-        return f"Here the {word} answers otherwise than its teacher about {name}."
+    about = _about(view)
+    if not (naive.answer.same and matched.answer.same):
+        return f"Here {_others(naive, matched, word)} than the teacher{about}."
     moved, kept = _moved(naive, bar), _moved(matched, bar)
     if moved is None or kept is None:
-        return f"Teacher and {word} agree about {name}; compare where they look."
+        return f"Teacher and {word} agree{about}; compare where they look."
     if moved and not kept:
-        still = f"says {name}" if naive.answer.says == view.target_name else f"agrees about {name}"
+        says = naive.answer.says == view.target_name
+        still = f"says *{view.target_name}*" if says else f"agrees{about}"
         return f"The {word} still {still}, but {_elsewhere(view, naive, matched)}."
     if moved and kept:
-        return f"The answer about {name} stayed, and the maps of both students moved."
+        return f"The answer{about} stayed, and the maps of both students moved."
     if kept:
-        return f"Here matching did not help: about {name} the matched student's map moved, the {word}'s stayed."
-    return f"Both students agree about {name}, and look where their teacher looks."
+        return f"Here matching did not help: the matched student's map moved, the {word}'s stayed."
+    return f"Both students agree{about} and look where their teacher looks."
+
+
+def _about(view: ImageView) -> str:
+    """' about *mug*' where the answers are about the explained class: not when another one than top-1 was chosen."""
+    teacher = next(iter(view.runs.values()))
+    asked = view.subject.multi_label or teacher.answer.says == view.target_name
+    return f" about *{view.target_name}*" if asked else ""
+
+
+def _others(naive: RunView, matched: RunView, word: str) -> str:
+    """Who answers otherwise; never the naive student alone when both do."""
+    if not naive.answer.same and not matched.answer.same:
+        return "both students answer otherwise"
+    return f"the {word if matched.answer.same else 'matched student'} answers otherwise"
 
 
 def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
@@ -92,3 +132,22 @@ def number(value: float | None) -> str:
 def confidence(prob: float) -> str:
     """A probability that is never rounded to certainty."""
     return ">0.99" if prob >= 0.995 else f"{prob:.2f}"
+
+
+def answer_words(run: RunView) -> str:
+    """What a run says and how surely: 'says mug, 0.93'."""
+    return f"says {run.answer.says}, {confidence(run.answer.prob)}"
+
+
+def verdict(view: ImageView, run: RunView) -> str:
+    """'same answer · right'; about another class than the teacher's, only that."""
+    right = {None: "", True: "right", False: "wrong"}[run.answer.right]
+    same = {None: "", True: "same answer", False: "other answer"}[run.answer.same]
+    return " · ".join(word for word in (same if comparable(view, run) else "other class", right) if word)
+
+
+def quality_words(card: Card) -> str:
+    """'mAP 0.93 on the test split · not trained to the end'."""
+    name = next((name for name in QUALITY if name in card.metrics), None)
+    words = [] if name is None else [f"{name} {number(card.metrics[name].value)} on the test split"]
+    return " · ".join([*words, *(["not trained to the end"] if card.undertrained else [])])

@@ -11,7 +11,10 @@ export default function (component) {
     Object.assign(image, { src: item.src, alt: item.alt, width: 96, height: 96 })
     words.textContent = item.words
     button.append(image, words)
-    button.onclick = () => component.setTriggerValue("picked", item.index)
+    button.onclick = () => {
+      component.setTriggerValue("picked", item.index)
+      document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 }) // where the picked image is shown
+    }
     return button
   }))
 }

@@ -3,6 +3,7 @@
 
 const LINE_PX = 2
 const HATCH_PX = 16
+const FINE_SHARE = 0.99
 const PAPER = 160
 const HATCH = 144
 const HEAD_BYTES = 68
@@ -13,12 +14,16 @@ function evidence(grid, signed) {
   return { values, height: grid.height, width: grid.width }
 }
 
-function divisor(grids, signed) {
+// fine: maps of single pixels end their colours at the 99th percentile of |map|. Kept with the grid: sorting is dear.
+function fullOf(grid, signed, fine) {
   let largest = 0
-  for (const grid of grids) {
-    for (const value of grid.values) largest = Math.max(largest, signed ? Math.abs(value) : value)
+  for (const value of grid.values) largest = Math.max(largest, signed ? Math.abs(value) : value)
+  if (!fine || grid.values.length === 0) return largest
+  if (grid.percentile === undefined) {
+    const ranked = Float64Array.from(grid.values, Math.abs).sort()
+    grid.percentile = ranked[Math.ceil(FINE_SHARE * ranked.length) - 1]
   }
-  return largest
+  return grid.percentile > 0 ? Math.min(largest, grid.percentile) : largest
 }
 
 function nearest(cells, size) {
@@ -223,11 +228,15 @@ function drawPanel(photo, level, style, diverging, tables, lines, out) {
 }
 
 function colourBar(style, diverging, tables, width, height, out) {
+  const dark = style.mode === "masked"
   const table = tables[diverging ? "purple_orange" : style.colours]
-  const first = diverging ? 1 : 0
+  const first = diverging && !dark ? 1 : 0
   for (let x = 0; x < width; x++) {
-    const j = (first + Math.floor((x * (255 - first)) / Math.max(1, width - 1))) * 3
-    for (let y = 0; y < height; y++) out[y * width + x] = pack(table[j], table[j + 1], table[j + 2])
+    const entry = first + Math.floor((x * (255 - first)) / Math.max(1, width - 1))
+    const light = 255 - Math.floor(((255 - entry) * style.opacity + 50) / 100)
+    const j = entry * 3
+    const colour = dark ? pack(light, light, light) : pack(table[j], table[j + 1], table[j + 2])
+    for (let y = 0; y < height; y++) out[y * width + x] = colour
   }
 }
 

@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 
 from pages._ui.viewer.look import Look
+from pages._ui.words import SIGN_NOTES
 from xkd_core import catalogue, rendering
 from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
+from xkd_core.serving.curves import axis_values
+from xkd_core.serving.figure import fine
 from xkd_core.serving.results import Bar, Results
-from xkd_core.serving.sentences import confidence, number
+from xkd_core.serving.sentences import answer_words, comparable, number, policy_words, quality_words, verdict
+from xkd_core.serving.sheets import ROW_TITLES
 from xkd_core.serving.stored import superpixel_count
 from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
-AXES = {"lam": "λ, weight of distillation", "ratio": "Ratio", "beta": "β, weight of matching"}
-ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
+AXES = {"lam": "λ, distillation", "ratio": "Ratio", "beta": "β, matching"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ def payload(scene: Scene) -> dict[str, Any]:
         "axes": axes,
         "where": {row: _where(scene, row, axes) for row in ROWS},
         "runs": {run_id: _run(scene, scene.zoo.by_id[run_id], run) for run_id, run in view.runs.items()},
+        "lost": {card.id: lost(view, card) for card in scene.zoo.cards if card.id not in view.runs},
         "choice": {name: getattr(scene.choice, name) for name in AXES} | {"turn": scene.turn},
         "look": asdict(scene.look),
         "talk": scene.talk,
@@ -61,14 +65,15 @@ def payload(scene: Scene) -> dict[str, Any]:
     }
 
 
+def lost(view: ImageView, card: Card) -> str:
+    """Why a run that exists is not on screen: its own weights are damaged, or those of the teacher."""
+    return "damaged" if card.id in view.broken else "the teacher is damaged"
+
+
 def _axes(scene: Scene) -> dict[str, list[float]]:
     """Values of the sliders; an axis without any (no matched run) has the one value of the choice."""
     family = scene.choice.family
-    return {
-        "lam": list(scene.zoo.axis("lam", family)) or [scene.choice.lam],
-        "ratio": list(scene.zoo.axis("ratio", family)) or [scene.choice.ratio],
-        "beta": list(scene.zoo.axis("beta", family)) or [scene.choice.beta],
-    }
+    return {name: list(axis_values(scene.zoo, name, family)) or [getattr(scene.choice, name)] for name in AXES}
 
 
 def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -86,7 +91,7 @@ def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str
 
 
 def _lam_text(lam: float) -> str:
-    return f"{lam:g}" + {0.0: " (labels only)", 1.0: " (teacher only)"}.get(lam, "")
+    return f"{lam:g}" + {0.0: ", labels only", 1.0: ", teacher only"}.get(lam, "")
 
 
 def _ratio_text(zoo: Zoo, ratio: float) -> str:
@@ -107,23 +112,26 @@ def _rows(scene: Scene) -> list[dict[str, str]]:
 def _columns(scene: Scene) -> list[dict[str, Any]]:
     if scene.film is None:
         return [
-            {"title": catalogue.get("explainer", name).title, "note": column_note(scene, name), "method": name}
+            {"title": catalogue.get("explainer", name).title, "note": column_note(scene, name), "method": name,
+             "fine": fine(name)}
             for name in scene.explainers
-        ]
-    ratios = scene.zoo.axis("ratio", scene.choice.family)
-    teacher = {"title": "Teacher", "note": "for comparison", "method": scene.film, "role": "teacher"}
+        ]  # fmt: skip
+    ratios = axis_values(scene.zoo, "ratio", scene.choice.family) or (scene.choice.ratio,)
+    shared = {"method": scene.film, "fine": fine(scene.film)}
+    teacher = {"title": "Teacher", "note": "for comparison", "role": "teacher"} | shared
     return [teacher] + [
         {"title": _ratio_text(scene.zoo, ratio).split(",")[0], "note": f"{times(ratio)}x smaller",
-         "method": scene.film, "fixed": {"ratio": ratio}}
+         "fixed": {"ratio": ratio}} | shared
         for ratio in ratios
     ]  # fmt: skip
 
 
 def column_note(scene: Scene, name: str) -> str:
-    """Native resolution, and which other column shows the same map by algebra."""
+    """Native resolution, what the sign means where it misleads, and which column shows the same map by algebra."""
     entry = catalogue.get("explainer", name)
     same = [catalogue.get("explainer", other).title for other in entry.equal_on_gap if other in scene.explainers]
-    return f"the same as {same[0]} here, by algebra" if same else _native(scene.view, name)
+    native = f"the same as {same[0]} here, by algebra" if same else _native(scene.view, name)
+    return "; ".join(word for word in (native, SIGN_NOTES.get(name, "")) if word)
 
 
 def _native(view: ImageView, name: str) -> str:
@@ -152,46 +160,41 @@ def _where(scene: Scene, row: Row, axes: Mapping[str, Sequence[float]]) -> list[
 
 def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
     is_teacher = card.role == "teacher"
-    quality = next((name for name in ("mAP", "accuracy") if name in card.metrics), None)
-    words = [f"{quality} {number(card.metrics[quality].value)} on the test split"] if quality else []
-    words += ["not trained to the end"] if card.undertrained else []
     names = scene.explainers if scene.film is None else (scene.film,)
     return {
         "title": title(card),
         "settings": describe(card),
-        "answer": f"says {run.answer.says}, {confidence(run.answer.prob)}",
-        "verdict": _verdict(run),
-        "quality": " · ".join(words),
+        "answer": answer_words(run),
+        "verdict": verdict(scene.view, run),
+        "quality": quality_words(card),
         "cells": {name: _cell(scene, card, run, name) for name in names if is_teacher or name in run.maps},
     }
-
-
-def _verdict(run: RunView) -> str:
-    same = {None: "", True: "same answer", False: "other answer"}[run.answer.same]
-    right = {None: "", True: "right", False: "wrong"}[run.answer.right]
-    return " · ".join(word for word in (same, right) if word)
 
 
 def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] | None:
     grid, scores = run.maps.get(name), run.scores.get(name)
     if grid is None:
         return None
+    view = scene.view
+    same = comparable(view, run)
     cosine = None if scores is None else scores.cosine
-    bar = None if scene.view.subject.key.outside else scene.bars.get(name)
-    entry = catalogue.get("explainer", name)
+    bar = None if view.subject.key.outside else scene.bars.get(name)
     similarity = "reference" if card.id == _teacher_id(scene) else f"cosine {number(cosine)}"
+    explained = view.subject.classes[run.target]
     return {
         "grid": _base64(np.ascontiguousarray(grid, dtype="<f4").tobytes()),
         "height": grid.shape[0],
         "width": grid.shape[1],
         "reason": None if np.isfinite(grid).all() else "not a finite map",
-        "score": similarity,
-        "control": _control(scene, card, run, name),
+        "score": similarity if same else "other class",
+        "class": f"class: {explained} ({policy_words(view.policy)})",
+        "other": not same,
+        "control": _control(scene, card, run, name) if same else "",
         "badge": _badge(scene, card, name),
         "detail": _pointing(run, name),
-        "moved": bar is not None and cosine is not None and cosine < bar.value,
-        "alt": f"{entry.title} heatmap of the {title(card).lower()} ({describe(card)}) for "
-        f"{scene.view.subject.classes[run.target]}; {similarity}",
+        "moved": same and bar is not None and cosine is not None and cosine < bar.value,
+        "alt": f"{catalogue.get('explainer', name).title} heatmap of the {title(card).lower()} ({describe(card)}) for "
+        f"{explained}; {similarity if same else 'other class'}",
     }
 
 
@@ -201,7 +204,8 @@ def cell_words(scene: Scene, card: Card, run: RunView, name: str) -> tuple[str, 
     if cell is None:
         words = f"{catalogue.get('explainer', name).title} of the {title(card).lower()}: not computed yet"
         return words, "not computed yet"
-    words = [cell["score"], "moved" if cell["moved"] else "", cell["control"], cell["badge"], cell["detail"]]
+    words = [cell["score"], "moved" if cell["moved"] else ""]
+    words += [cell[part] for part in ("class", "control", "badge", "detail")]
     return cell["alt"], ", ".join(word for word in [*words, cell["reason"] or ""] if word)
 
 

@@ -15,6 +15,7 @@ const CHOICES = {
   scale: Object.fromEntries(Object.entries(SCALE_WORDS).map(([name, words]) => [name, words[1]])),
   colours: { inferno: "Inferno", viridis: "Viridis", cividis: "Cividis" },
 }
+const FINE_WORDS = "maps of single pixels: at the 99th percentile of their values"
 const SHARES = { opacity: ["Opacity", 0], full: ["Full colour at", 5] }
 const TOGGLES = {
   smooth: "Smooth",
@@ -81,6 +82,9 @@ class Viewer {
     this.controls = root.querySelector(".xkd-controls")
     this.grid = root.querySelector(".xkd-grid")
     this.legend = root.querySelector(".xkd-legend")
+    this.open = false // are the controls of the drawing on screen?
+    this.watch = new ResizeObserver(() => requestAnimationFrame(() => this.fit()))
+    this.watch.observe(root.closest('[data-testid="stMainBlockContainer"]') ?? document.body)
   }
 
   async update(component) {
@@ -107,6 +111,7 @@ class Viewer {
 
   destroy() {
     clearTimeout(this.rest)
+    this.watch.disconnect()
     cancelIdleCallback(this.idle)
     cancelAnimationFrame(this.pending)
     for (const image of this.root.querySelectorAll("img")) if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src)
@@ -129,22 +134,46 @@ class Viewer {
     this.controls.replaceChildren()
     const sliders = element("div", "xkd-sliders")
     for (const axis of this.data.layout.sliders) sliders.append(this.axisSlider(axis))
-    const picks = element("div", "xkd-picks")
-    for (const [name, options] of Object.entries(CHOICES)) picks.append(this.select(name, options))
+    const drawing = this.drawingControls()
+    sliders.append(this.opener(drawing))
+    this.controls.append(sliders, drawing)
+    if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
+  }
+
+  // How the maps are drawn stands behind one button, so that the maps themselves are on the first screen.
+  drawingControls() {
+    const box = element("div", "xkd-drawing")
+    box.id = "xkd-drawing"
+    for (const [name, options] of Object.entries(CHOICES)) box.append(this.select(name, options))
+    for (const [name, [label, least]] of Object.entries(SHARES)) box.append(this.shareSlider(name, label, least))
     for (const [name, label] of Object.entries(TOGGLES)) {
       const idle = (name === "outline" && this.data.mask === null) || (name === "rows" && this.data.film !== null)
-      if (!idle) picks.append(this.toggle(name, label))
+      if (!idle) box.append(this.toggle(name, label))
     }
-    for (const [name, [label, least]] of Object.entries(SHARES)) sliders.append(this.shareSlider(name, label, least))
-    this.controls.append(sliders, picks)
-    if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
+    return box
+  }
+
+  opener(drawing) {
+    const button = element("button", "xkd-opener", "Drawing")
+    button.type = "button"
+    button.setAttribute("aria-controls", drawing.id)
+    const show = () => {
+      drawing.hidden = !this.open
+      button.ariaExpanded = String(this.open)
+    }
+    button.onclick = () => {
+      this.open = !this.open
+      show()
+    }
+    show()
+    return button
   }
 
   range(name, label, max, read) {
     const holder = element("label", `xkd-slider xkd-slider-${name}`)
     const head = element("span", "xkd-slider-head")
     const shown = element("span", "xkd-slider-value") // not <output>: the label would name it instead of the slider
-    head.append(element("span", "", label), shown)
+    head.append(element("span", "xkd-slider-name", label), shown)
     const input = element("input")
     Object.assign(input, { type: "range", min: 0, max, step: 1 })
     input.dataset.name = name
@@ -284,7 +313,7 @@ class Viewer {
     frame.append(image, canvas, element("i", "xkd-across"), element("i", "xkd-down"), unit, value, notice)
     const words = element("figcaption")
     const parts = {}
-    for (const name of ["score", "moved", "control", "badge", "detail"]) {
+    for (const name of ["score", "moved", "note", "class", "control", "badge", "detail"]) {
       parts[name] = element("span", `xkd-${name}`)
       words.append(parts[name])
     }
@@ -303,8 +332,8 @@ class Viewer {
   }
 
   cellOf(panel) {
-    const [id] = this.runOf(panel.role, panel.column)
-    return { id, cell: this.data.runs[id]?.cells[panel.column.method] ?? null }
+    const [id, note] = this.runOf(panel.role, panel.column)
+    return { id, note, cell: this.data.runs[id]?.cells[panel.column.method] ?? null }
   }
 
   // ---- drawing --------------------------------------------------------------------------------------------------
@@ -331,17 +360,30 @@ class Viewer {
   }
 
   scales() {
-    const found = this.panels.map((panel) => gridOf(this.cellOf(panel).cell))
-    return this.panels.map((panel, place) => {
-      const same = (other) => this.look.scale === "all" || other.column.method === panel.column.method
-      let shared = found.filter((grid, i) => grid && same(this.panels[i]))
-      if (this.look.scale === "panel") shared = found[place] ? [found[place]] : []
-      if (this.look.scale === "teacher") {
-        const teacher = found.filter((grid, i) => grid && same(this.panels[i]) && this.panels[i].role === "teacher")
-        if (teacher.length) shared = teacher
-      }
-      return divisor(shared, this.look.signed)
+    const { scale, signed } = this.look
+    const full = this.panels.map((panel) => {
+      const grid = gridOf(this.cellOf(panel).cell)
+      return grid === null ? null : fullOf(grid, signed, panel.column.fine)
     })
+    const largest = (chosen) => Math.max(0, ...full.filter((value, i) => value !== null && chosen(this.panels[i])))
+    return this.panels.map((panel, place) => {
+      if (scale === "panel") return full[place] ?? 0
+      const same = (other) => scale === "all" || other.column.method === panel.column.method
+      const teacher = (other) => same(other) && other.role === "teacher"
+      const known = scale === "teacher" && full.some((value, i) => value !== null && teacher(this.panels[i]))
+      return largest(known ? teacher : same)
+    })
+  }
+
+  // In talk mode the maps take what the words leave of the screen, so that nothing has to be scrolled.
+  fit() {
+    if (!this.data?.talk) return this.root.style.removeProperty("--talk-size")
+    const lines = this.panels.slice(0, this.data.layout.columns.length) // of one model, one below the other
+    const images = lines.reduce((sum, panel) => sum + panel.frame.offsetHeight, 0)
+    const scrolled = document.querySelector('[data-testid="stMain"]')?.scrollTop ?? 0
+    const top = this.root.getBoundingClientRect().top + scrolled
+    const free = window.innerHeight - top - (this.root.offsetHeight - images) - 12
+    this.root.style.setProperty("--talk-size", `${Math.max(96, Math.floor(free / lines.length))}px`)
   }
 
   fillHead(head) {
@@ -356,13 +398,14 @@ class Viewer {
 
   fillPanel(panel, scale, scales) {
     const { id, cell } = this.cellOf(panel)
-    const grid = gridOf(cell)
+    const apart = this.look.difference && cell?.other === true // nothing to subtract: another class is explained
+    const grid = apart ? null : gridOf(cell)
     const teacher = this.panels.findIndex((one) => one.role === "teacher" && one.column.method === panel.column.method)
     const reference = this.referenceFor(panel, teacher, scales)
     const { mode, opacity, colours, signed, outline } = this.look
     const shape = this.shapeOf(id, panel.column.method, scale, reference?.scale)
     const key = [shape, mode, opacity, colours, outline && this.lines !== null, grid === null].join("|")
-    this.words(panel, id, cell, scale, reference !== null)
+    this.words(panel, scale, reference !== null, apart)
     if (panel.drawn === key && panel.grid === grid) return
     Object.assign(panel, { drawn: key, grid })
     const level = grid === null ? null : this.levelsOf(shape, grid, scale, reference)
@@ -391,6 +434,7 @@ class Viewer {
       panel.image.src = URL.createObjectURL(panel.file.blob())
     }
     this.root.dataset.ready = this.data.subject
+    this.fit()
     this.prepare()
   }
 
@@ -398,14 +442,16 @@ class Viewer {
   prepare() {
     cancelIdleCallback(this.idle)
     if (this.look.scale !== "panel" || this.look.difference) return
-    const methods = new Set(this.panels.map((panel) => panel.column.method))
-    const todo = Object.entries(this.data.runs).flatMap(([id, run]) => [...methods].map((name) => [id, name, run.cells[name]]))
+    const methods = new Map(this.panels.map((panel) => [panel.column.method, panel.column.fine]))
+    const todo = Object.entries(this.data.runs).flatMap(([id, run]) =>
+      [...methods].map(([name, fine]) => [id, name, fine, run.cells[name]]),
+    )
     const step = (deadline) => {
       while (todo.length > 0 && deadline.timeRemaining() > 3 && this.kept.size < KEPT - 20) {
-        const [id, method, cell] = todo.pop()
+        const [id, method, fine, cell] = todo.pop()
         const grid = gridOf(cell)
         if (grid === null) continue
-        const scale = divisor([grid], this.look.signed)
+        const scale = fullOf(grid, this.look.signed, fine)
         this.levelsOf(this.shapeOf(id, method, scale), grid, scale, null)
       }
       if (todo.length > 0 && this.kept.size < KEPT - 20) this.idle = requestIdleCallback(step)
@@ -434,30 +480,34 @@ class Viewer {
     return grid ? { grid, scale: scales[teacher] } : null
   }
 
-  words(panel, id, cell, scale, difference) {
-    const key = [this.updates, id, scale, difference, this.look.smooth].join("|")
+  words(panel, scale, difference, apart) {
+    const { id, note, cell } = this.cellOf(panel)
+    const key = [this.updates, id, note, scale, difference, apart, this.look.smooth].join("|")
     if (panel.said === key) return
     panel.said = key
     const empty = cell && cell.grid !== null && scale === 0
-    const run = this.data.runs[id]
-    const waiting = !run ? "no such run" : !cell ? "not computed yet" : null
-    write(panel.notice, waiting ?? cell.reason ?? (empty ? "no positive evidence" : ""))
+    const waiting = !this.data.runs[id] ? (this.data.lost[id] ?? "no such run") : !cell ? "not computed yet" : null
+    const wrong = cell?.reason ?? (apart ? "other class: no difference" : empty ? "no positive evidence" : "")
+    write(panel.notice, waiting ?? wrong)
     write(panel.parts.moved, cell?.moved ? "moved" : "")
-    for (const name of ["score", "control", "badge", "detail"]) write(panel.parts[name], cell?.[name] ?? "")
+    write(panel.parts.note, this.data.film !== null ? note : "")
+    for (const name of ["score", "class", "control", "badge", "detail"]) write(panel.parts[name], cell?.[name] ?? "")
     panel.parts.badge.classList.toggle("xkd-trained", cell?.badge === "in the loss")
-    write(panel.unit, cell && cell.grid !== null && !difference ? `max ${number(scale)}` : "")
+    const unit = panel.column.fine ? "99 %" : "max"
+    write(panel.unit, cell && cell.grid !== null && !difference && !apart ? `${unit} ${number(scale)}` : "")
     Object.assign(panel.box.dataset, { run: id ?? "", method: panel.column.method, role: panel.role, scale })
-    panel.image.alt = cell?.alt ?? `${panel.column.title} of the ${panel.row.title}: not computed yet`
+    panel.image.alt = cell?.alt ?? `${panel.column.title} of the ${panel.row.title}: ${waiting}`
     panel.frame.classList.toggle("xkd-pixels", !this.look.smooth)
   }
 
   drawLegend() {
-    const { scale, colours, full, signed, difference } = this.look
-    const key = [scale, colours, full, signed, difference].join("|")
+    const { mode, opacity, scale, colours, full, signed, difference } = this.look
+    const fine = this.data.layout.columns.some((column) => column.fine)
+    const key = [mode, opacity, scale, colours, full, signed, difference, fine].join("|")
     if (this.legend.dataset.drawn === key) return
     this.legend.dataset.drawn = key
-    const bars = [this.bar(this.look.signed)]
-    if (this.look.difference && !this.look.signed) bars.push(this.bar(true))
+    const bars = [this.bar(signed, false, fine)]
+    if (difference) bars.push(this.bar(true, true, false))
     this.legend.replaceChildren(...bars.map(([low, image, high]) => {
       const box = element("div", "xkd-bar")
       box.append(element("span", "", low), image, element("span", "", high))
@@ -465,19 +515,27 @@ class Viewer {
     }))
   }
 
-  bar(diverging) {
+  bar(diverging, difference, fine) {
     const [width, height] = [256, 14]
     const file = canvasFile(width, height)
     colourBar(this.look, diverging, this.tables, width, height, file.pixels)
     const image = element("img")
     image.src = URL.createObjectURL(file.blob())
-    const most = SCALE_WORDS[this.look.scale][0]
-    const share = this.look.full < 100 ? `${this.look.full} % of ` : ""
-    let [low, high] = ["no evidence", `full colour = ${share}${most} (max)`]
-    if (diverging) [low, high] = ["evidence against", `evidence for, up to ${share}${most} (max)`]
-    if (diverging && this.look.difference) [low, high] = ["less than the teacher", "more than the teacher (after scaling)"]
+    const [low, high] = this.ends(diverging, difference, fine)
     image.alt = `Colour bar from ${low} to ${high}`
     return [low, image, high]
+  }
+
+  // Words at the two ends of the colour bar; masked pictures show strength as light, whatever its sign.
+  ends(diverging, difference, fine) {
+    const masked = this.look.mode === "masked"
+    const share = this.look.full < 100 ? `${this.look.full} % of ` : ""
+    const most = `${share}${SCALE_WORDS[this.look.scale][0]}${fine ? ` (${FINE_WORDS})` : ""}`
+    if (difference && masked) return ["students: as the teacher", "more or less than the teacher (after scaling)"]
+    if (difference) return ["students: less than the teacher", "more than the teacher (after scaling)"]
+    if (diverging && masked) return ["no evidence", `evidence for or against, up to ${most}`]
+    if (diverging) return ["evidence against", `evidence for, up to ${most}`]
+    return ["no evidence", `full ${masked ? "light" : "colour"} = ${most}`]
   }
 
   // Crosshair and the value of every model at the pixel under the pointer; null hides them.

@@ -1,0 +1,92 @@
+"""What stands where on screen: the grid of models and explainers, or the filmstrip of one explainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from xkd_core import catalogue
+from xkd_core.models.cards import Card
+from xkd_core.serving.sentences import answer_words, quality_words, verdict
+from xkd_core.serving.views import ImageView
+from xkd_core.serving.zoo import Choice, Row, Zoo, describe, smaller, title
+
+ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One panel: a run as a kind of model, and an explainer. note: how the run differs from what was asked."""
+
+    row: Row
+    card: Card
+    explainer: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """columns: titles. heads: lines of words beside each row. rows: the panels, None where there is no run."""
+
+    columns: tuple[str, ...]
+    heads: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell | None, ...], ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every panel once, row by row; the teacher stands in both rows of a filmstrip."""
+        found = {(cell.card.id, cell.explainer): cell for row in self.rows for cell in row if cell is not None}
+        return tuple(found.values())
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The runs, each once, in the order of the panels."""
+        return tuple({cell.card.id: cell.card for cell in self.cells}.values())
+
+    @property
+    def explainers(self) -> tuple[str, ...]:
+        """The explainers, each once."""
+        return tuple(dict.fromkeys(cell.explainer for cell in self.cells))
+
+
+def grid(view: ImageView, cards: Mapping[Row, Card], explainers: Sequence[str]) -> Sheet:
+    """Models as rows, explainers as columns."""
+    return Sheet(
+        columns=tuple(catalogue.get("explainer", name).title for name in explainers),
+        heads=tuple(_head(view, card) for card in cards.values()),
+        rows=tuple(
+            tuple(Cell(row=row, card=card, explainer=name) for name in explainers) for row, card in cards.items()
+        ),
+    )
+
+
+def film(view: ImageView, zoo: Zoo, choice: Choice, ratios: Iterable[float], explainer: str) -> Sheet:
+    """The teacher, then one column for each compression; naive students above matched ones."""
+    ratios = tuple(ratios)
+    rows: tuple[Row, ...] = tuple(row for row in ("naive", "matched") if zoo.of(row, choice.family))
+    found = {row: tuple(_cell(view, zoo, row, replace(choice, ratio=ratio), explainer) for ratio in ratios)
+             for row in rows}  # fmt: skip
+    teacher = _cell(view, zoo, "teacher", choice, explainer)
+    return Sheet(
+        columns=("Teacher", *(_smaller(zoo, ratio) for ratio in ratios)),
+        heads=tuple((ROW_TITLES[row], f"λ {choice.lam:g}") for row in rows),
+        rows=tuple((teacher, *found[row]) for row in rows),
+    )
+
+
+def _cell(view: ImageView, zoo: Zoo, row: Row, choice: Choice, explainer: str) -> Cell | None:
+    pick = zoo.pick(row, choice)
+    if pick is None or pick.card.id not in view.runs:
+        return None
+    return Cell(row=row, card=pick.card, explainer=explainer, note=pick.note)
+
+
+def _smaller(zoo: Zoo, ratio: float) -> str:
+    card = min(zoo.students, key=lambda card: abs(card.ratio - ratio), default=None)
+    return f"{ratio:.3g}x smaller" if card is None else smaller(card)
+
+
+def _head(view: ImageView, card: Card) -> tuple[str, ...]:
+    run = view.runs[card.id]
+    lines = (title(card), describe(card), answer_words(run), verdict(view, run), quality_words(card))
+    return tuple(line for line in lines if line)
