@@ -129,6 +129,8 @@ def versions() -> dict[str, str]:
 def _note(recipe: Recipe) -> str:
     if recipe.shuffled:
         return "Control: matched to the teacher's map of another image."
+    if recipe.label == "few":
+        return f"Comparison: trained on the first {recipe.limit:,} images, where the main runs see all of the split."
     if recipe.label == "full":
         return "Comparison: trained on every image of the split, where the main runs see a part of it."
     if recipe.split == "plain":

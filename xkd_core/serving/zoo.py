@@ -42,6 +42,7 @@ CONTROLS: Mapping[str, str] = {
     "shuffled": "Control: SWA with the maps of other images",
     "plain": "Control: SWA and naive trained without the shortcut",
     "full": "Comparison: SWA and naive trained on all 12,000 images",
+    "few": "Comparison: SWA and naive trained on 3,000 of the 12,000 images",
 }
 
 
@@ -199,7 +200,7 @@ def family_of(card: Card) -> str:
 
 def naive_of(family: str) -> str:
     """The family of the naive students that stand beside ``family``: made smaller in the same way, on the same data."""
-    if family in ("plain", "full"):
+    if family in ("plain", "full", "few"):
         return f"{family} naive"
     kind, dash, _ = family.partition("-")
     return f"{kind}-naive" if dash else "naive"
