@@ -106,7 +106,7 @@ def test_copied_python_runs_and_prints_the_maps_on_screen(view, cards, made, tmp
 
 def test_copied_python_for_an_upload_is_python():
     class Key:
-        dataset, split, index, networks = "upload", "abc", 0, "cifar10"
+        dataset, split, index, networks, outside = "upload", "abc", 0, "cifar10", True
 
     class Run:
         target = 3
