@@ -49,6 +49,16 @@ def make_zoo(root: Path, *, dataset: str = "scenes", rows: bool = True) -> Made:
     return made
 
 
+def apart(made: Made) -> int:
+    """An image of the scenes on which the naive student's own top class is not the teacher's."""
+    pixels = datasets.load("scenes", "test").pixels(range(60))
+    tops = []
+    for name in ("teacher", "kd 0.125 0.5"):
+        run = load_run(made.runs[name], made.root)
+        tops.append(run.model(to_input(pixels, run.card.input_transform())).argmax(dim=1))
+    return int((tops[0] != tops[1]).nonzero()[0])
+
+
 def _common(dataset: str) -> dict[str, object]:
     return {"dataset": dataset, "arch": "vgg_gap_64" if dataset == "scenes" else "vgg_gap_tiny"}
 

@@ -77,11 +77,11 @@ def server(made, tmp_path_factory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def start_server(made, tmp_path) -> Iterator[Callable[[], Server]]:
+def start_server(made, tmp_path) -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
-    def start() -> Server:
-        started.append(Server(made.root, tmp_path / f"server{len(started)}"))
+    def start(root: Path | None = None) -> Server:
+        started.append(Server(root or made.root, tmp_path / f"server{len(started)}"))
         return started[-1]
 
     yield start

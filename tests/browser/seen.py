@@ -64,6 +64,13 @@ def query(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
+def open_drawing(page: Page) -> None:
+    """Show the controls of the drawing."""
+    button = page.get_by_role("button", name="Drawing")
+    if button.get_attribute("aria-expanded") != "true":
+        button.click()
+
+
 def drag(page: Page, name: str, start: float, end: float) -> None:
     """Drag a slider of the viewer with the mouse from one share of its length to another."""
     box = page.locator(f'.xkd-viewer input[type=range][data-name="{name}"]').bounding_box()

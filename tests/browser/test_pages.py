@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from tests.browser.seen import at_rest, query
+from tests.browser.seen import all_computed, at_rest, open_drawing, query
 
 pytestmark = pytest.mark.browser
 
@@ -44,6 +46,78 @@ def test_a_thumbnail_opens_its_image(server, open_tab):
     page.wait_for_url(f"**image={index}**", timeout=30_000)
 
 
+def test_a_thumbnail_leads_back_to_the_top(server, open_tab):
+    page = open_tab(f"{server.url}/?maps=cam")
+    at_rest(page)
+    button = page.locator(".xkd-gallery button:not([aria-current=true])").nth(2)
+    button.scroll_into_view_if_needed()
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    assert page.evaluate(scrolled) > 0
+    index = button.get_attribute("data-index")
+    button.click()
+    page.wait_for_url(f"**image={index}**", timeout=30_000)
+    page.wait_for_function(f"() => {scrolled} === 0", timeout=10_000)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_the_first_row_of_maps_is_on_the_first_screen(server, open_tab, width, height):
+    page = open_tab(server.url, width=width, height=height)
+    at_rest(page)
+    title = page.locator("h2").first.bounding_box()
+    assert 0 < title["height"] < 70  # two lines at most
+    boxes = [box.bounding_box() for box in page.locator('.xkd-panel[data-method="cam"] .xkd-frame').all()]
+    assert len(boxes) == 3
+    assert all(box["y"] > title["y"] + title["height"] and box["y"] + box["height"] <= height for box in boxes)
+
+
+@pytest.mark.parametrize("lam", ["0", "1"])
+def test_words_of_one_slider_do_not_run_into_the_next(server, open_tab, lam):
+    page = open_tab(f"{server.url}/?maps=cam&lam={lam}", width=1280, height=720)
+    at_rest(page)
+    heads = page.evaluate("""() => [...document.querySelectorAll('.xkd-slider-head')]
+      .filter((one) => one.checkVisibility()).map((one) => [...one.children].map((part) => {
+        const box = part.getBoundingClientRect()
+        return [box.left, box.right, part.scrollWidth - part.clientWidth]
+      }))""")
+    assert len(heads) == 3
+    flat = [box for head in heads for box in head]
+    assert all(hidden <= 0 for *_, hidden in flat)  # nothing is cut off
+    assert all(left[1] + 4 <= right[0] for left, right in itertools.pairwise(flat))
+
+
+def test_drawing_controls_come_on_a_click(server, open_tab):
+    page = open_tab(f"{server.url}/?maps=cam")
+    at_rest(page)
+    opacity = page.locator('.xkd-viewer input[data-name="opacity"]')
+    assert not opacity.is_visible()
+    open_drawing(page)
+    assert opacity.is_visible()
+
+
+def test_compression_and_back_keeps_the_view(server, open_tab):
+    page = open_tab(f"{server.url}/?maps=cam&lam=1&ratio=15.8&image=7&g_order=index")
+    at_rest(page)
+    page.get_by_role("link", name="Compression").click()
+    page.wait_for_selector(".xkd-viewer.xkd-film[data-ready]", timeout=60_000)
+    at_rest(page)
+    assert query(page)["lam"] == "1" and query(page)["image"] == "7"
+    assert shown_image(page) == "scenes:test:7"
+    page.get_by_role("link", name="Explore").click()
+    page.wait_for_selector(".xkd-viewer:not(.xkd-film)[data-ready]", timeout=60_000)
+    at_rest(page)
+    for name, value in {"lam": "1", "ratio": "15.8", "image": "7", "g_order": "index", "maps": "cam"}.items():
+        assert query(page)[name] == value
+    assert shown_image(page) == "scenes:test:7"
+
+
+def test_a_warning_about_the_link_outlives_the_computing_of_maps(server, open_tab):
+    page = open_tab(f"{server.url}/?run=nope&image=13")
+    all_computed(page)
+    assert page.get_by_text("The link names the run 'nope'").is_visible()
+    page.get_by_role("button", name="Next").click()
+    page.wait_for_selector("text=The link names the run", state="detached", timeout=30_000)
+
+
 def test_a_phone_shows_everything_without_scrolling_sideways(server, open_tab):
     page = open_tab(f"{server.url}/?maps=cam", width=390, height=844)
     at_rest(page)
@@ -61,11 +135,19 @@ def test_no_page_overflows_a_phone(server, open_tab, page_name):
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
 
 
-def test_talk_mode_is_large_and_needs_no_scrolling(server, open_tab):
-    page = open_tab(f"{server.url}/?talk=1", width=1280, height=720)
-    at_rest(page)
-    grid = page.locator(".xkd-grid").bounding_box()
-    assert grid["y"] + grid["height"] <= 720
+@pytest.mark.parametrize(
+    "query_string", ["?talk=1", "?talk=1&maps=cam&maps=gradient_shap&view=overlay.all.inferno.50.50.s"]
+)
+def test_talk_mode_is_large_and_needs_no_scrolling(server, open_tab, query_string):
+    page = open_tab(f"{server.url}/{query_string}", width=1280, height=720)
+    all_computed(page)
+    page.wait_for_timeout(500)  # the maps take what the words leave of the screen
+    legend = page.locator(".xkd-legend").bounding_box()
+    assert legend["height"] > 20
+    assert legend["y"] + legend["height"] <= 720
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight") <= 720
+    assert page.get_by_text("The shortcut is planted").is_visible()
+    assert page.locator(".xkd-frame").first.bounding_box()["height"] > 150
     sizes = page.evaluate("""() => {
       const sizes = []
       const walk = document.createTreeWalker(document.querySelector('[data-testid=stMain]'), NodeFilter.SHOW_TEXT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import ROOT
-from tests.browser.seen import all_computed, at_rest, drag, image_pixels, panels, pixels, query, run_of
+from tests.browser.seen import all_computed, at_rest, drag, image_pixels, open_drawing, panels, pixels, query, run_of
+from tests.made_zoo import apart
 from xkd_core import rendering
 from xkd_core.images import scenes
 from xkd_core.rendering import Style
@@ -31,9 +33,9 @@ def explained(made, run_id, index, tmp_path, explainer="cam"):
         return stored["maps"][0]
 
 
-def drawn(grid, index, style=ON_SCREEN):
+def drawn(grid, index, style=ON_SCREEN, *, fine=False):
     photo = scenes.render("test", index, size=256).pixels
-    return rendering.panel(photo, grid, rendering.divisor([grid], signed=style.signed), style)
+    return rendering.panel(photo, grid, rendering.divisor([grid], signed=style.signed, fine=fine), style)
 
 
 def test_landing_shows_at_least_nine_heatmaps_with_alt_texts(server, open_tab):
@@ -56,6 +58,53 @@ def test_shown_pixels_equal_the_renderers_of_the_command_lines_maps(server, open
         for explainer in ("cam", "occlusion"):
             grid = explained(made, run_of(page, role), 5, tmp_path, explainer)
             assert np.array_equal(pixels(page, role, explainer), drawn(grid, 5)), (role, explainer)
+
+
+def test_maps_of_single_pixels_reach_full_colour_at_a_percentile(server, open_tab, made, tmp_path):
+    page = open_tab(f"{server.url}/?image=5&maps=gradient_shap")
+    all_computed(page)
+    grid = explained(made, run_of(page, "naive"), 5, tmp_path, "gradient_shap")
+    scale = float(page.locator('.xkd-panel[data-role="naive"]').get_attribute("data-scale"))
+    assert scale == pytest.approx(rendering.divisor([grid], fine=True), rel=1e-5)
+    assert scale < rendering.divisor([grid])
+    assert np.array_equal(pixels(page, "naive", "gradient_shap"), drawn(grid, 5, fine=True))
+    assert "99th percentile" in page.locator(".xkd-legend").inner_text()
+
+
+def test_masked_differences_have_a_legend_of_light(server, open_tab):
+    page = open_tab(f"{server.url}/?image=5&maps=cam&view=masked.panel.inferno.50.100.sd")
+    at_rest(page)
+    words = page.locator(".xkd-legend").inner_text()
+    assert "full light" in words and "more or less than the teacher" in words
+    assert "colour" not in words
+    bars = page.locator(".xkd-bar img")
+    assert bars.count() == 2
+    for place in range(2):
+        shown = image_pixels(page, f".xkd-bar:nth-child({place + 1}) img")
+        expected = rendering.colour_bar(Style(mode="masked"), width=256, height=14, diverging=place == 1)
+        assert np.array_equal(shown, expected)
+
+
+def test_models_with_other_classes_get_no_difference(server, open_tab, made):
+    index = apart(made)
+    page = open_tab(f"{server.url}/?image={index}&maps=cam&target=own&view=overlay.panel.inferno.50.100.sd")
+    at_rest(page)
+    notices = {panel["role"]: panel["notice"] for panel in panels(page)}
+    assert notices["naive"] == "other class: no difference"
+    assert np.array_equal(pixels(page, "naive"), rendering.hatching(256))
+    assert "other class" in page.locator('.xkd-panel[data-role="naive"] figcaption').inner_text()
+    assert "cosine" not in page.locator('.xkd-panel[data-role="naive"] figcaption').inner_text()
+
+
+def test_damaged_weights_are_named_in_the_grid(made, start_server, open_tab, tmp_path):
+    root = tmp_path / "damaged"
+    shutil.copytree(made.root, root)
+    weights = root / "scenes" / made.runs["swa 0.125 0.5"] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    page = open_tab(f"{start_server(root).url}/?image=5&maps=cam")
+    at_rest(page)
+    notices = {panel["role"]: panel["notice"] for panel in panels(page)}
+    assert notices == {"teacher": "", "naive": "", "matched": "damaged"}
 
 
 def test_dragging_changes_pictures_and_link_and_leaves_the_teacher_alone(server, open_tab, made, tmp_path):
@@ -114,6 +163,7 @@ def test_a_fresh_server_opens_the_link_to_the_same_view(server, start_server, op
     at_rest(first)
     drag(first, "lam", 0.5, 0.0)
     first.wait_for_url("**lam=0**", timeout=30_000)
+    open_drawing(first)
     first.locator('.xkd-viewer select[data-name="mode"]').select_option("contour")
     first.wait_for_url("**view=contour**", timeout=30_000)
     at_rest(first)
@@ -186,6 +236,7 @@ def test_hover_shows_the_value_of_every_model_at_that_pixel(server, open_tab, ma
 def test_signed_and_difference_are_drawn_as_the_renderer_does(server, open_tab, made, tmp_path, name, value):
     page = open_tab(f"{server.url}/?image=5&maps=cam")
     at_rest(page)
+    open_drawing(page)
     page.locator(f'.xkd-viewer input[data-name="{name}"]').check()
     page.wait_for_timeout(400)
     at_rest(page)

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.made_zoo import make_zoo
+from tests.made_zoo import apart, make_zoo
 from tests.pages.seen import payload, settled
 from xkd_core import rendering
 from xkd_core.results.store import read_rows
@@ -281,20 +281,6 @@ def test_an_explainer_that_fails_says_why_and_the_others_come(open_page, made, m
 def test_gradient_maps_of_photographs_need_no_data_set(open_page, cifar):
     app = settled(open_page(root=cifar.root, data="photos", maps="gradient_shap"))
     assert not app.error
-
-
-def apart(made):
-    """An image on which the naive student's own top class is not the teacher's."""
-    from xkd_core.images import datasets
-    from xkd_core.images.transforms import to_input
-    from xkd_core.models.checkpoints import load_run
-
-    pixels = datasets.load("scenes", "test").pixels(range(60))
-    tops = []
-    for name in ("teacher", "kd 0.125 0.5"):
-        run = load_run(made.runs[name], made.root)
-        tops.append(run.model(to_input(pixels, run.card.input_transform())).argmax(dim=1))
-    return int((tops[0] != tops[1]).nonzero()[0])
 
 
 def test_with_each_models_own_class_nothing_is_said_to_have_moved(open_page, made):
