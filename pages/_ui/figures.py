@@ -158,7 +158,7 @@ def _marker(points: Sequence[Point], colour: str, symbol: str) -> dict[str, obje
     hollow = [point.undertrained for point in points]
     return {
         "color": colour, "size": 10, "symbol": [f"{symbol}-open" if one else symbol for one in hollow],
-        "line": {"width": [2 if one else 1 for one in hollow], "color": "white"},
+        "line": {"width": [2 if one else 0 for one in hollow]},
     }  # fmt: skip
 
 

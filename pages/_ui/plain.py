@@ -28,8 +28,8 @@ def show(scene: Scene, sheet: Sheet) -> None:
 
 
 def _panel(place: Place, scene: Scene, name: str, cell: Cell | None, pixels: Mapping[tuple[str, str], UInt8]) -> None:
-    if cell is None:
-        place.caption(f"{name}: no such run")
+    if cell is None or cell.lost:
+        place.caption(f"{name}: {'no such run' if cell is None else cell.lost}")
         return
     alt, caption = cell_words(scene, cell.card, scene.view.runs[cell.card.id], cell.explainer)
     heading = f"{name} ({column_note(scene, cell.explainer)})" if scene.film is None else name

@@ -41,14 +41,15 @@ class Shown:
     """What the page needs to know of what is on screen."""
 
     scene: Scene
-    cards: Mapping[Row, Card]
+    cards: Mapping[Row, Card]  # those with maps
+    picked: Mapping[Row, Card]  # with those whose files are damaged
 
     @property
     def sheet(self) -> sheets.Sheet:
         """The panels on screen, where they stand."""
         scene = self.scene
         if scene.film is None:
-            return sheets.grid(scene.view, self.cards, scene.explainers)
+            return sheets.grid(scene.view, self.picked, scene.explainers)
         ratios = axis_values(scene.zoo, "ratio", scene.choice.family) or (scene.choice.ratio,)
         return sheets.film(scene.view, scene.zoo, scene.choice, ratios, scene.film)
 
@@ -78,8 +79,9 @@ def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
         talk=ask.talk,
         film=ask.film,
     )
-    cards = {row: pick.card for row in ROWS if (pick := zoo.pick(row, ask.choice)) and pick.card.id in view.runs}
-    return Shown(scene=scene, cards=cards)
+    picked = {row: pick.card for row in ROWS if (pick := zoo.pick(row, ask.choice))}
+    cards = {row: card for row, card in picked.items() if card.id in view.runs}
+    return Shown(scene=scene, cards=cards, picked=picked)
 
 
 def bars(zoo: Zoo, explainers: tuple[str, ...]) -> dict[str, Bar]:

@@ -242,6 +242,7 @@ def follow(job: Job, left: Callable[[], int], *, doing: str = "Computing") -> No
 def _poll(job: Job, left: Callable[[], int], before: int, doing: str) -> None:
     if job.finished or left() != before:
         st.rerun()
-    st.progress(min(1.0, job.done), text=f"{doing} {job.note}" if job.note else "Waiting for a free worker")
+    note = catalogue.EXPLAINERS[job.note].title if job.note in catalogue.EXPLAINERS else job.note
+    st.progress(min(1.0, job.done), text=f"{doing} {note}" if note else "Waiting for a free worker")
     if st.button("Stop", key="stop_job"):
         job.cancel.set()

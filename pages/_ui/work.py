@@ -47,7 +47,9 @@ def _covers(job: Job, shown: Shown, name: str) -> bool:
 
 
 def _compute(shown: Shown, cards: Sequence[Card], missing: Sequence[str], name: str) -> None:
-    order = sorted(missing, key=lambda one: forwards([one], cards))  # the first to be ready comes first
+    empty = {one for one in missing if any(one not in shown.view.runs[card.id].maps for card in cards)}
+    # What shows nothing yet comes before what stored maps stand in for; then the first to be ready comes first.
+    order = sorted(missing, key=lambda one: (one not in empty, forwards([one], cards)))
     at_once = tuple(one for one in order if automatic(one, cards[0]))
     job: Job | None = st.session_state.get(f"{name}_job")
     about = work_on(shown.view, cards)

@@ -319,6 +319,9 @@ def test_damaged_weights_are_called_damaged(open_page, made, tmp_path, page):
     assert not app.exception
     assert made.runs["swa 0.125 0.5"] in app.error[0].value
     assert payload(app)["lost"] == {made.runs["swa 0.125 0.5"]: "damaged"}
+    app.toggle(key="plain").set_value(True).run()
+    assert not app.exception
+    assert "damaged" in words(app)
 
 
 def test_students_of_a_damaged_teacher_say_so(open_page, made, tmp_path):

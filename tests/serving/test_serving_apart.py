@@ -131,5 +131,13 @@ def test_the_filmstrip_has_a_row_for_each_student_and_a_column_for_each_compress
     assert len(sheet.cells) == 5  # the teacher counts once
     page = figure.compose(view, sheet, figure.Drawing(style=Style()))
     assert sum(isinstance(part, figure.Picture) for part in page.parts) == 6 + 1
-    lost = replace(view, runs={run_id: run for run_id, run in view.runs.items() if run_id != place.runs["kd 0.25 0.5"]})
-    assert sheets.film(lost, zoo, choice, ratios, "cam").rows[0][1] is None
+    gone = place.runs["kd 0.25 0.5"]
+    lost = replace(
+        view, runs={run_id: run for run_id, run in view.runs.items() if run_id != gone}, broken={gone: "bad"}
+    )
+    sheet = sheets.film(lost, zoo, choice, ratios, "cam")
+    assert sheet.rows[0][1].lost == "damaged"
+    assert gone not in [card.id for card in sheet.cards]
+    words = [part.words for part in figure.compose(lost, sheet, figure.Drawing(style=Style())).parts
+             if isinstance(part, figure.Text)]  # fmt: skip
+    assert "damaged" in words

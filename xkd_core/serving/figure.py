@@ -84,9 +84,9 @@ def compose(view: ImageView, sheet: Sheet, drawing: Drawing) -> Page:
         parts += _head(head, top)
         for column, cell in enumerate(cells):
             left = LEFT + column * (CELL + GAP)
-            key = None if cell is None else (cell.card.id, cell.explainer)
-            parts.append(Picture(left, top, rendering.hatching(CELL) if key is None else pixels[key]))
-            words = "no such run" if cell is None else _words(view, cell, scales)
+            drawn = None if cell is None else pixels.get((cell.card.id, cell.explainer))
+            parts.append(Picture(left, top, rendering.hatching(CELL) if drawn is None else drawn))
+            words = "no such run" if cell is None else cell.lost or _words(view, cell, scales)
             parts.append(Text(left, top + CELL + 6, words))
     foot = TOP + len(sheet.rows) * height
     parts += _bar(drawing, foot, has_fine=any(fine(name) for name in sheet.explainers))

@@ -150,4 +150,9 @@ def quality_words(card: Card) -> str:
     """'mAP 0.93 on the test split · not trained to the end'."""
     name = next((name for name in QUALITY if name in card.metrics), None)
     words = [] if name is None else [f"{name} {number(card.metrics[name].value)} on the test split"]
-    return " · ".join([*words, *(["not trained to the end"] if card.undertrained else [])])
+    return " · ".join([*words, *([unfinished(card)] if card.undertrained else [])])
+
+
+def unfinished(card: Card) -> str:
+    """Said wherever an undertrained run is shown; "" for the others."""
+    return "not trained to the end" if card.undertrained else ""

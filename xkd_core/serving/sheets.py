@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
-from xkd_core.serving.sentences import answer_words, quality_words, verdict
+from xkd_core.serving.sentences import answer_words, quality_words, unfinished, verdict
 from xkd_core.serving.views import ImageView
 from xkd_core.serving.zoo import Choice, Row, Zoo, describe, smaller, title
 
@@ -16,12 +16,16 @@ ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student",
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One panel: a run as a kind of model, and an explainer. note: how the run differs from what was asked."""
+    """One panel: a run as a kind of model, and an explainer.
+
+    note: how the run differs from what was asked. lost: why the run has no maps ("" if it can have them).
+    """
 
     row: Row
     card: Card
     explainer: str
     note: str = ""
+    lost: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,9 @@ class Sheet:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every panel once, row by row; the teacher stands in both rows of a filmstrip."""
-        found = {(cell.card.id, cell.explainer): cell for row in self.rows for cell in row if cell is not None}
-        return tuple(found.values())
+        """Every panel that can have a map, once, row by row; the teacher stands in both rows of a filmstrip."""
+        usable = [cell for row in self.rows for cell in row if cell is not None and not cell.lost]
+        return tuple({(cell.card.id, cell.explainer): cell for cell in usable}.values())
 
     @property
     def cards(self) -> tuple[Card, ...]:
@@ -49,13 +53,21 @@ class Sheet:
         return tuple(dict.fromkeys(cell.explainer for cell in self.cells))
 
 
+def lost(view: ImageView, card: Card) -> str:
+    """Why a run that exists is not in the view: its own weights are damaged, or those of the teacher; "" if it is."""
+    if card.id in view.runs:
+        return ""
+    return "damaged" if card.id in view.broken else "the teacher is damaged"
+
+
 def grid(view: ImageView, cards: Mapping[Row, Card], explainers: Sequence[str]) -> Sheet:
     """Models as rows, explainers as columns."""
     return Sheet(
         columns=tuple(catalogue.get("explainer", name).title for name in explainers),
         heads=tuple(_head(view, card) for card in cards.values()),
         rows=tuple(
-            tuple(Cell(row=row, card=card, explainer=name) for name in explainers) for row, card in cards.items()
+            tuple(Cell(row=row, card=card, explainer=name, lost=lost(view, card)) for name in explainers)
+            for row, card in cards.items()
         ),
     )
 
@@ -76,9 +88,10 @@ def film(view: ImageView, zoo: Zoo, choice: Choice, ratios: Iterable[float], exp
 
 def _cell(view: ImageView, zoo: Zoo, row: Row, choice: Choice, explainer: str) -> Cell | None:
     pick = zoo.pick(row, choice)
-    if pick is None or pick.card.id not in view.runs:
+    if pick is None:
         return None
-    return Cell(row=row, card=pick.card, explainer=explainer, note=pick.note)
+    note = " · ".join(word for word in (pick.note, unfinished(pick.card)) if word)
+    return Cell(row=row, card=pick.card, explainer=explainer, note=note, lost=lost(view, pick.card))
 
 
 def _smaller(zoo: Zoo, ratio: float) -> str:
@@ -87,6 +100,8 @@ def _smaller(zoo: Zoo, ratio: float) -> str:
 
 
 def _head(view: ImageView, card: Card) -> tuple[str, ...]:
+    if reason := lost(view, card):
+        return title(card), describe(card), reason
     run = view.runs[card.id]
     lines = (title(card), describe(card), answer_words(run), verdict(view, run), quality_words(card))
     return tuple(line for line in lines if line)

@@ -17,8 +17,16 @@ from xkd_core.models.cards import Card
 from xkd_core.serving.curves import axis_values
 from xkd_core.serving.figure import fine
 from xkd_core.serving.results import Bar, Results
-from xkd_core.serving.sentences import answer_words, comparable, number, policy_words, quality_words, verdict
-from xkd_core.serving.sheets import ROW_TITLES
+from xkd_core.serving.sentences import (
+    answer_words,
+    comparable,
+    number,
+    policy_words,
+    quality_words,
+    unfinished,
+    verdict,
+)
+from xkd_core.serving.sheets import ROW_TITLES, lost
 from xkd_core.serving.stored import superpixel_count
 from xkd_core.serving.views import ImageView, RunView
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
@@ -63,11 +71,6 @@ def payload(scene: Scene) -> dict[str, Any]:
         "talk": scene.talk,
         "film": scene.film,
     }
-
-
-def lost(view: ImageView, card: Card) -> str:
-    """Why a run that exists is not on screen: its own weights are damaged, or those of the teacher."""
-    return "damaged" if card.id in view.broken else "the teacher is damaged"
 
 
 def _axes(scene: Scene) -> dict[str, list[float]]:
@@ -167,6 +170,7 @@ def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
         "answer": answer_words(run),
         "verdict": verdict(scene.view, run),
         "quality": quality_words(card),
+        "unfinished": unfinished(card),
         "cells": {name: _cell(scene, card, run, name) for name in names if is_teacher or name in run.maps},
     }
 

@@ -490,7 +490,8 @@ class Viewer {
     const wrong = cell?.reason ?? (apart ? "other class: no difference" : empty ? "no positive evidence" : "")
     write(panel.notice, waiting ?? wrong)
     write(panel.parts.moved, cell?.moved ? "moved" : "")
-    write(panel.parts.note, this.data.film !== null ? note : "")
+    const told = [note, this.data.runs[id]?.unfinished].filter(Boolean).join(" · ") // the head of a row tells it else
+    write(panel.parts.note, this.data.film !== null ? told : "")
     for (const name of ["score", "class", "control", "badge", "detail"]) write(panel.parts[name], cell?.[name] ?? "")
     panel.parts.badge.classList.toggle("xkd-trained", cell?.badge === "in the loss")
     const unit = panel.column.fine ? "99 %" : "max"
