@@ -117,8 +117,11 @@ def open_tab(browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
         page.on("request", request)
 
-    def open_one(url: str, *, width: int = 1440, height: int = 1000, wait: str = ".xkd-viewer[data-ready]") -> Page:
+    def open_one(
+        url: str, *, width: int = 1440, height: int = 1000, wait: str = ".xkd-viewer[data-ready]", script: str = ""
+    ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height})
+        context.add_init_script(script)
         contexts.append(context)
         page = context.new_page()
         watch(page)

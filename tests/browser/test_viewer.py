@@ -274,3 +274,11 @@ def test_frame_time_of_a_drag_is_printed(server, open_tab):
         )
         print(f"\n{name}: frame p50 {times[60]:.1f} ms, p95 {times[114]:.1f} ms, worst {times[-1]:.1f} ms")
         assert len(times) == 120
+
+
+def test_maps_that_arrive_while_the_photo_is_still_decoded_are_drawn(server, open_tab):
+    later = "await new Promise((resolve) => setTimeout(resolve, 4000)); return decode.call(this)"
+    slow = f"const decode = Image.prototype.decode; Image.prototype.decode = async function () {{ {later} }}"
+    page = open_tab(server.url, script=slow)
+    all_computed(page)
+    assert len(panels(page)) >= 9

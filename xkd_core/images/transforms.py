@@ -14,12 +14,12 @@ from xkd_core.types import Transform, UInt8
 
 def to_input(pixels: UInt8, transform: Transform) -> Tensor:
     """(n, H, W, 3) uint8 -> (n, 3, S, S) float32, resized (bilinear, antialiased) if need be, normalised."""
-    x = torch.from_numpy(np.array(pixels, order="C")).permute(0, 3, 1, 2).float() / 255
+    x = torch.from_numpy(np.array(pixels, order="C")).permute(0, 3, 1, 2).float().div_(255)
     size = (transform.size, transform.size)
     if x.shape[-2:] != size:
         x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
-    return (x - mean) / std
+    return x.sub_(mean).div_(std)  # in place: a training spends a third of its time here otherwise
 
 
 def to_pixels(x: Tensor, transform: Transform) -> UInt8:

@@ -77,6 +77,7 @@ class Viewer {
     this.holding = false
     this.look = null
     this.photo = null
+    this.subject = null // the image that the photo shows
     this.pending = 0
     this.kept = new Map()
     this.controls = root.querySelector(".xkd-controls")
@@ -88,9 +89,21 @@ class Viewer {
   }
 
   async update(component) {
-    this.component = component
     const data = component.data
-    const before = this.data
+    this.component = component
+    this.newest = data
+    if (this.subject !== data.subject) {
+      const photo = await readPhoto(data)
+      if (this.newest !== data) return // a newer update came while the photo was decoded, and draws it
+      Object.assign(this, { photo, lines: readMask(data), subject: data.subject })
+    }
+    this.take(data)
+    this.build()
+    this.redraw()
+    this.settle()
+  }
+
+  take(data) {
     this.data = data
     this.updates += 1
     this.tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytesOf(text)]))
@@ -98,15 +111,6 @@ class Viewer {
     if (this.look === null) this.look = { ...data.look }
     this.root.classList.toggle("xkd-talk", data.talk)
     this.root.classList.toggle("xkd-film", data.film !== null)
-    if (!before || before.subject !== data.subject) {
-      const photo = await readPhoto(data)
-      if (this.data !== data) return // a newer update came while the photo was decoded
-      this.photo = photo
-      this.lines = readMask(data)
-    }
-    this.build()
-    this.redraw()
-    this.settle()
   }
 
   destroy() {
