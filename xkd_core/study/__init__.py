@@ -1,0 +1,1 @@
+"""User study of XKD Explorer: plan, store, analysis, simulation, export."""

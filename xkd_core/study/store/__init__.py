@@ -1,0 +1,1 @@
+"""Store of studies: tables, migrations, transactions."""
