@@ -43,6 +43,7 @@ def main() -> None:
         _page(asked)
     with said:
         link.warn()
+    link.finish()
 
 
 def _ask() -> Asked:

@@ -56,6 +56,7 @@ def main() -> None:
     _page(asked)
     with said:
         link.warn()
+    link.finish()
 
 
 def _ask() -> Asked:

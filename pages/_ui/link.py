@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import streamlit as st
 
 _PAGE, _FRESH, _KEPT = "_page", "_link_fresh", "_link_kept"
+_PENDING, _WRITTEN = "_link_pending", "_link_written"
 _PROBLEMS, _SAID_AT = "_link_problems", "_link_said_at"
 OF_A_RUN = ("lam", "ratio", "beta", "match", "seed")  # a run named in the link decides these
 N_NEAR = 5
+ON_ITS_WAY_S = 2.0  # for so long after a change, the browser may still send the address as it was before
 
 
 def arrive(page: str) -> None:
-    """Before a page runs: on another page than before, its widgets start from the address or from what was chosen."""
+    """First on a page: where the visitor came from elsewhere, widgets start from the address or what was chosen."""
     state = st.session_state
-    if state.get(_PAGE) == page:
+    state[_PENDING] = {}
+    back = state.get(_PAGE) == page and _went_back()
+    if state.get(_PAGE) == page and not back:
         return
-    kept: dict[str, Any] = state.setdefault(_KEPT, {})
-    if "run" in st.query_params:
-        for name in OF_A_RUN:
-            kept.pop(name, None)
-            state.pop(name, None)
-    for name in kept:
+    chosen: dict[str, Any] = state.setdefault(_KEPT, {})
+    for name in chosen:
         state.pop(name, None)
     for name in ("_link_read", _PROBLEMS, _SAID_AT):
         state.pop(name, None)
+    if back:
+        chosen.clear()
+    if "run" in st.query_params:
+        for name in OF_A_RUN:
+            chosen.pop(name, None)
+            state.pop(name, None)
     state[_PAGE], state[_FRESH] = page, True
+
+
+def finish() -> None:
+    """Last on a page: change the address, once for all choices, so that 'Back' goes back by one view."""
+    now = _address()
+    wanted = dict(now)
+    for name, value in st.session_state.get(_PENDING, {}).items():
+        wanted.pop(name, None)
+        if value is not None:
+            wanted[name] = value
+    _, at = st.session_state.get(_WRITTEN, ({}, 0.0))
+    if wanted != now:
+        st.query_params.from_dict(wanted)
+        at = time.monotonic()
+    st.session_state[_WRITTEN] = (wanted, at)
+    st.session_state[_FRESH] = False
 
 
 def start(
@@ -41,33 +64,45 @@ def start(
     state = st.session_state
     if name in state:
         return
-    given = _given(name, several)
+    texts = _address().get(name)
+    given = None if texts is None else texts if several else texts[-1]
     wanted = state.get(_KEPT, {}).get(name) if given is None else given
     value = None if wanted is None else read(wanted)
     if value is None and given is not None:
-        complain(problem(given if several is False else ", ".join(given)))
+        complain(problem(", ".join(given) if several else given))
     state[name] = fallback if value is None else value
 
 
 def write(name: str, value: str | Sequence[str], default: str | Sequence[str]) -> None:
     """After a widget was drawn: keep its value for other pages, and in the address unless it is the default."""
-    several = not isinstance(value, str)
-    value = list(value) if several else value
     st.session_state.setdefault(_KEPT, {})[name] = value
-    now = _given(name, several)
-    if value == (list(default) if several else default):
-        if now is not None:
-            del st.query_params[name]
-    elif now != value:
-        st.query_params[name] = value
+    put(name, None if value == default else value)
+
+
+def put(name: str, value: str | Sequence[str] | None) -> None:
+    """Into the address at the end of the page; None or "" takes it out."""
+    texts = [value] if isinstance(value, str) else list(value or [])
+    st.session_state.setdefault(_PENDING, {})[name] = texts if any(texts) else None
 
 
 def forget(name: str) -> None:
-    """A choice that means nothing any more, as an image's number does after a change of data."""
+    """A choice that means nothing any more, as an image's number does after a change of data. For callbacks."""
     st.session_state.pop(name, None)
     st.session_state.get(_KEPT, {}).pop(name, None)
     if name in st.query_params:
         del st.query_params[name]
+        st.session_state[_WRITTEN] = (_address(), time.monotonic())
+
+
+def kept(name: str) -> Any:
+    """What was chosen last, on whatever page; "" if nothing was."""
+    return st.session_state.get(_KEPT, {}).get(name, "")
+
+
+def keep(name: str, value: Any) -> None:
+    """Change what other pages start with."""
+    if value:
+        st.session_state.setdefault(_KEPT, {})[name] = value
 
 
 def complain(sentence: str) -> None:
@@ -78,9 +113,8 @@ def complain(sentence: str) -> None:
 
 
 def warn() -> None:
-    """Last on a page: one warning for each problem. They stay until the visitor chooses anything."""
+    """One warning for each problem of the link. They stay until the visitor chooses anything."""
     state = st.session_state
-    state[_FRESH] = False
     problems, chosen = state.get(_PROBLEMS, []), dict(state.get(_KEPT, {}))
     if state.setdefault(_SAID_AT, chosen) != chosen:
         state[_PROBLEMS] = []
@@ -98,18 +132,13 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"{', '.join(found)}{rest}" if found else "none"
 
 
-def _given(name: str, several: bool) -> Any:
-    if name not in st.query_params:
-        return None
-    return st.query_params.get_all(name) if several else st.query_params[name]
+def _address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
-def kept(name: str) -> Any:
-    """What was chosen last, on whatever page; "" if nothing was."""
-    return st.session_state.get(_KEPT, {}).get(name, "")
-
-
-def keep(name: str, value: Any) -> None:
-    """Change what other pages start with."""
-    if value:
-        st.session_state.setdefault(_KEPT, {})[name] = value
+def _went_back() -> bool:
+    """Is the address another one than this page wrote last? Then the visitor went back or forth in the browser."""
+    if _WRITTEN not in st.session_state:
+        return False
+    written, at = st.session_state[_WRITTEN]
+    return _address() != written and time.monotonic() - at > ON_ITS_WAY_S

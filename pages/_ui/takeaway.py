@@ -61,12 +61,8 @@ def params(shown: Shown) -> dict[str, str]:
 def keep_link(shown: Shown) -> None:
     """What no widget holds but belongs to the view goes into the address: the run on screen and how it is drawn."""
     look = shown.scene.look
-    wanted = {"run": params(shown).get("run", ""), "view": "" if look == Look() else look.text}
-    for name, value in wanted.items():
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        if not value and name in st.query_params:
-            del st.query_params[name]
+    link.put("run", params(shown).get("run"))
+    link.put("view", None if look == Look() else look.text)
 
 
 def _link(shown: Shown) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.browser.seen import all_computed, at_rest, open_drawing, query
+from tests.browser.seen import all_computed, at_rest, drag, open_drawing, query, run_of
 
 pytestmark = pytest.mark.browser
 
@@ -108,6 +108,24 @@ def test_compression_and_back_keeps_the_view(server, open_tab):
     for name, value in {"lam": "1", "ratio": "15.8", "image": "7", "g_order": "index", "maps": "cam"}.items():
         assert query(page)[name] == value
     assert shown_image(page) == "scenes:test:7"
+
+
+def test_back_in_the_browser_goes_back_by_one_view(server, open_tab, made):
+    page = open_tab(f"{server.url}/?maps=cam&image=7")
+    at_rest(page)
+    page.wait_for_timeout(2500)  # an address that changes at once may only be late
+    drag(page, "lam", 0.5, 1.0)
+    page.wait_for_url("**lam=1**", timeout=30_000)
+    at_rest(page)
+    assert run_of(page, "naive") == made.runs["kd 0.125 1"]
+    page.wait_for_timeout(2500)
+    page.go_back()
+    page.wait_for_selector(f'.xkd-panel[data-role="naive"][data-run="{made.runs["kd 0.125 0.5"]}"]', timeout=30_000)
+    at_rest(page)
+    assert "lam" not in query(page) and query(page)["image"] == "7"
+    page.wait_for_timeout(2500)
+    page.go_forward()
+    page.wait_for_selector(f'.xkd-panel[data-role="naive"][data-run="{made.runs["kd 0.125 1"]}"]', timeout=30_000)
 
 
 def test_a_warning_about_the_link_outlives_the_computing_of_maps(server, open_tab):
