@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from xkd_core.catalogue_metrics import METRICS_OF_MAPS, MetricInfo
+from xkd_core.catalogue_more import MORE_EXPLAINERS
 from xkd_core.catalogue_networks import METRICS_OF_NETWORKS
-from xkd_core.catalogue_tables import EXPLAINERS, ON_GAP, Entry, Options, windows
+from xkd_core.catalogue_tables import FIRST_EXPLAINERS, ON_GAP, Entry, Options, windows
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.types import Param
 
 __all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve", "windows"]
 
+EXPLAINERS: Mapping[str, Entry] = {**FIRST_EXPLAINERS, **MORE_EXPLAINERS}
 METRICS: Mapping[str, MetricInfo] = {**METRICS_OF_MAPS, **METRICS_OF_NETWORKS}
 
 

@@ -1,4 +1,4 @@
-"""The table of explainers behind the catalogue, with the texts that pages show; metrics: `catalogue_metrics`."""
+"""The first table of explainers behind the catalogue, with the texts that pages show; more: `catalogue_more`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from xkd_core.errors import BadInputError
 from xkd_core.types import Param
 
-Family = Literal["cam", "gradient", "perturbation"]
+Family = Literal["cam", "gradient", "perturbation", "propagation", "control"]
 Options = Mapping[str, Any]
 
 
@@ -21,6 +21,9 @@ class Entry:
     equal_on_gap: explainers with the same map, by algebra, on global average pooling + one linear layer.
     forwards: (options, image size in px, channels of the last activation) -> forwards for one image.
     class_specific: False where the explained class does not enter. signed: negative values mean 'against'.
+    grid: what the map is made of: cells of the last activation, windows, superpixels or single pixels.
+    differentiates: it needs gradients down to the pixels, so networks without them (int8) are refused.
+    model_free: no network enters, so a student's map is the teacher's; a control, not an explanation.
     """
 
     attr: str
@@ -35,6 +38,9 @@ class Entry:
     equal_on_gap: tuple[str, ...] = ()
     class_specific: bool = True
     signed: bool = True
+    grid: Literal["cells", "windows", "superpixels", "pixels"] = "cells"
+    differentiates: bool = False
+    model_free: bool = False
 
 
 def windows(size: int, options: Options) -> tuple[int, int, int]:
@@ -57,7 +63,7 @@ def _others(name: str) -> tuple[str, ...]:
     return tuple(other for other in ON_GAP if other != name)
 
 
-EXPLAINERS: Mapping[str, Entry] = {
+FIRST_EXPLAINERS: Mapping[str, Entry] = {
     "cam": Entry(
         attr="xkd_core.explainers.maps:cam_map",
         title="CAM",
@@ -143,6 +149,8 @@ EXPLAINERS: Mapping[str, Entry] = {
         formula=r"\phi = \sum_{\mathrm{colours}} \mathbb{E}_{b,\alpha}\big[(x-b)\odot\nabla z^c(b+\alpha(x-b))\big]",
         source="Lundberg & Lee 2017; Erion et al. 2021 (expected gradients); equal to captum's GradientShap",
         family="gradient",
+        grid="pixels",
+        differentiates=True,
         forwards=lambda options, size, channels: 2 * int(options["n_samples"]),
         params=(Param(name="n_samples", default=50, low=5, high=500, help="pairs of a background image and a point"),),
     ),
@@ -153,6 +161,8 @@ EXPLAINERS: Mapping[str, Entry] = {
         formula=r"\phi = \sum_{\mathrm{colours}} x \odot \int_0^1 \nabla z^c(\alpha x)\,d\alpha",
         source="Sundararajan et al. 2017, through captum (Gauss-Legendre)",
         family="gradient",
+        grid="pixels",
+        differentiates=True,
         forwards=lambda options, size, channels: 2 * int(options["n_steps"]),
         params=(Param(name="n_steps", default=50, low=8, high=300, help="points on the way"),),
     ),
@@ -164,6 +174,7 @@ EXPLAINERS: Mapping[str, Entry] = {
         formula=r"M_{ij} = \frac{1}{|\{m \ni ij\}|}\sum_{m \ni ij} \big(z^c(x)-z^c(x_{\setminus m})\big)",
         source="Zeiler & Fergus 2014; equal to captum's Occlusion",
         family="perturbation",
+        grid="windows",
         forwards=lambda options, size, channels: 1 + windows(size, options)[2] ** 2,
         params=(
             Param(name="window", default=0, low=0, high=256, help="side in px; 0 = a quarter of the image"),
@@ -179,6 +190,7 @@ EXPLAINERS: Mapping[str, Entry] = {
         r" \sum_j\phi_j = z^c(x)-z^c(x_\emptyset)",
         source="Lundberg & Lee 2017, Eq. 9; paired sampling of Covert & Lee 2021",
         family="perturbation",
+        grid="superpixels",
         forwards=lambda options, size, channels: 2 + int(options["n_samples"]),
         params=(
             Param(name="n_samples", default=256, low=64, high=16384, help="images with some superpixels hidden"),

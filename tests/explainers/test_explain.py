@@ -16,10 +16,19 @@ from xkd_core.catalogue import EXPLAINERS
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.explainers.base import CancelledError, Explanation
 from xkd_core.explainers.engine import explain
+from xkd_core.models.architectures import build
+from xkd_core.models.quantized import quantize
 
 SIZE = (14, 14)
-PARAMS = {"kernel_shap": {"n_samples": 64}, "gradient_shap": {"n_samples": 10}, "integrated_gradients": {"n_steps": 8}}
+PARAMS = {
+    "kernel_shap": {"n_samples": 64}, "gradient_shap": {"n_samples": 10}, "integrated_gradients": {"n_steps": 8},
+    "lime": {"n_samples": 64}, "rise": {"n_masks": 50}, "smooth_grad": {"n_samples": 5},
+}  # fmt: skip
 NAMES = list(EXPLAINERS)
+CONTROLS = {name for name in NAMES if EXPLAINERS[name].model_free}
+RULES = {"lrp", "rap", "excitation_backprop"}  # they refuse layers without a rule; see test_propagation
+ONCE = {name for name in NAMES if EXPLAINERS[name].needs == "gradient" or name.endswith("_aug_smooth")}
+ONCE |= {"saliency", "input_x_gradient", "rap"}  # one forward for a small batch
 
 
 def run(models: dict[str, Net], n: int = 2, *, names: list[str] = NAMES, first: int = 0, **more: object) -> dict:
@@ -41,12 +50,14 @@ def test_every_explainer_gives_finite_float32_maps_and_plain_meta(name: str) -> 
     found = run({"teacher": gap_net()}, names=[name])["teacher"][name]
     assert isinstance(found, Explanation)
     assert found.maps.dtype == np.float32
-    assert found.maps.shape == ((2, 7, 7) if EXPLAINERS[name].family == "cam" else (2, *SIZE))
+    assert found.maps.shape == ((2, 7, 7) if EXPLAINERS[name].grid == "cells" else (2, *SIZE))
+    assert EXPLAINERS[name].signed or found.maps.min() >= 0 or name == "score_cam"  # its ReLU is still to come
     assert np.isfinite(found.maps).all()
     meta = json.loads(json.dumps(dict(found.meta)))
     assert meta["explainer"] == name
     assert meta["targets"] == [0, 3]
-    assert meta["layer"] == ("features" if EXPLAINERS[name].family == "cam" else "input")
+    layers = {"cam": "features", "control": "no network"}
+    assert meta["layer"] == layers.get(EXPLAINERS[name].family, "input")
     assert meta["parameters"].keys() == {param.name for param in EXPLAINERS[name].params}
     assert meta["versions"]["torch"] == torch.__version__.split("+")[0]
 
@@ -60,7 +71,7 @@ def test_the_same_seed_gives_the_same_map_and_an_image_alone_that_of_the_batch(n
     np.testing.assert_allclose(alone[0], batch[2], atol=1e-5 * max(1.0, np.abs(batch).max()))
 
 
-@pytest.mark.parametrize("name", ["kernel_shap", "gradient_shap"])
+@pytest.mark.parametrize("name", ["kernel_shap", "gradient_shap", "lime", "rise", "smooth_grad", "random_map"])
 def test_another_seed_gives_another_map(name: str) -> None:
     models = {"m": gap_net()}
     maps = [run(models, 1, names=[name], seed=seed)["m"][name].maps for seed in (0, 1)]
@@ -72,7 +83,7 @@ def test_networks_share_masks_samples_and_superpixels() -> None:
     both = run({"a": gap_net(), "other": gap_net(seed=5), "b": gap_net()})
     for name in NAMES:
         assert np.array_equal(both["a"][name].maps, both["b"][name].maps)
-        assert not np.array_equal(both["a"][name].maps, both["other"][name].maps)
+        assert np.array_equal(both["a"][name].maps, both["other"][name].maps) == (name in CONTROLS)
     labels = [both[model]["kernel_shap"].native["superpixels"] for model in both]
     assert np.array_equal(labels[0], labels[1])
 
@@ -100,9 +111,8 @@ def test_every_explainer_gives_back_what_it_borrowed_after_an_exception(name: st
     before = everything(model)
     with raising(model.head[2], after=after):
         broken = everything(model)
-        # Not swallowed on the way, as the library's own `with` would do. "ewa" does not need the head, and the
-        # maps of one batch call it once.
-        unharmed = name == "ewa" or (after > 0 and EXPLAINERS[name].needs == "gradient")
+        # Not swallowed on the way, as the library's own `with` would do. "ewa" does not need the head.
+        unharmed = name == "ewa" or name in CONTROLS or (after > 0 and name in ONCE)
         expected = nullcontext() if unharmed else pytest.raises(IndexError, match="on purpose")
         with expected:
             run({"m": model}, 2, names=[name])
@@ -159,6 +169,18 @@ def _stopped(model: Net, name: str, cancel: threading.Event) -> None:
     run({"m": model}, names=[name], cancel=cancel)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_int8_networks_are_refused_by_those_that_need_gradients_at_the_pixels_alone(name: str) -> None:
+    x = images(4, (16, 16))
+    model = quantize(build("vgg_gap_tiny", 4).eval(), x)
+    refused = pytest.raises(BadInputError, match="rounding has no gradient")
+    with refused if EXPLAINERS[name].differentiates else nullcontext():
+        explain(
+            {"m": model}, x[:1], {"m": torch.tensor([2])}, names=[name], images=pixels(1, (16, 16)), background=x,
+            params={name: PARAMS[name]} if name in PARAMS else {},
+        )  # fmt: skip
+
+
 def test_what_cannot_be_explained_is_refused() -> None:
     x, targets = images(1, SIZE), {"m": torch.tensor([0])}
     with pytest.raises(UnknownNameError, match="Did you mean 'occlusion'"):
@@ -173,7 +195,7 @@ def test_what_cannot_be_explained_is_refused() -> None:
         explain({"m": gap_net()}, x, targets, names=["occlusion"], params={"occlusion": {"size": 3}})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "cam"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "cam" and name not in RULES])
 def test_a_first_layer_that_works_in_place_harms_neither_the_images_nor_other_networks(name: str) -> None:
     def spoiler() -> Net:
         model = mlp_net((12, 12))
@@ -190,6 +212,6 @@ def test_a_first_layer_that_works_in_place_harms_neither_the_images_nor_other_ne
 
     both, alone = maps_of(models), maps_of({"second": models["second"]})
     assert np.array_equal(both["second"][name].maps, alone["second"][name].maps)
-    assert not np.array_equal(both["first"][name].maps, both["second"][name].maps)
+    assert np.array_equal(both["first"][name].maps, both["second"][name].maps) == (name in CONTROLS)
     assert torch.equal(x, before[0])
     assert torch.equal(background, before[1])

@@ -1,4 +1,4 @@
-"""GradientSHAP and integrated gradients against captum and plain loops."""
+"""GradientSHAP, integrated gradients and the plainer gradients against captum and plain loops."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from captum.attr import GradientShap, IntegratedGradients
+from captum.attr import GradientShap, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 
 from tests.explainers.made_nets import Net, assert_near, gap_net, images, mlp_net
 from tests.oracles import ORACLES
+from tests.oracles_more_maps import ORACLES as MORE
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
-from xkd_core.explainers.gradient import draws
+from xkd_core.explainers.gradient import draws, noises
 
 
 def slope(model: Net, target: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -94,3 +95,54 @@ def test_gradient_shap_without_a_fitting_background_is_refused() -> None:
                 names=["gradient_shap"],
                 background=background,
             )
+
+
+def maps_of(name: str, model: Net, x: torch.Tensor, targets: torch.Tensor, **params: dict) -> np.ndarray:
+    return explain({"m": model}, x, {"m": targets}, names=[name], params=params, seed=6)["m"][name].maps
+
+
+def test_saliency_and_input_x_gradient_are_captums_and_equal_their_statements() -> None:
+    x, targets = images(3, (9, 11)), torch.tensor([0, 3, 1])
+    for model in (gap_net(), mlp_net((9, 11))):
+        strongest = Saliency(model).attribute(x.clone().requires_grad_(), target=targets).amax(dim=1)
+        assert_near(maps_of("saliency", model, x, targets), strongest.numpy())
+        product = InputXGradient(model).attribute(x.clone().requires_grad_(), target=targets).sum(dim=1)
+        assert_near(maps_of("input_x_gradient", model, x, targets), product.detach().numpy())
+        for row in range(3):
+            image, gradient = x[row].double().numpy(), slope(model, int(targets[row]))
+            assert_near(maps_of("saliency", model, x, targets)[row], MORE["saliency"](image, gradient))
+            found = maps_of("input_x_gradient", model, x, targets)[row]
+            assert_near(found, MORE["input_x_gradient"](image, gradient))
+
+
+def test_smooth_grad_equals_its_statement_and_captum_on_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, targets, few = images(2, (9, 9)), torch.tensor([2, 1]), {"n_samples": 7, "noise": 0.2}
+    drawn = noises(7, (3, 9, 9), seed=6)
+    for model in (gap_net(), mlp_net((9, 9))):
+        found = maps_of("smooth_grad", model, x, targets, smooth_grad=few)
+        for row in range(2):
+            image = x[row].double().numpy()
+            assert_near(found[row], MORE["smooth_grad"](image, slope(model, int(targets[row])), drawn, 0.2))
+            width = float(0.2 * (image.max() - image.min()))
+            monkeypatch.setattr(torch, "normal", lambda mean, std: torch.from_numpy(drawn) * std)
+            captums = NoiseTunnel(Saliency(model)).attribute(
+                x[row : row + 1].clone().requires_grad_(),
+                nt_samples=7,
+                stdevs=width,
+                target=int(targets[row]),
+                abs=False,
+            )
+            monkeypatch.undo()
+            assert_near(found[row], captums[0].abs().amax(dim=0).numpy())
+
+
+def test_noise_comes_from_the_seed_and_grows_with_the_samples() -> None:
+    assert np.array_equal(noises(5, (3, 4, 4), seed=1), noises(9, (3, 4, 4), seed=1)[:5])
+    assert not np.array_equal(noises(5, (3, 4, 4), seed=1), noises(5, (3, 4, 4), seed=2))
+    assert noises(500, (3, 8, 8), seed=0).std() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["saliency", "input_x_gradient", "smooth_grad"])
+def test_targets_that_the_network_does_not_know_are_refused(name: str) -> None:
+    with pytest.raises(BadInputError, match="classes 0 to 3"):
+        maps_of(name, gap_net(), images(1, (8, 8)), torch.tensor([4]))

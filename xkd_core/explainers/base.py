@@ -97,7 +97,13 @@ class Request:
         self.ticker.tick(n_forwards, self.name)
 
     def explanation(
-        self, model: str, maps: Tensor | Float, *, layer: str = "input", **native: NDArray[np.generic]
+        self,
+        model: str,
+        maps: Tensor | Float,
+        *,
+        layer: str = "input",
+        score: str = "logit of the target",
+        **native: NDArray[np.generic],
     ) -> Explanation:
         """Wrap maps (B, h, w) of network ``model`` with everything needed to repeat them."""
         array = maps.detach().cpu().numpy() if isinstance(maps, Tensor) else maps
@@ -105,7 +111,7 @@ class Request:
             "explainer": self.name,
             "model": model,
             "layer": layer,
-            "score": "logit of the target",
+            "score": score,
             "targets": self.targets[model].tolist(),
             "parameters": dict(self.params),
             "seed": self.seed,
@@ -146,6 +152,6 @@ def picked(logits: Tensor, targets: Tensor) -> Tensor:
 @cache
 def versions() -> dict[str, str]:
     """Versions of everything a map depends on."""
-    packages = ("torch", "numpy", "captum", "grad-cam", "scikit-image")
+    packages = ("torch", "numpy", "captum", "grad-cam", "scikit-image", "zennit")
     found = {package: metadata.version(package) for package in packages}
     return {"xkd_core": xkd_core.__version__, **found}

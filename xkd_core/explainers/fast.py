@@ -20,6 +20,14 @@ from xkd_core.explainers.state import sharing
 
 def prepared(model: nn.Module) -> nn.Module:
     """Copy ``model`` into its fast frozen form: images (n, 3, H, W) -> logits (n, C). The model stays as it is."""
+    own = folded(model)
+    for part in [part for part in own.modules() if type(part) is nn.Sequential]:
+        _save_memory(part)
+    return own.eval().to(memory_format=torch.channels_last)
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """A frozen copy in eval mode with each batch norm folded into the convolution right before it."""
     with sharing(model):
         # The modules are copied, the numbers in them shared until they are folded or laid out anew.
         numbers: dict[int, Any] = {id(leaf): _frozen(leaf) for leaf in model.parameters()}
@@ -27,8 +35,7 @@ def prepared(model: nn.Module) -> nn.Module:
         own = copy.deepcopy(model, numbers)
     for part in [part for part in own.modules() if type(part) is nn.Sequential]:
         _fold(part)
-        _save_memory(part)
-    return own.eval().to(memory_format=torch.channels_last)
+    return own.eval()
 
 
 def laid_out(images: Tensor) -> Tensor:

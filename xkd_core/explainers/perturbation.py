@@ -6,7 +6,7 @@ Occlusion computes only what a window changes (`patches`); the fit of KernelSHAP
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from xkd_core.explainers.fast import prepared
 from xkd_core.explainers.patches import Layers, plan, reaches, window_logits
 from xkd_core.explainers.shapley import coalitions, fit
 from xkd_core.explainers.superpixels import superpixels
-from xkd_core.types import Bool, Float64, Int
+from xkd_core.types import Bool, Float64, Int, UInt8
 
 Networks = Mapping[str, nn.Module]
 
@@ -80,9 +80,17 @@ def kernel_shap(request: Request, *, n_samples: int = 256, n_superpixels: int = 
     the value of its superpixel, in logits; native "coefficients" (B, n), NaN beyond an image's own number
     of superpixels, and "superpixels" (B, H, W). Errors: BadInputError without the uint8 images.
     """
-    labels = superpixels(_images(request), n_segments=n_superpixels)
+    labels = superpixels(images_of(request), n_segments=n_superpixels)
     networks = prepare(request)
     fits = [_fit_image(request, networks, index, labels[index], n_samples) for index in range(len(labels))]
+    return spread(request, fits, labels)
+
+
+def spread(request: Request, fits: Sequence[Mapping[str, Float64]], labels: Int) -> dict[str, Explanation]:
+    """Explanations of superpixels: each pixel gets the value of its own.
+
+    Args: fits, for each image the values (n,) by network; labels (B, H, W). How many an image has is in ``meta``.
+    """
     found = {}
     for model in request.models:
         maps = np.stack([of_image[model][label] for of_image, label in zip(fits, labels, strict=True)])
@@ -93,6 +101,15 @@ def kernel_shap(request: Request, *, n_samples: int = 256, n_superpixels: int = 
         counts = [int(label.max()) + 1 for label in labels]
         found[model] = replace(made, meta={**made.meta, "superpixels": counts})
     return found
+
+
+def images_of(request: Request) -> UInt8:
+    """The uint8 pixels (B, H, W, 3) that superpixels are cut in. Errors: BadInputError without them."""
+    wanted = (len(request.x), *request.x.shape[-2:], 3)
+    if request.images is None or request.images.shape != wanted:
+        came = "none" if request.images is None else str(request.images.shape)
+        raise BadInputError(f"Superpixels are cut in the pixels the network sees: images must be {wanted}; got {came}.")
+    return request.images
 
 
 def prepare(request: Request) -> dict[str, nn.Module]:
@@ -156,11 +173,3 @@ def _fit_image(request: Request, networks: Networks, index: int, labels: Int, n_
         name: fit(shown, score[2:].double().numpy(), weights, empty=float(score[0]), full=float(score[1]))
         for name, score in scores.items()
     }
-
-
-def _images(request: Request) -> np.ndarray:
-    wanted = (len(request.x), *request.x.shape[-2:], 3)
-    if request.images is None or request.images.shape != wanted:
-        came = "none" if request.images is None else str(request.images.shape)
-        raise BadInputError(f"Superpixels are cut in the pixels the network sees: images must be {wanted}; got {came}.")
-    return request.images

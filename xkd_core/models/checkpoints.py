@@ -83,6 +83,7 @@ def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
         model = restore(card, floats)
     except RuntimeError as error:
         raise RunError(f"Run {run_id}: its weights do not fit {card.arch} at width {card.width:g}.") from error
+    model.multi_label = card.multi_label
     model.eval().requires_grad_(False)
     return LoadedRun(model, card)
 
@@ -122,7 +123,7 @@ def write_metrics(card: Card, root: Path | None = None) -> None:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write ``card.json``, keys in the order of the class, so that two equal runs are equal files."""
-    absent = None if card.differs else {"differs"}  # only cards of named recipes have it
+    absent = {name for name in ("differs", "extras") if not getattr(card, name)}  # most runs have neither
     write_atomic(folder / CARD, (card.model_dump_json(indent=1, exclude=absent) + "\n").encode())
 
 

@@ -35,7 +35,10 @@ class Network(nn.Module):
 
     ends: for each stage (the layers between two reductions of the map) the place of its last module in the
     chain; the last of them is the seam. taps: names of further places, behind the seam for instance.
+    multi_label: whether each logit is an answer of its own, so that probabilities are sigmoids; a loaded run says.
     """
+
+    multi_label = False
 
     def __init__(
         self, features: nn.Sequential, head: nn.Module, ends: Sequence[int], taps: Mapping[str, int] | None = None

@@ -147,9 +147,9 @@ def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
 
 
 def _work(name: str, cards: Sequence[Card]) -> float:
-    """Forwards, each weighted with the network's width: a narrow one's time goes with its channels."""
+    """Forwards, each weighted with the network's width: a narrow one's time goes with its channels; at least 1."""
     each = (catalogue.cost(name, {}, card.transform.size) * math.sqrt(card.params) for card in (*cards, *cards[:1]))
-    return sum(each)
+    return max(1.0, sum(each))
 
 
 def automatic(name: str, card: Card) -> bool:
