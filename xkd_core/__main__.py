@@ -71,6 +71,8 @@ def distill(
     top_k: Annotated[int | None, typer.Option(help="swa, sswa: the teacher's so many best classes; default: 1")] = None,
     mask: Annotated[str | None, typer.Option(help="sswa: teacher (the default), shared or independent")] = None,
     kd_form: Annotated[str | None, typer.Option(help="t2 (the default), convex, compat_000, compat_001, added")] = None,
+    explained: Annotated[str | None, typer.Option(help="xd: gradient_shap (default), grad_cam, lime, none")] = None,
+    fr_weight: Annotated[float | None, typer.Option(help="xd: weight of F_R; default: 5e-4")] = None,
     recipe_name: Annotated[str | None, typer.Option(help="start from a named recipe, see `recipes`")] = None,
     recipe: Annotated[str | None, typer.Option(help="a whole recipe as JSON, instead of the other options")] = None,
     quiet: bool = False,
@@ -98,6 +100,8 @@ def distill(
         "top_k": top_k,
         "mask": mask,
         "kd_form": kd_form,
+        "explained": explained,
+        "fr_weight": fr_weight,
     }
     if recipe is not None:
         chosen = recipe_of(_json(recipe))

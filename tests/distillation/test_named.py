@@ -35,6 +35,8 @@ HASHES = {
     "alharbi-003-nst-small": "b8e2b7d0dbdc",
     "alharbi-003-ab": "2ea8ade7946b",
     "alharbi-003-ab-small": "44583ef2f6ed",
+    "alharbi-003-xd": "6d5716050908",
+    "alharbi-003-xd-small": "e534c97287ea",
     "park-004-teacher": "7bc096794c38",
     "park-004-teacher-small": "ebb3825d2e1f",
     "park-004-kd": "37e3d618d420",

@@ -19,6 +19,7 @@ from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
 from xkd_core.models.checkpoints import find_card
+from xkd_core.models.fused import parts_of
 from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.models.vgg import VggGap
 from xkd_core.pruning.accounting import size_of
@@ -55,6 +56,7 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         versions=versions(),
         sha256="0" * 64,
         note=_note(recipe),
+        extras=_extras(trained.model, data),
         differs=differences(recipe, teacher_arch=None if teacher is None else teacher.arch),
         **_size(recipe, trained.model, teacher, info.transform.size),
     )
@@ -107,6 +109,18 @@ def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -
     return found | {"ratio": ratio, "ratio_of": "nonzeros" if of_zeros else "parameters"}
 
 
+def _extras(model: Student, data: TrainingData) -> dict[str, float]:
+    """Of an XDistillation student: its parts counted, and how well its autoencoder draws."""
+    parts = parts_of(model)
+    if parts is None:
+        return {}
+    found = {"params/without_cae": float(parts.without_cae), "params/own_part": float(parts.own)}
+    errors = None if data.autoencoder is None else data.autoencoder.errors
+    if errors is None:
+        return found
+    return found | {"mae/cae": errors.cae, "mae/mean_map": errors.mean_map, "mae/n": float(errors.n)}
+
+
 def _stops(model: SlimVggGap, teacher: Card | None) -> dict[str, Any]:
     params = {f"{stop:g}": count_parameters(model.extract(stop)) for stop in model.stops}
     whole = max(params.values()) if teacher is None else teacher.params
@@ -133,6 +147,8 @@ def _note(recipe: Recipe) -> str:
         return f"Comparison: trained on the first {recipe.limit:,} images, where the main runs see all of the split."
     if recipe.label == "full":
         return "Comparison: trained on every image of the split, where the main runs see a part of it."
+    if recipe.method == "xd" and recipe.explained_by == "none":
+        return "Control: its autoencoder was never trained."
     if recipe.split == "plain":
         return "Negative control: trained on images whose background says nothing about the class."
     return ""

@@ -15,6 +15,7 @@ COMPRESSED = ("", "unstructured", "structured", "int8")
 OPTIMIZERS = ("adamw", "radam", "sgd", "nesterov")
 MASKS = ("teacher", "shared", "independent")
 KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
+EXPLAINED = ("", "gradient_shap", "grad_cam", "lime", "none")
 FORMS: Mapping[str, tuple[str, ...]] = {"at": ("cosine", "code", "paper"), "ab": ("mean", "code")}
 """The forms of each method's loss (transfer.py); the first is the default."""
 
@@ -25,6 +26,11 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     "form": ("at", "ab"),
     "margin": ("ab",),
     "init_epochs": ("ab",),
+    "explained": ("xd",),
+    "n_superpixels": ("xd",),
+    "cae_epochs": ("xd",),
+    "cae_limit": ("xd",),
+    "fr_weight": ("xd",),
 }
 
 
@@ -57,6 +63,8 @@ def check(recipe: Recipe) -> None:
             "shuffled works with the teacher's cached maps: ewa or swa of the last layer and one class."
         )
     elsewhere = recipe.layer_names not in ((), ("last",)) or recipe.mask != "teacher" or recipe.method == "ab"
+    if recipe.slimmable and recipe.method == "xd":
+        raise BadInputError("A slimmable student has no autoencoder: train xd at one width.")
     if recipe.slimmable and elsewhere:
         raise BadInputError("A slimmable student is matched at the last layer only, with sswa's mask on the teacher.")
 
@@ -87,6 +95,10 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("margin", recipe.margin > 0, "> 0"),
         ("init_epochs", starts and recipe.init_epochs < recipe.epochs, "for ab 1 or more and fewer than epochs"),
         ("clip_norm", recipe.clip_norm >= 0, ">= 0 (0 is off)"),
+        ("n_superpixels", 3 <= recipe.n_superpixels <= 20, "in 3..20 (paper 003)"),
+        ("cae_epochs", recipe.cae_epochs >= 1, ">= 1"),
+        ("cae_limit", recipe.cae_limit >= 20, "at least 20 images"),
+        ("fr_weight", recipe.fr_weight >= 0, ">= 0"),
         ("erasing", 0 <= recipe.erasing <= 1, "in 0..1"),
     )
 
@@ -101,6 +113,8 @@ def _choices(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("mask", recipe.mask in MASKS, f"one of {', '.join(MASKS)}"),
         ("kd_form", recipe.kd_form in KD_FORMS, f"one of {', '.join(KD_FORMS)}"),
         ("form", recipe.form in forms, f"one of {', '.join(forms[1:])}" if forms[1:] else "left out for this method"),
+        ("explained", recipe.explained in EXPLAINED, f"one of {', '.join(EXPLAINED[1:])}"),
+        ("arch", recipe.method != "xd" or "_xd" in recipe.arch, "a network with an autoencoder, such as vgg_gap_64_xd"),
         ("schedule", known, "cosine, constant, or 'steps 150 250' (epochs at which the lr falls to a tenth)"),
         ("layers", len(set(names)) == len(names) and "" not in names, "different names joined by '+'"),
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xkd_core.distillation.checks import milestones
 from xkd_core.distillation.recipes import Recipe
@@ -14,23 +14,28 @@ from xkd_core.distillation.recipes import Recipe
 MOMENTUM = 0.9
 
 
-def make_optimizer(recipe: Recipe, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """adamw: weight decay on kernels only. sgd, nesterov (momentum .9), radam: on everything, as the papers' code."""
+def make_optimizer(
+    recipe: Recipe, parameters: Sequence[nn.Parameter], *, free: Sequence[Tensor] = ()
+) -> torch.optim.Optimizer:
+    """adamw: weight decay on kernels only. sgd, nesterov (momentum .9), radam: on everything, as the papers' code.
+
+    free: parameters without weight decay, because the loss itself holds them small. Frozen ones are left out.
+    """
+    kept = {id(value) for value in free}
+    learned = [value for value in parameters if value.requires_grad]
     if recipe.optimizer == "adamw":
-        kernels = [value for value in parameters if value.ndim > 1]
-        others = [value for value in parameters if value.ndim <= 1]
-        groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        kept |= {id(value) for value in learned if value.ndim <= 1}
+    groups = [
+        {"params": [value for value in learned if id(value) not in kept], "weight_decay": recipe.weight_decay},
+        {"params": [value for value in learned if id(value) in kept], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
     if recipe.optimizer == "radam":
-        return torch.optim.RAdam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True)
-    return torch.optim.SGD(
-        parameters,
-        lr=recipe.lr,
-        momentum=MOMENTUM,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.optimizer == "nesterov",
-        foreach=True,
-    )
+        return torch.optim.RAdam(groups, lr=recipe.lr, foreach=True)
+    nesterov = recipe.optimizer == "nesterov"
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=MOMENTUM, nesterov=nesterov, foreach=True)
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # cards need pydantic, recipes do not
 
 MATCHING = ("ewa", "swa", "sswa")
 TRANSFER = ("at", "nst", "ab")
-METHODS = ("ce", "kd", *MATCHING, *TRANSFER)
+METHODS = ("ce", "kd", *MATCHING, *TRANSFER, "xd")
 LAST_THREE = "last-2+last-1+last"
 LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
 
@@ -46,7 +46,9 @@ class Recipe:
     the teacher once a batch, "shared" by both networks, or "independent" for each network and image. kd_form:
     see losses.kd_scale. form: see transfer.FORMS. margin, init_epochs: ab's m, and its first stage (no answers).
     optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle.
-    name: the named recipe this is, or is derived from (named.py).
+    explained: for xd, whose explanations its autoencoder draws ("" is gradient_shap, "none" leaves it untrained),
+    on about n_superpixels, learned in cae_epochs from the first cae_limit images. fr_weight: of the joint layer's
+    squared weights (paper 003's F_R). name: the named recipe this is, or is derived from (named.py).
     """
 
     dataset: str
@@ -86,14 +88,21 @@ class Recipe:
     schedule: str = later("cosine")
     clip_norm: float = later(0.0)
     erasing: float = later(0.0)
+    explained: str = later("")
+    n_superpixels: int = later(19)
+    cae_epochs: int = later(20)
+    cae_limit: int = later(4000)
+    fr_weight: float = later(5e-4)
     name: str = later("")
 
     def __post_init__(self) -> None:
         check_types(self)
         if self.method not in METHODS:
             raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}.")
-        if self.method == "kd":
-            object.__setattr__(self, "beta", 0.0)  # one name per run: plain KD has no β to differ by
+        if self.method in ("kd", "xd"):
+            object.__setattr__(self, "beta", 0.0)  # one name per run: they have no β to differ by
+        if self.explained == "gradient_shap":
+            object.__setattr__(self, "explained", "")  # the default has one name too
         check(self)
 
     @property
@@ -118,6 +127,11 @@ class Recipe:
         return self.method in (*MATCHING, "at") and self.beta > 0
 
     @property
+    def explained_by(self) -> str:
+        """The explainer whose maps an xd student's autoencoder draws, or "none"."""
+        return self.explained or "gradient_shap"
+
+    @property
     def layer_names(self) -> tuple[str, ...]:
         """The layers whose activations enter the loss, in the order given; none for ce and kd."""
         if self.method not in LAYERS:
@@ -135,10 +149,10 @@ class Recipe:
         """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control."""
         if self.method == "ce":
             return "teacher"
-        if self.shuffled or self.split == "plain" or self.label:
+        if self.shuffled or self.split == "plain" or self.label or self.explained == "none":
             return "control"
-        if self.transfers:
-            return "other" if self.method in TRANSFER else "matched"
+        if self.transfers or self.method == "xd":
+            return "matched" if self.method in MATCHING else "other"
         return "naive" if self.lam > 0 else "baseline"
 
     @property
@@ -156,6 +170,7 @@ class Recipe:
         if self.method in (*MATCHING, *TRANSFER):
             parts.append(f"b{self.beta:g}")
         words = {"shuffled": self.shuffled, "plain": self.split == "plain", self.label: bool(self.label)}
+        words |= {self.explained: bool(self.explained), f"f{self.fr_weight:g}": self.fr_weight != 5e-4}
         parts += [word for word, on in words.items() if on]
         return "-".join([*parts, f"s{self.seed}", self.hash])
 
@@ -203,6 +218,8 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
             raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")
     if method == "ce":
         return Recipe(**{**values, "width": 1.0})
+    if method == "xd" and given.get("arch") is None:
+        values["arch"] += "_xd"
     if method in BETAS:
         values.setdefault("beta", BETAS[method])
     if method == "ab":

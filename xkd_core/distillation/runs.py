@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 
 from xkd_core import settings
+from xkd_core.distillation.autoencoding import Autoencoder, Lesson, train_autoencoder
 from xkd_core.distillation.carding import card_of, int8_card
+from xkd_core.distillation.explained import Wanted
 from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
@@ -18,11 +20,13 @@ from xkd_core.errors import BadInputError
 from xkd_core.files import alone_with, remove_leftovers
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import Network, VggGap, check_input
+from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import CARD, LoadedRun, load_run, read_card, run_folder, save_run
+from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
+from xkd_core.types import UInt8
 
 VALIDATION_IMAGES = 2000
 CALIBRATION_IMAGES = 512
@@ -78,7 +82,24 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
     outputs = None if teacher is None else teacher_outputs(teacher, pixels, views)
     live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
-    return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root))
+    drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
+    return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root), drawn)
+
+
+def _autoencoder(recipe: Recipe, teacher: LoadedRun, pixels: UInt8) -> Autoencoder:
+    """The trained one that the recipe asks for; drawn at random and left so where it asks for "none"."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        fusion = fusion_of(build(recipe.arch, len(teacher.card.classes), width=recipe.width))
+    if fusion is None:
+        raise BadInputError(f"{recipe.arch} has no autoencoder; for xd take {recipe.arch}_xd.")
+    if recipe.explained_by == "none":
+        return Autoencoder(fusion.cae.state_dict())
+    wanted = Wanted(teacher, recipe.explained_by, recipe.n_superpixels)
+    seen = pixels[: recipe.cae_limit]
+    transform = teacher.card.input_transform()
+    fusion.cae.requires_grad_(True)
+    return train_autoencoder(fusion.cae, Lesson(wanted, seen, transform, recipe.cae_epochs, recipe.seed))
 
 
 def _start(recipe: Recipe, root: Path | None) -> Network | None:

@@ -104,12 +104,20 @@ def _objective(
         run.logits, batch.teacher_logits, temperature=recipe.temperature, multi_label=multi_label, t2=scale.t2
     )
     total = scale.task * parts["task"] + scale.kd * parts["kd"]
+    if recipe.method == "xd" and isinstance(model, Network):
+        parts["reduction"] = joint_layer(model).weight.square().sum()  # paper 003 Eq. 6: ||c||²
+        return Objective(total + recipe.fr_weight * parts["reduction"], parts)
     if not teaching:
         return Objective(total, parts)
     found = TERMS[recipe.method](Side(model, run, extras), batch, recipe)
     parts["matching" if recipe.matches_maps else recipe.method] = found.loss
     total = recipe.beta * found.loss if batch.initialising else total + recipe.beta * found.loss
     return Objective(total, parts, found.dead, found.maps)
+
+
+def joint_layer(model: Network) -> nn.Linear:
+    """The first linear layer of the head: where an XDistillation student's two parts are weighed against each other."""
+    return next(part for part in model.head.modules() if isinstance(part, nn.Linear))
 
 
 @dataclass(frozen=True)

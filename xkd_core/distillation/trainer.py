@@ -17,16 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xkd_core.distillation.autoencoding import Autoencoder
 from xkd_core.distillation.optimizers import learning_rate, make_optimizer
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.state import Progress, load_state, save_state
 from xkd_core.distillation.targets import TeacherOutputs
-from xkd_core.distillation.task import Batch, Connectors, objective
+from xkd_core.distillation.task import Batch, Connectors, joint_layer, objective
 from xkd_core.distillation.teaching import LiveTeacher, channels, guide
 from xkd_core.distillation.validation import Validation, validate
 from xkd_core.distillation.views import Views
 from xkd_core.errors import TrainingError
 from xkd_core.models.architectures import Network, build
+from xkd_core.models.fused import fusion_of, hold_still
 from xkd_core.models.slimmable import STOPS, SlimVggGap, build_slim
 from xkd_core.pruning.unstructured import Masks, hold, masks_of
 from xkd_core.types import Int, UInt8
@@ -40,7 +42,7 @@ class TrainingData:
     """Pixels (N, H, W, 3) uint8, multi-hot labels (N, C), the fixed views, and the teacher's part.
 
     live_teacher: the network itself, frozen and on the device, for recipes that need more than its cached outputs.
-    start: the network that the training goes on from; its weights are copied.
+    start: the network that the training goes on from; its weights are copied. autoencoder: an xd student's.
     """
 
     pixels: UInt8
@@ -50,6 +52,7 @@ class TrainingData:
     teacher: TeacherOutputs | None = None
     live_teacher: Network | None = None
     start: Network | None = None
+    autoencoder: Autoencoder | None = None
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,14 @@ def _fresh(recipe: Recipe, data: TrainingData) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = copy.deepcopy(data.start).requires_grad_(True) if data.start is not None else _random(recipe, data)
+        hold_still(model)
         live = _live(model, recipe, data)
         extras = _extras(live, recipe, data)
     model = model.to(device(), memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     extras = extras.to(device())
     masks = masks_of(model) if recipe.compress == "unstructured" else {}
-    optimizer = make_optimizer(recipe, [*model.parameters(), *extras.parameters()])
+    free = [joint_layer(model).weight] if recipe.method == "xd" else []  # the loss itself keeps it small
+    optimizer = make_optimizer(recipe, [*model.parameters(), *extras.parameters()], free=free)
     return Learner(model, extras, optimizer, masks, live)
 
 
@@ -119,7 +124,11 @@ def _random(recipe: Recipe, data: TrainingData) -> Student:
     n_classes = data.labels.shape[1]
     if recipe.slimmable:
         return build_slim(recipe.arch, n_classes)
-    return build(recipe.arch, n_classes, width=recipe.width)
+    model = build(recipe.arch, n_classes, width=recipe.width)
+    fusion = fusion_of(model)
+    if fusion is not None and data.autoencoder is not None:
+        fusion.cae.load_state_dict(data.autoencoder.state)
+    return model
 
 
 def _live(model: Student, recipe: Recipe, data: TrainingData) -> LiveTeacher | None:

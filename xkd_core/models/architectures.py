@@ -14,6 +14,7 @@ from torch import nn
 
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet
+from xkd_core.models.fused import fused_flat, fused_gap, fused_net
 from xkd_core.models.lenet import lenet5, net
 from xkd_core.models.mobilenet import mobilenet_v3_small
 from xkd_core.models.resnet import RESNET_PLANS, resnet, wide_resnet
@@ -51,6 +52,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "lenet5": Architecture(make=lenet5, input_px=28, has_cam=False),
     "lenet5_32": Architecture(make=partial(lenet5, padding=0), input_px=32, has_cam=False),
     "net": Architecture(make=net, input_px=28, has_cam=False),
+    "net_xd": Architecture(make=fused_net, input_px=28, has_cam=False),
+    **{
+        f"{name}{ending}": Architecture(make=partial(fused_gap, plan, cae))
+        for name, plan in GAP_PLANS.items()
+        for ending, cae in (("_xd", "large"), ("_xd_small", "small"))
+    },
+    **{
+        f"{name}_xd": Architecture(make=partial(fused_flat, name, "large"), input_px=32, has_cam=False)
+        for name in ("vgg7", "vgg11")
+    },
     **{name: Architecture(make=partial(resnet, plan)) for name, plan in RESNET_PLANS.items()},
     "wrn_28_10": Architecture(make=partial(wide_resnet, 28, 10, dropout=0.3)),
     "wrn_16_4": Architecture(make=partial(wide_resnet, 16, 4)),

@@ -53,6 +53,7 @@ class Card(Frozen):
     source_id: the run that a pruned or quantized one began as. channels: of each convolution, where they
     are not the architecture's. stops: width -> Stop of a slimmable run, whose widths are runs ``ID@width``.
     differs: for a named recipe, every point in which the run is not what the paper did.
+    extras: what is known of parts that only this method has.
     """
 
     schema_version: int = CARD_SCHEMA
@@ -90,6 +91,7 @@ class Card(Frozen):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     note: str = ""
     differs: tuple[str, ...] = ()
+    extras: dict[str, float] = {}
 
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""

@@ -123,7 +123,7 @@ def write_metrics(card: Card, root: Path | None = None) -> None:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write ``card.json``, keys in the order of the class, so that two equal runs are equal files."""
-    absent = None if card.differs else {"differs"}  # only cards of named recipes have it
+    absent = {name for name in ("differs", "extras") if not getattr(card, name)}  # most runs have neither
     write_atomic(folder / CARD, (card.model_dump_json(indent=1, exclude=absent) + "\n").encode())
 
 

@@ -35,12 +35,23 @@ def lenet5(n_classes: int, *, width: float = 1.0, padding: int = 2) -> Network:
 
 def net(n_classes: int, *, width: float = 1.0) -> Network:
     """The student "Net" of paper 003 for 28 px: its count (8,297) is exact, its layers are an invention."""
-    first, second, third = (scaled(channels, width) for channels in (20, 3, 84))
-    features = nn.Sequential(
+    features = net_stack(width)
+    return Network(features, net_head(n_classes, width), stage_ends(features))
+
+
+def net_stack(width: float) -> nn.Sequential:
+    """The convolutions of "Net": (B, 1 or 3, 28, 28) -> (B, 3, 10, 10) at full width."""
+    first, second = (scaled(channels, width) for channels in (20, 3))
+    return nn.Sequential(
         Grey(), nn.Conv2d(1, first, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2),
         nn.Conv2d(first, second, 3), nn.ReLU(inplace=True),
     )  # fmt: skip
-    head = nn.Sequential(
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(25 * second, third), nn.ReLU(inplace=True), nn.Linear(third, n_classes)
-    )
-    return Network(features, head, stage_ends(features))
+
+
+def net_head(n_classes: int, width: float, *, stacks: int = 1) -> nn.Sequential:
+    """The classifier of "Net" behind one stack of convolutions, or several side by side."""
+    second, third = (scaled(channels, width) for channels in (3, 84))
+    return nn.Sequential(
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(25 * second * stacks, third), nn.ReLU(inplace=True),
+        nn.Linear(third, n_classes),
+    )  # fmt: skip

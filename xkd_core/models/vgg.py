@@ -71,17 +71,17 @@ class VggGap(Network):
     head: GapHead
 
     def __init__(self, layers: tuple[Layer, ...], n_classes: int, *, width: float = 1.0, bias: bool = False) -> None:
-        features = nn.Sequential(*_blocks(layers, width, bias=bias))
-        super().__init__(features, GapHead(_last_channels(layers, width), n_classes), stage_ends(features))
+        features = nn.Sequential(*vgg_blocks(layers, width, bias=bias))
+        super().__init__(features, GapHead(last_channels(layers, width), n_classes), stage_ends(features))
 
 
 class VggFlat(Network):
     """kuangliu's VGG for 32 px: behind the last ReLU (the seam) a pool and a linear layer on the flattened rest."""
 
     def __init__(self, layers: tuple[Layer, ...], n_classes: int, *, width: float = 1.0) -> None:
-        features = nn.Sequential(*_blocks(layers[:-1], width, bias=True))
+        features = nn.Sequential(*vgg_blocks(layers[:-1], width, bias=True))
         side = 32 >> layers.count("pool")
-        inputs = _last_channels(layers, width) * side**2
+        inputs = last_channels(layers, width) * side**2
         head = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(inputs, n_classes))
         super().__init__(features, head, stage_ends(features))
 
@@ -94,17 +94,17 @@ class VggVoc(Network):
 
     def __init__(self, n_classes: int, *, width: float = 1.0) -> None:
         layers = KUANGLIU["vgg16"]
-        features = nn.Sequential(*_blocks(layers[:-1], width, bias=True))
-        inputs = _last_channels(layers, width) * VOC_CELLS
+        features = nn.Sequential(*vgg_blocks(layers[:-1], width, bias=True))
+        inputs = last_channels(layers, width) * VOC_CELLS
         head = nn.Sequential(
             nn.MaxPool2d(2), nn.AvgPool2d(1), nn.Dropout(0.5), nn.Flatten(), nn.Linear(inputs, n_classes)
         )
         super().__init__(features, head, stage_ends(features), {"pool5": len(features)})
 
 
-def _blocks(layers: tuple[Layer, ...], width: float, *, bias: bool) -> list[nn.Module]:
+def vgg_blocks(layers: tuple[Layer, ...], width: float, *, bias: bool, channels: int = 3) -> list[nn.Module]:
+    """Convolutions with batch norm and ReLU, and pools, for images of ``channels`` channels."""
     blocks: list[nn.Module] = []
-    channels = 3
     for layer in layers:
         if layer == "pool":
             blocks.append(nn.MaxPool2d(2))
@@ -115,5 +115,6 @@ def _blocks(layers: tuple[Layer, ...], width: float, *, bias: bool) -> list[nn.M
     return blocks
 
 
-def _last_channels(layers: tuple[Layer, ...], width: float) -> int:
+def last_channels(layers: tuple[Layer, ...], width: float) -> int:
+    """Channels of the last convolution at a fraction ``width``."""
     return scaled(next(layer for layer in reversed(layers) if layer != "pool"), width)
