@@ -50,7 +50,7 @@ class DatasetInfo:
     multi_label: bool
     transform: Transform
     splits: Mapping[str, int]
-    masks: Literal["class", "ink", "none"]
+    masks: Literal["class", "ink", "box", "none"]
     note: str = ""
 
 

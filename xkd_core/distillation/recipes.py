@@ -197,6 +197,8 @@ DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "scenes": {"arch": "vgg_gap_64", "teacher": "teacher", "student": "transfer"},
     "cifar10": {"arch": "vgg_gap_32", "teacher": "train", "student": "train"},
     "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train"},
+    "mnist": {"arch": "lenet5", "teacher": "train", "student": "train"},
+    "tiny-imagenet-50": {"arch": "resnet18_cifar", "teacher": "train", "student": "train"},
 }
 # β where the loss has another scale than 1 - cos: KD-Zoo's weights (paper 003 gives none).
 BETAS: Mapping[str, float] = {"nst": 10.0, "ab": 10.0}

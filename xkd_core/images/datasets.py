@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xkd_core.errors import unknown_name
-from xkd_core.images import cifar, digits, photos, scenes_data
+from xkd_core.images import cifar, digits, mnist, photos, scenes_data, tiny_imagenet
 from xkd_core.types import DatasetInfo, ImageData
 
 Progress = Callable[[int, int], None]
@@ -15,6 +15,8 @@ _INFOS: dict[str, DatasetInfo] = {
     "cifar10": cifar.INFO,
     "digits": digits.INFO,
     "photos": photos.INFO,
+    "mnist": mnist.INFO,
+    tiny_imagenet.FOLDER: tiny_imagenet.INFO,
 }
 NAMES = tuple(_INFOS)
 
@@ -41,5 +43,7 @@ def load(name: str, split: str, *, download: bool = False, progress: Progress | 
         "scenes": scenes_data.Scenes,
         "digits": digits.Digits,
         "photos": photos.Photos,
+        "mnist": mnist.Mnist,
+        tiny_imagenet.FOLDER: tiny_imagenet.TinyImageNet,
     }
     return makers[name](split)
