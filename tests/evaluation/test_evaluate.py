@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
 from xkd_core.evaluation import evaluate as module
 from xkd_core.evaluation.evaluate import evaluate
 from xkd_core.evaluation.quick import measure_card
+from xkd_core.explainers.engine import cams
+from xkd_core.images import datasets
+from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import find_card
+from xkd_core.models.checkpoints import find_card, load_run
 from xkd_core.results.store import read_rows
 
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 256, "epochs": 1, "batch_size": 32}
@@ -56,3 +62,42 @@ def test_eight_bits_have_every_map_but_those_of_pixel_gradients(runs: list[Card]
 def test_what_is_stored_is_not_measured_again(runs: list[Card], place: Path) -> None:
     assert evaluate("digits", root=place) == 0
     assert measure_card(runs[1], root=place) == runs[1]
+
+
+@pytest.fixture(scope="module")
+def other(runs: list[Card], place: Path) -> Card:
+    """A student of another architecture: its head allows no CAM, and its last map has 10 x 10 cells, not 8 x 8."""
+    recipe = Recipe(**{**COMMON, "arch": "lenet5_32"}, method="kd", teacher_id=runs[0].id)
+    card = measure_card(distill(recipe, root=place), root=place)
+    assert evaluate("digits", heavy=False, root=place) == 1
+    return card
+
+
+def test_a_network_without_cam_is_compared_by_grad_cam_on_the_smaller_grid(
+    other: Card, runs: list[Card], place: Path
+) -> None:
+    teacher, student = (load_run(card.id, place).model for card in (runs[0], other))
+    data = datasets.load("digits", "test")
+    x = to_input(data.pixels(range(20)), runs[0].input_transform())
+    with torch.no_grad():
+        target = teacher(x).argmax(dim=1)
+    theirs, ours = (cams(model, x, target, ["grad_cam"])["grad_cam"].relu() for model in (teacher, student))
+    assert (theirs.shape[-1], ours.shape[-1]) == (8, 10)
+    pooled = F.adaptive_avg_pool2d(ours[:, None], 8)[:, 0]
+    expected = F.cosine_similarity(pooled.flatten(1), theirs.flatten(1), dim=1).numpy()
+    rows = read_rows("digits", "maps", root=place)
+    mine = rows[(rows["run_id"] == other.id) & (rows["explainer"] == "grad_cam")].set_index("index")
+    for index in range(20):
+        stored = mine["cosine"][index]
+        undefined = not bool(pooled[index].any()) or not bool(theirs[index].any())
+        assert np.isnan(stored) if undefined else stored == pytest.approx(expected[index], abs=1e-3)
+    assert mine["cosine"][:20].notna().sum() > 5
+    found = other.metrics["cosine/grad_cam"]
+    assert found.n == mine["cosine"].notna().sum() and found.value == pytest.approx(mine["cosine"].mean(), abs=1e-3)
+
+
+def test_controls_stand_beside_both_names_and_nothing_is_measured_twice(other: Card, place: Path) -> None:
+    rows = read_rows("digits", "maps", root=place)
+    controls = rows[rows["run_id"] == "control:centre"].groupby("explainer", observed=True).size()
+    assert controls[controls > 0].to_dict() == {"cam": 300, "grad_cam": 300}
+    assert evaluate("digits", heavy=False, root=place) == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from xkd_core.evaluation.answers import answer_rows
 from xkd_core.evaluation.controls import control_maps
-from xkd_core.evaluation.rows import compared, map_rows, other_image
+from xkd_core.evaluation.rows import averaged_down, compared, map_rows, on_one_grid, other_image
 
 
 def test_cams_are_compared_after_relu_and_perturbation_maps_signed() -> None:
@@ -93,3 +94,19 @@ def test_single_label_answers_are_the_top_class() -> None:
     assert rows["same_answer"].tolist() == [True, False]
     assert rows["right"].tolist() == [True, True]
     assert rows["prob"][0] == pytest.approx(np.exp(3) / (np.exp(1) + np.exp(3)))
+
+
+@pytest.mark.parametrize(("side", "cells"), [((7, 7), (4, 4)), ((8, 8), (2, 2)), ((10, 9), (8, 8)), ((5, 5), (5, 5))])
+def test_maps_are_averaged_down_as_adaptive_pooling_does(side: tuple[int, int], cells: tuple[int, int]) -> None:
+    maps = np.random.default_rng(0).random((3, *side), dtype=np.float32)
+    expected = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps)[:, None], cells)[:, 0].numpy()
+    assert np.allclose(averaged_down(maps, cells), expected, atol=1e-6)
+
+
+def test_two_grids_meet_on_the_smaller_one() -> None:
+    large, small = np.ones((2, 4, 4), dtype=np.float32), np.zeros((2, 2, 2), dtype=np.float32)
+    large[:, :2, :2] = 5
+    for a, b in (on_one_grid(large, small), on_one_grid(small, large)[::-1]):
+        assert np.array_equal(a[0], [[5, 1], [1, 1]]) and np.array_equal(b, small)
+    with pytest.raises(ValueError, match="Neither grid"):
+        on_one_grid(np.ones((1, 2, 4), dtype=np.float32), np.ones((1, 4, 2), dtype=np.float32))

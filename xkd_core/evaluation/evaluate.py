@@ -14,11 +14,12 @@ import pandas as pd
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation.answers import answer_rows
 from xkd_core.evaluation.controls import control_maps
-from xkd_core.evaluation.forward import Pass, forward_pass
+from xkd_core.evaluation.forward import CAM, GRAD_CAM, Pass, class_map, forward_pass
 from xkd_core.evaluation.heavy import HEAVY, Heavy, heavy_maps
 from xkd_core.evaluation.rows import map_rows
 from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import load
+from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run, write_metrics
 from xkd_core.results.aggregate import of_run
@@ -85,7 +86,7 @@ def evaluate(
     for wanted in (("cam",), HEAVY) if heavy else (("cam",),):
         have = _have(dataset, root)
         missing = [
-            (card.id, tuple(name for name in wanted if (card.id, name) not in have and applies(name, card)))
+            (card.id, tuple(name for name in wanted if not _is_there(card.id, name, have) and applies(name, card)))
             for card in cards
         ]
         todo = [(run_id, names) for run_id, names in missing if names]
@@ -188,11 +189,11 @@ def answers_of(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:
 
 
 def cam_rows(bench: Bench, card: Card, ours: Pass) -> pd.DataFrame:
-    """Rows of the class activation map on the whole split, and of EWA's own map for EWA runs."""
-    names = ["cam", "ewa"] if card.method == "ewa" else ["cam"]
+    """Rows of the class map at the seam on the whole split, and of EWA's own map for EWA runs."""
+    names = [class_map(ours, bench.theirs), *(["ewa"] if card.method == "ewa" else [])]
     every = np.arange(len(bench.split.targets))
     frames = [
-        map_rows(ours.maps[name], bench.theirs.maps[name], explainer=name, masks=bench.split.masks, indices=every)
+        map_rows(ours.of(name), bench.theirs.of(name), explainer=name, masks=bench.split.masks, indices=every)
         for name in names
     ]
     rows = pd.concat(frames, ignore_index=True)
@@ -249,16 +250,30 @@ def _image_rows(bench: Bench, stories: Int) -> pd.DataFrame:
 
 
 def _store_controls(bench: Bench, root: Path | None) -> None:
-    dataset, theirs = bench.teacher.card.dataset, bench.theirs.maps["cam"]
+    """Rows of maps that know nothing of the image, beside every name that class maps of the data set go by."""
+    dataset, theirs = bench.teacher.card.dataset, bench.theirs.of(GRAD_CAM)
     every = np.arange(len(theirs))
-    for name, maps in control_maps(theirs.shape).items():
-        rows = map_rows(maps, theirs, explainer="cam", masks=bench.split.masks, indices=every)
-        rows.insert(0, "run_id", f"control:{name}")
-        merge_rows(dataset, "maps", rows, root=root)
+    for explainer in _class_maps(bench, root):
+        for name, maps in control_maps(theirs.shape).items():
+            rows = map_rows(maps, theirs, explainer=explainer, masks=bench.split.masks, indices=every)
+            rows.insert(0, "run_id", f"control:{name}")
+            merge_rows(dataset, "maps", rows, root=root)
+
+
+def _class_maps(bench: Bench, root: Path | None) -> list[str]:
+    alike = bench.theirs.has_cam
+    pairs = {alike and has_cam(card.arch) for card in _cards(bench.teacher.card.dataset, root)}
+    return [name for name, wanted in ((CAM, True), (GRAD_CAM, False)) if wanted in pairs]
 
 
 def _cards(dataset: str, root: Path | None) -> list[Card]:
     return [card for card in list_runs(root) if card.dataset == dataset]
+
+
+def _is_there(run_id: str, name: str, have: set[tuple[str, str]]) -> bool:
+    """Whether the rows are stored; "cam" stands for the class map at the seam, whatever it is called."""
+    names = (CAM, GRAD_CAM) if name == CAM else (name,)
+    return any((run_id, one) in have for one in names)
 
 
 def _have(dataset: str, root: Path | None) -> set[tuple[str, str]]:

@@ -35,14 +35,37 @@ def map_rows(
     """
     ours, theirs = compared(maps, explainer), compared(teacher, explainer)
     columns: dict[str, object] = {"index": indices, "explainer": explainer}
+    pair = on_one_grid(ours, theirs)
     for name in SIMILARITIES:
-        columns[name] = getattr(similarity, name)(ours, theirs)
-    columns["cosine_shuffled"] = similarity.cosine(ours, theirs[other_image(len(ours))])
+        columns[name] = getattr(similarity, name)(*pair)
+    columns["cosine_shuffled"] = similarity.cosine(pair[0], pair[1][other_image(len(ours))])
     columns["norm"] = np.sqrt((ours.astype(np.float64) ** 2).sum(axis=(1, 2)))
     columns |= _localisation(ours, masks, seed)
     frame = pd.DataFrame(columns)
     frame["undefined"] = _reasons(ours, theirs, masks)
     return frame
+
+
+def on_one_grid(a: Float, b: Float) -> tuple[Float, Float]:
+    """Maps (n, h, w) of two networks on the smaller of their grids: the larger is averaged down, as in the losses.
+
+    Errors: ValueError where one grid is the smaller in height only.
+    """
+    if a.shape == b.shape:
+        return a, b
+    smaller = min(a.shape[1:], b.shape[1:])
+    if any(side > other for shape in (a.shape, b.shape) for side, other in zip(smaller, shape[1:], strict=True)):
+        raise ValueError(f"Neither grid is the smaller one: {a.shape[1:]} and {b.shape[1:]}.")
+    return averaged_down(a, smaller), averaged_down(b, smaller)
+
+
+def averaged_down(maps: Float, size: tuple[int, ...]) -> Float:
+    """Means over the cells of a coarser grid (h', w') as adaptive pooling cuts it: floor and ceil of its borders."""
+    for axis, cells in ((1, size[0]), (2, size[1])):
+        side = maps.shape[axis]
+        borders = [(cell * side // cells, -(-(cell + 1) * side // cells)) for cell in range(cells)]
+        maps = np.stack([maps.take(range(low, high), axis=axis).mean(axis=axis) for low, high in borders], axis=axis)
+    return maps.astype(np.float32)
 
 
 def other_image(n: int) -> Int:
