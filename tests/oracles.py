@@ -16,6 +16,7 @@ ORACLES: dict[str, Callable] = {}
 REFERENCE_TESTS = {
     "score_cam": "tests/explainers/test_cam_library.py::test_library_maps_are_its_own_before_relu_and_min_max",
     "ablation_cam": "tests/explainers/test_cam_library.py::test_library_maps_are_its_own_before_relu_and_min_max",
+    "surrogate": "tests/distillation/test_surrogate.py::test_the_explainer_gives_what_the_explanation_network_draws",
     "eigen_cam": "tests/explainers/test_cam_library.py::test_library_maps_are_its_own_before_relu_and_min_max",
 }
 

@@ -159,6 +159,20 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
     "xgrad_cam_aug_smooth": _smoothed(
         "XGrad-CAM", "Fu et al. 2020", equal=("grad_cam_aug_smooth", "hires_cam_aug_smooth")
     ),
+    "surrogate": Entry(
+        attr="xkd_core.explainers.amortised:surrogate",
+        title="Learned map (attentive surrogate)",
+        summary="Drawn in the forward pass by an explanation network that was trained with the model: how much of each "
+        "pixel may not be hidden if the prediction is to stay. Only for models trained so.",
+        formula=r"H = E(\Delta f),\quad"
+        r" \min_E \mathrm{KL}\big(p_T(x)\,\|\,p_T(x\odot H)\big) + \lambda\lVert H\rVert_1",
+        source="Lee & Kim 2021, Eqs. 8 and 9; (9) as printed lacks H, which is put in here",
+        family="learned",
+        grid="pixels",
+        forwards=lambda options, size, channels: 1,
+        class_specific=False,
+        signed=False,
+    ),
     "random_map": Entry(
         attr="xkd_core.explainers.controls:random_map",
         title="Random map",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from xkd_core.errors import BadInputError
 from xkd_core.types import Param
 
-Family = Literal["cam", "gradient", "perturbation", "propagation", "control"]
+Family = Literal["cam", "gradient", "perturbation", "propagation", "learned", "control"]
 Options = Mapping[str, Any]
 
 

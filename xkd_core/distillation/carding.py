@@ -13,16 +13,21 @@ import torch
 from xkd_core import __version__
 from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.surrogate import collapse, maps_on, span
 from xkd_core.distillation.trainer import Student, Trained, TrainingData, device
 from xkd_core.distillation.validation import is_flat
 from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
+from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
 from xkd_core.models.checkpoints import find_card
 from xkd_core.models.fused import parts_of
 from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.models.vgg import VggGap
 from xkd_core.pruning.accounting import size_of
+from xkd_core.types import Float
+
+SURROGATE_IMAGES = 500
 
 
 def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | None) -> Card:
@@ -55,7 +60,7 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         train_seconds=round(progress.seconds, 1),
         versions=versions(),
         sha256="0" * 64,
-        note=_note(recipe),
+        note=" ".join(part for part in (_note(recipe), _collapsed(trained.model, data)) if part),
         extras=_extras(trained.model, data),
         differs=differences(recipe, teacher_arch=None if teacher is None else teacher.arch),
         **_size(recipe, trained.model, teacher, info.transform.size),
@@ -110,7 +115,10 @@ def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -
 
 
 def _extras(model: Student, data: TrainingData) -> dict[str, float]:
-    """Of an XDistillation student: its parts counted, and how well its autoencoder draws."""
+    """Of an XDistillation student: its parts counted, and how well its autoencoder draws. Of a surrogate: its maps."""
+    if isinstance(model, ExplainedResNet):
+        maps = _maps(model, data)
+        return {"map/mean": float(maps.mean()), "map/span": span(maps), "map/n": float(len(maps))}
     parts = parts_of(model)
     if parts is None:
         return {}
@@ -119,6 +127,10 @@ def _extras(model: Student, data: TrainingData) -> dict[str, float]:
     if errors is None:
         return found
     return found | {"mae/cae": errors.cae, "mae/mean_map": errors.mean_map, "mae/n": float(errors.n)}
+
+
+def _maps(model: ExplainedResNet, data: TrainingData) -> Float:
+    return maps_on(model, data.validation.pixels[:SURROGATE_IMAGES], data.validation.transform)
 
 
 def _stops(model: SlimVggGap, teacher: Card | None) -> dict[str, Any]:
@@ -138,6 +150,11 @@ def versions() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "device": device().type,
     }
+
+
+def _collapsed(model: Student, data: TrainingData) -> str:
+    found = collapse(_maps(model, data)) if isinstance(model, ExplainedResNet) else ""
+    return f"Its explanation network collapsed: its maps are {found}." if found else ""
 
 
 def _note(recipe: Recipe) -> str:

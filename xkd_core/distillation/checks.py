@@ -16,6 +16,7 @@ OPTIMIZERS = ("adamw", "radam", "sgd", "nesterov")
 MASKS = ("teacher", "shared", "independent")
 KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
 EXPLAINED = ("", "gradient_shap", "grad_cam", "lime", "none")
+THROUGH = ("teacher", "student")
 FORMS: Mapping[str, tuple[str, ...]] = {"at": ("cosine", "code", "paper"), "ab": ("mean", "code")}
 """The forms of each method's loss (transfer.py); the first is the default."""
 
@@ -31,6 +32,8 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     "cae_epochs": ("xd",),
     "cae_limit": ("xd",),
     "fr_weight": ("xd",),
+    "l1_weight": ("surrogate",),
+    "through": ("surrogate",),
 }
 
 
@@ -63,8 +66,8 @@ def check(recipe: Recipe) -> None:
             "shuffled works with the teacher's cached maps: ewa or swa of the last layer and one class."
         )
     elsewhere = recipe.layer_names not in ((), ("last",)) or recipe.mask != "teacher" or recipe.method == "ab"
-    if recipe.slimmable and recipe.method == "xd":
-        raise BadInputError("A slimmable student has no autoencoder: train xd at one width.")
+    if recipe.slimmable and recipe.method in ("xd", "surrogate"):
+        raise BadInputError("A slimmable student has no networks beside it: train xd and surrogate at one width.")
     if recipe.slimmable and elsewhere:
         raise BadInputError("A slimmable student is matched at the last layer only, with sswa's mask on the teacher.")
 
@@ -99,6 +102,7 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("cae_epochs", recipe.cae_epochs >= 1, ">= 1"),
         ("cae_limit", recipe.cae_limit >= 20, "at least 20 images"),
         ("fr_weight", recipe.fr_weight >= 0, ">= 0"),
+        ("l1_weight", recipe.l1_weight >= 0, ">= 0"),
         ("erasing", 0 <= recipe.erasing <= 1, "in 0..1"),
     )
 
@@ -115,6 +119,8 @@ def _choices(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("form", recipe.form in forms, f"one of {', '.join(forms[1:])}" if forms[1:] else "left out for this method"),
         ("explained", recipe.explained in EXPLAINED, f"one of {', '.join(EXPLAINED[1:])}"),
         ("arch", recipe.method != "xd" or "_xd" in recipe.arch, "a network with an autoencoder, such as vgg_gap_64_xd"),
+        ("arch", recipe.method != "surrogate" or recipe.arch.endswith("_explained"), "attentive_..._explained"),
+        ("through", recipe.through in THROUGH, f"one of {', '.join(THROUGH)}"),
         ("schedule", known, "cosine, constant, or 'steps 150 250' (epochs at which the lr falls to a tenth)"),
         ("layers", len(set(names)) == len(names) and "" not in names, "different names joined by '+'"),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # cards need pydantic, recipes do not
 
 MATCHING = ("ewa", "swa", "sswa")
 TRANSFER = ("at", "nst", "ab")
-METHODS = ("ce", "kd", *MATCHING, *TRANSFER, "xd")
+METHODS = ("ce", "kd", *MATCHING, *TRANSFER, "xd", "surrogate")
 LAST_THREE = "last-2+last-1+last"
 LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
 
@@ -48,7 +48,9 @@ class Recipe:
     optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle.
     explained: for xd, whose explanations its autoencoder draws ("" is gradient_shap, "none" leaves it untrained),
     on about n_superpixels, learned in cae_epochs from the first cae_limit images. fr_weight: of the joint layer's
-    squared weights (paper 003's F_R). name: the named recipe this is, or is derived from (named.py).
+    squared weights (paper 003's F_R). l1_weight: for surrogate, of the mean of its map (paper 002's λ times the
+    pixels); through: whose answer to the masked image it keeps, "teacher" or "student".
+    name: the named recipe this is, or is derived from (named.py).
     """
 
     dataset: str
@@ -93,13 +95,15 @@ class Recipe:
     cae_epochs: int = later(20)
     cae_limit: int = later(4000)
     fr_weight: float = later(5e-4)
+    l1_weight: float = later(0.5)
+    through: str = later("teacher")
     name: str = later("")
 
     def __post_init__(self) -> None:
         check_types(self)
         if self.method not in METHODS:
             raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}.")
-        if self.method in ("kd", "xd"):
+        if self.method in ("kd", "xd", "surrogate"):
             object.__setattr__(self, "beta", 0.0)  # one name per run: they have no β to differ by
         if self.explained == "gradient_shap":
             object.__setattr__(self, "explained", "")  # the default has one name too
@@ -142,7 +146,7 @@ class Recipe:
     def needs_live_teacher(self) -> bool:
         """Whether the teacher's cached answers and last maps (ewa, and swa of its top-1) are not enough."""
         cached = self.method in ("ewa", "swa") and self.layer_names == ("last",) and self.top_k == 1
-        return self.transfers and not cached
+        return self.method == "surrogate" or (self.transfers and not cached)
 
     @property
     def role(self) -> Role:
@@ -151,7 +155,7 @@ class Recipe:
             return "teacher"
         if self.shuffled or self.split == "plain" or self.label or self.explained == "none":
             return "control"
-        if self.transfers or self.method == "xd":
+        if self.transfers or self.method in ("xd", "surrogate"):
             return "matched" if self.method in MATCHING else "other"
         return "naive" if self.lam > 0 else "baseline"
 
@@ -171,6 +175,7 @@ class Recipe:
             parts.append(f"b{self.beta:g}")
         words = {"shuffled": self.shuffled, "plain": self.split == "plain", self.label: bool(self.label)}
         words |= {self.explained: bool(self.explained), f"f{self.fr_weight:g}": self.fr_weight != 5e-4}
+        words |= {f"h{self.l1_weight:g}": self.l1_weight != 0.5}
         parts += [word for word, on in words.items() if on]
         return "-".join([*parts, f"s{self.seed}", self.hash])
 
@@ -222,6 +227,8 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
         return Recipe(**{**values, "width": 1.0})
     if method == "xd" and given.get("arch") is None:
         values["arch"] += "_xd"
+    if method == "surrogate" and given.get("arch") is None:
+        values["arch"] = "attentive_resnet18_explained"
     if method in BETAS:
         values.setdefault("beta", BETAS[method])
     if method == "ab":

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from xkd_core.distillation.attribution import Keep, swa_maps
 from xkd_core.distillation.losses import Matching, kd_loss, kd_scale, matching_loss, same_grid, task_loss
 from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.surrogate import kept_answer_loss, see
 from xkd_core.distillation.transfer import ab_loss, at_loss, nst_loss
 from xkd_core.explainers.maps import ewa
+from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.seams import Network, Tapped, run_tapped
 from xkd_core.models.slimmable import Slim, SlimVggGap
 
@@ -37,7 +39,7 @@ class Batch:
 
     teacher_map: the cached one (B, h, w) of class ``target`` (B,) at the last layer. guide: instead of it, what a
     live teacher shows. initialising: the first stage of ab, in which only boundaries are learned.
-    stops: the widths at which a slimmable network takes this step.
+    stops: the widths at which a slimmable network takes this step. live: the teacher itself, for a surrogate.
     """
 
     x: Tensor
@@ -48,6 +50,7 @@ class Batch:
     stops: tuple[float, ...] = ()
     guide: Guide | None = None
     initialising: bool = False
+    live: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,16 @@ def _objective(
     λ mixes as ``recipe.kd_form`` says. The body runs in bfloat16 (autocast), the head, the maps and the losses
     in float32.
     """
+    if recipe.method == "surrogate":
+        assert isinstance(model, ExplainedResNet)
+        return _surrogate(model, batch, recipe, multi_label)
     teaching = recipe.transfers and (recipe.method != "ab" or batch.initialising)
     layers = recipe.layer_names if teaching else ()
     run = _run(model, batch.x, layers, raw=recipe.method == "ab")
     parts = {"task": task_loss(run.logits, batch.labels, multi_label=multi_label)}
     if batch.teacher_logits is None:
         return Objective(parts["task"], parts)
-    scale = kd_scale(recipe.kd_form, recipe.lam, n_classes=1 if multi_label else run.logits.shape[1])
-    parts["kd"] = kd_loss(
-        run.logits, batch.teacher_logits, temperature=recipe.temperature, multi_label=multi_label, t2=scale.t2
-    )
-    total = scale.task * parts["task"] + scale.kd * parts["kd"]
+    parts["kd"], total = _answers(run.logits, parts["task"], batch.teacher_logits, recipe, multi_label)
     if recipe.method == "xd" and isinstance(model, Network):
         parts["reduction"] = joint_layer(model).weight.square().sum()  # paper 003 Eq. 6: ||c||²
         return Objective(total + recipe.fr_weight * parts["reduction"], parts)
@@ -113,6 +115,27 @@ def _objective(
     parts["matching" if recipe.matches_maps else recipe.method] = found.loss
     total = recipe.beta * found.loss if batch.initialising else total + recipe.beta * found.loss
     return Objective(total, parts, found.dead, found.maps)
+
+
+def _answers(logits: Tensor, task: Tensor, teacher: Tensor, recipe: Recipe, multi_label: bool) -> tuple[Tensor, Tensor]:
+    """The KD loss, and the sum that λ makes of it and the task loss."""
+    scale = kd_scale(recipe.kd_form, recipe.lam, n_classes=1 if multi_label else logits.shape[1])
+    kd = kd_loss(logits, teacher, temperature=recipe.temperature, multi_label=multi_label, t2=scale.t2)
+    return kd, scale.task * task + scale.kd * kd
+
+
+def _surrogate(model: ExplainedResNet, batch: Batch, recipe: Recipe, multi_label: bool) -> Objective:
+    """Paper 002 Eqs. 8 and 10: KD + L_EXP + λ |H|, for student and explanation network together."""
+    assert batch.teacher_logits is not None
+    assert batch.live is not None
+    seen = see(model, batch.x)
+    parts = {"task": task_loss(seen.logits, batch.labels, multi_label=multi_label)}
+    parts["kd"], total = _answers(seen.logits, parts["task"], batch.teacher_logits, recipe, multi_label)
+    own = recipe.through == "student"
+    keeper, answer = (model, seen.logits) if own else (batch.live, batch.teacher_logits)
+    parts["explanation"] = kept_answer_loss(keeper, batch.x, seen.map, answer, multi_label=multi_label)
+    parts["l1"] = seen.map.mean()
+    return Objective(total + parts["explanation"] + recipe.l1_weight * parts["l1"], parts)
 
 
 def joint_layer(model: Network) -> nn.Linear:

@@ -196,6 +196,8 @@ def _batch(
     logits, target = data.teacher.logits[view, rows].to(x.device), data.teacher.targets[view, rows].to(x.device)
     if live is None:
         return Batch(x, labels, logits, _cached_map(rows, view, recipe, data.teacher, x.device), target, stops)
+    if recipe.method == "surrogate":
+        return Batch(x, labels, logits, None, target, live=live.model)
     initialising = moment[0] < recipe.init_epochs
     shown = guide(live, x, logits, recipe, moment=moment) if initialising or not recipe.init_epochs else None
     return Batch(x, labels, logits, None, target, stops, shown, initialising)

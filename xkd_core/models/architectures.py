@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import nn
 
 from xkd_core.errors import BadInputError, unknown_name
-from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet
+from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet, ExplainedResNet
 from xkd_core.models.fused import fused_flat, fused_gap, fused_net
 from xkd_core.models.lenet import lenet5, net
 from xkd_core.models.mobilenet import mobilenet_v3_small
@@ -66,6 +66,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "wrn_28_10": Architecture(make=partial(wide_resnet, 28, 10, dropout=0.3)),
     "wrn_16_4": Architecture(make=partial(wide_resnet, 16, 4)),
     **{name: Architecture(make=partial(AttentiveResNet, plan)) for name, plan in ATTENTIVE_PLANS.items()},
+    **{
+        f"{name}_explained": Architecture(make=partial(ExplainedResNet, plan)) for name, plan in ATTENTIVE_PLANS.items()
+    },
     **{
         name: Architecture(make=partial(mobilenet_v3_small, stride=stride), has_cam=False)
         for name, stride in (("mobilenet_v3_small", 32), ("mobilenet_v3_small_s16", 16), ("mobilenet_v3_small_s8", 8))

@@ -1,22 +1,24 @@
 """The attentive student of paper 002: a ResNet whose residual branches pass channel and spatial gates.
 
 Gates as in CBAM (Woo et al. 2018), in every block of the last three stages, before the sum. What the gate takes
-away, Δf = gated - ungated, is handed to the explanation network (which is not here).
+away, Δf = gated - ungated, is what the explanation network draws its map from: one forward pass explains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from xkd_core.models.resnet import RESNET_PLANS, Residual, ResNetPlan, resnet_parts
 from xkd_core.models.seams import Network
 
 REDUCTION = 16
 GATED_STAGES = (1, 2, 3)
+HIDDEN = 32  # channels of the explanation network; the paper prints none
 ATTENTIVE_PLANS: Mapping[str, ResNetPlan] = {
     "attentive_resnet18": RESNET_PLANS["resnet18_cifar"],
     "attentive_resnet50": RESNET_PLANS["resnet50"],
@@ -88,9 +90,60 @@ class AttentiveResNet(Network):
         return Attended(x, tuple(deltas[end - 1] for end in self.ends if end - 1 in deltas))
 
 
+class ExplanationNet(nn.Module):
+    """Δf of three scales -> one map: from coarse to fine, convolve, enlarge, and take the next scale beside it.
+
+    Paper 002, Fig. 3, shows this order; its widths, its merging (here: concatenation) and its last enlargement are
+    not printed.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        inputs = [channels[-1], *(HIDDEN + count for count in reversed(channels[:-1]))]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(count, HIDDEN, 3, padding=1, bias=False), nn.BatchNorm2d(HIDDEN), nn.ReLU())
+            for count in inputs
+        )
+        self.out = nn.Conv2d(HIDDEN, 1, 1)
+
+    def forward(self, deltas: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Δf, fine to coarse, (B, K, h, w) each -> H (B, *size) in (0, 1)."""
+        hidden: Tensor | None = None
+        for block, delta in zip(self.blocks, reversed(deltas), strict=True):
+            hidden = block(delta if hidden is None else torch.cat([_enlarged(hidden, delta.shape[-2:]), delta], dim=1))
+        assert hidden is not None
+        found: Tensor = self.out(_enlarged(hidden, size))[:, 0]
+        return found.float().sigmoid()
+
+
+class ExplainedResNet(AttentiveResNet):
+    """The attentive student with its explanation network; ``explain`` needs one forward pass and no gradient."""
+
+    def __init__(self, plan: ResNetPlan, n_classes: int, *, width: float = 1.0) -> None:
+        super().__init__(plan, n_classes, width=width)
+        self.explanation = ExplanationNet(self._gated_channels())
+
+    def explain(self, x: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> H (B, H, W) in (0, 1): how much of each pixel the prediction needs."""
+        found: Tensor = self.explanation(self.attend(x).deltas, (x.shape[-2], x.shape[-1]))
+        return found
+
+    def _gated_channels(self) -> list[int]:
+        blocks = [self.features[end - 1] for end in self.ends]
+        return [_channels(block.body) for block in blocks if isinstance(block, GatedResidual)]
+
+
+def _enlarged(values: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(values, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _channels(body: nn.Sequential) -> int:
+    norm = body[-1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    return norm.num_features
+
+
 def _gated(body: nn.Sequential, shortcut: nn.Module, stage: int) -> nn.Module:
     if stage not in GATED_STAGES:
         return Residual(body, shortcut)
-    norm = body[-1]
-    assert isinstance(norm, nn.BatchNorm2d)
-    return GatedResidual(body, shortcut, norm.num_features)
+    return GatedResidual(body, shortcut, _channels(body))
