@@ -53,13 +53,14 @@ def test_names_are_random_and_no_other_file_is_left(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
-def test_panels_are_what_the_renderer_draws_on_one_scale():
-    config = make_config()
+@pytest.mark.parametrize(("rule", "scales"), [("panel", (1.0, 2.0, 3.0)), ("method", (3.0, 3.0, 3.0))])
+def test_panels_are_what_the_renderer_draws_on_the_chosen_scale(rule, scales):
+    config = make_config(rendering={"size_px": 128, "scale": rule})
     maps_of, item = make_maps(config), Item(number=0, kind="main", image=5, stratum="all", pair=0)
     drawn = {panel.role: panel.pixels for panel in draw_panels(config, item, maps_of)}
     seen = maps_of(5)
-    scale = 3.0  # the brightest cell of the three maps: 1, 2 and 3
-    for role, run in (("teacher", "teacher-run"), ("naive", "naive-run"), ("matched", "matched-run")):
+    runs = (("teacher", "teacher-run"), ("naive", "naive-run"), ("matched", "matched-run"))
+    for (role, run), scale in zip(runs, scales, strict=True):  # their brightest cells are 1, 2 and 3
         expected = rendering.panel(seen.photo, seen.maps[run], scale, config.rendering.style)
         assert np.array_equal(drawn[role], expected)
     assert np.array_equal(drawn["photo"], seen.photo)

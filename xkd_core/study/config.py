@@ -61,7 +61,11 @@ class StudentPair(Frozen):
 
 
 class Rendering(Frozen):
-    """How every map is drawn. scale: "method" is one colour scale for all panels of an item, "panel" one for each."""
+    """How every map is drawn, all by the same rule.
+
+    scale: "panel" gives each map the whole colour scale, so that places are compared and not strengths; "method" is
+    one scale for all panels of an item, on which the weaker maps of students are dark and look alike for that alone.
+    """
 
     size_px: int = Field(default=256, ge=128, le=1024)
     mode: Mode = "overlay"
@@ -69,7 +73,7 @@ class Rendering(Frozen):
     opacity: int = Field(default=50, ge=0, le=100)
     smooth: bool = True
     signed: bool = False
-    scale: Scale = "method"
+    scale: Scale = "panel"
 
     @property
     def style(self) -> Style:

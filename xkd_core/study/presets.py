@@ -46,7 +46,6 @@ PRESETS: Mapping[str, Preset] = {
         ),
         fields={
             "selection": {"n_images": 30, "strata": (), "only": "all_right"},
-            "rendering": {"scale": "panel"},
             "trials": 30,
             "practice": 0,
             "catches": 0,
