@@ -72,7 +72,7 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
         signed=False,
     ),
     "saliency": Entry(
-        attr="xkd_core.explainers.gradient:saliency",
+        attr="xkd_core.explainers.captum_gradients:saliency",
         title="Saliency",
         summary="How strongly the score reacts to a small change of each pixel, in its strongest colour.",
         formula=r"M = \max_{\mathrm{colours}} \lvert\nabla z^c(x)\rvert",
@@ -84,7 +84,7 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
         signed=False,
     ),
     "input_x_gradient": Entry(
-        attr="xkd_core.explainers.gradient:input_x_gradient",
+        attr="xkd_core.explainers.captum_gradients:input_x_gradient",
         title="Input x gradient",
         summary="Each pixel's distance from the mean colour times the gradient of the score.",
         formula=r"\phi = \sum_{\mathrm{colours}} x \odot \nabla z^c(x)",
@@ -95,7 +95,7 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
         forwards=_there_and_back,
     ),
     "smooth_grad": Entry(
-        attr="xkd_core.explainers.gradient:smooth_grad",
+        attr="xkd_core.explainers.captum_gradients:smooth_grad",
         title="SmoothGrad",
         summary="Saliency of the mean gradient over noisy forms of the image.",
         formula=r"M = \max_{\mathrm{colours}} \Big\lvert\frac1n\sum_{i=1}^{n}"

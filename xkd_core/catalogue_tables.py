@@ -155,7 +155,7 @@ FIRST_EXPLAINERS: Mapping[str, Entry] = {
         params=(Param(name="n_samples", default=50, low=5, high=500, help="pairs of a background image and a point"),),
     ),
     "integrated_gradients": Entry(
-        attr="xkd_core.explainers.gradient:integrated_gradients",
+        attr="xkd_core.explainers.captum_gradients:integrated_gradients",
         title="Integrated gradients",
         summary="Gradients along the straight way from the mean colour to the image, times the difference.",
         formula=r"\phi = \sum_{\mathrm{colours}} x \odot \int_0^1 \nabla z^c(\alpha x)\,d\alpha",

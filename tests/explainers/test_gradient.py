@@ -13,8 +13,9 @@ from tests.explainers.made_nets import Net, assert_near, gap_net, images, mlp_ne
 from tests.oracles import ORACLES
 from tests.oracles_more_maps import ORACLES as MORE
 from xkd_core.errors import BadInputError
+from xkd_core.explainers.captum_gradients import noises
 from xkd_core.explainers.engine import explain
-from xkd_core.explainers.gradient import draws, noises
+from xkd_core.explainers.gradient import draws
 
 
 def slope(model: Net, target: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ from xkd_core.distillation.checks import check, check_types
 from xkd_core.errors import BadInputError
 from xkd_core.types import Role
 
-if TYPE_CHECKING:  # cards need pydantic, recipes do not
+if TYPE_CHECKING:  # cards are slow to import, recipes are not
     from xkd_core.models.cards import Card
 
 MATCHING = ("ewa", "swa", "sswa")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from xkd_core.distillation.attribution import seam_maps
@@ -59,8 +58,20 @@ def validate(model: Network | SlimVggGap, data: Validation, *, batch_size: int =
 def quality(logits: np.ndarray, labels: UInt8, *, multi_label: bool) -> float:
     """Mean over classes of average precision (multi-label), or accuracy; (N, C) both, in 0..1."""
     if multi_label:
-        return float(average_precision_score(labels, logits, average="macro"))
+        return float(np.mean([average_precision(column, logits[:, c]) for c, column in enumerate(labels.T)]))
     return float((logits.argmax(axis=1) == labels.argmax(axis=1)).mean())
+
+
+def average_precision(labels: UInt8, scores: np.ndarray) -> float:
+    """Sum over thresholds of (recall gained) x precision, (N,) both; equal scores are one threshold; 0 without a hit.
+
+    Equal to scikit-learn's average_precision_score, which is not where networks are only trained.
+    """
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(labels[order], dtype=np.int64)
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # the last image of each threshold
+    gained = np.diff(hits[ends], prepend=0)
+    return float((gained * hits[ends] / (ends + 1)).sum() / max(hits[-1], 1))
 
 
 def is_flat(curve: Sequence[dict[str, float]]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
@@ -151,7 +152,9 @@ def picked(logits: Tensor, targets: Tensor) -> Tensor:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of everything a map depends on."""
-    packages = ("torch", "numpy", "captum", "grad-cam", "scikit-image", "zennit")
-    found = {package: metadata.version(package) for package in packages}
-    return {"xkd_core": xkd_core.__version__, **found}
+    """Versions of everything a map depends on; what is not installed had no part in it."""
+    found = {"xkd_core": xkd_core.__version__}
+    for package in ("torch", "numpy", "captum", "grad-cam", "scikit-image", "zennit"):
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
