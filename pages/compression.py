@@ -9,8 +9,9 @@ import streamlit as st
 from pages._ui import charts, frame, guard, link, resources, screen, takeaway, widgets, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
-from xkd_core.serving import curves
+from xkd_core.serving import curves, pareto
 from xkd_core.serving.curves import Axis, Curve
+from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
 from xkd_core.serving.zoo import Choice, Zoo, times
 
@@ -70,14 +71,16 @@ def _page(asked: Asked) -> None:
     )
     if asked.results.problem:
         st.error(asked.results.problem)
+    every = pareto.candidates(asked.results, asked.zoo, explainer=asked.explainer)
     shown = _film(asked)
     if shown is not None:
         takeaway.bar(shown, more={
             f"Drift by {words}": curves.table([*lines[axis], *controls[axis]], axis)
             for axis, words in (("ratio", "compression"), ("lam", "λ"))
-        })  # fmt: skip
+        } | {"All runs": pareto.table(every)})  # fmt: skip
     _curves(asked, lines, controls)
     _quadrant(asked)
+    _front(asked, every)
 
 
 def _curve(asked: Asked, row: str, axis: Axis) -> Curve:
@@ -134,6 +137,16 @@ def _quadrant(asked: Asked) -> None:
         "Each dot is a test image. Below the dotted line a map is nearer to that of another image than to a second "
         "teacher's. Click a dot to open the image."
     )
+
+
+def _front(asked: Asked, every: tuple[Candidate, ...]) -> None:
+    st.markdown("### All runs: quality, drift and size")
+    if not every:
+        st.info("No stored results yet.")
+        return
+    picked = charts.front(every, asked.title)
+    if picked:
+        charts.images_of_run(asked.results, asked.zoo, picked[0], asked.explainer, key="front_images")
 
 
 main()

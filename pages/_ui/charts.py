@@ -13,6 +13,7 @@ from xkd_core import catalogue
 from xkd_core.models.cards import Card
 from xkd_core.serving import curves
 from xkd_core.serving.curves import Axis, Bands, Curve
+from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
 from xkd_core.serving.zoo import Zoo, describe, title
 
@@ -85,6 +86,22 @@ def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: flo
         open_image(card, int(data[0]))
 
 
+def front(found: Sequence[Candidate], name: str) -> list[str]:
+    """Draw every run and the front among them; returns the run ids of the dots that were clicked."""
+    best = sorted((one for one in found if one.on_front), key=lambda one: -one.ratio)
+    event = st.plotly_chart(
+        figures.pareto(found, title=name), key="pareto", on_select="rerun", selection_mode="points", config=CONFIG,
+        alt=f"Drift and quality of {len(found)} runs. On the front: {'; '.join(one.words for one in best)}.",
+    )  # fmt: skip
+    st.caption(
+        f"{len(found)} runs, of which {len(best)} are on the front (ringed): no other run has at least their quality, "
+        "at most their drift and at least their compression, and is better in one. The larger a dot, the smaller the "
+        "student. Controls, second teachers and runs not trained to the end (hollow) are drawn but do not compete; the "
+        "teacher itself has drift 0 and compression 1. Click a dot for its images."
+    )
+    return [str(data[0]) for data in _clicked(event)]
+
+
 def undefined(n: int, without: int) -> str:
     """How many images have no cosine: left out of every mean, so it is said beside it."""
     if not without:
@@ -94,7 +111,7 @@ def undefined(n: int, without: int) -> str:
     )
 
 
-def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str) -> None:
+def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str, *, key: str = "run_images") -> None:
     """The images where a run's map is farthest from the teacher's; a click opens one."""
     card, rows = zoo.by_id.get(run_id), results.of_run(run_id, explainer)
     if card is None or rows.empty:
@@ -109,9 +126,9 @@ def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str) -> No
     ]
 
     def picked() -> None:
-        st.session_state["_open"] = st.session_state["run_images"].picked
+        st.session_state["_open"] = st.session_state[key].picked
 
-    gallery.show(items, key="run_images", on_pick=picked)
+    gallery.show(items, key=key, on_pick=picked)
     index = st.session_state.pop("_open", None)
     if isinstance(index, int):
         open_image(card, index)

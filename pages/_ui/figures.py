@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,15 +10,23 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
+from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.zoo import times
 
+GREY = "#888888"
+FRONT = "#e69f00"
 COLOURS = {"teacher": "#0072b2", "naive": "#d55e00", "matched": "#009e73"}
 NAMES = {"naive": "Naive student", "matched": "Matched student"}
 SYMBOLS = {"naive": "circle", "matched": "diamond"}
 CONTROL_SYMBOLS = dict(zip(CONTROL_WORDS.values(), ("triangle-up", "square", "star"), strict=True))
+GROUPS = {
+    "naive": ("naive and baseline students", COLOURS["naive"], SYMBOLS["naive"]),
+    "matched": ("matched students", COLOURS["matched"], SYMBOLS["matched"]),
+    "other": ("other methods", "#cc79a7", "square"),
+    "control": ("controls and second teachers", GREY, "x"),
+}
 SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚"}
 AXES: dict[Axis, str] = {"ratio": "times smaller than the teacher", "lam": "λ, weight of distillation"}
-GREY = "#888888"
 BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
 BESIDE = {"ratio": 1.09, "lam": 0.02}  # controls stand this much to the right of the runs they belong to
@@ -183,6 +192,43 @@ def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None, title: str) -> 
     figure.update_xaxes(title_text="probability of the explained class", range=[-0.03, 1.03])
     figure.update_yaxes(title_text=f"cosine to the teacher's {title}", range=[lowest - 0.03, 1.03])
     return _plain(figure, height=430, right=64)
+
+
+def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
+    """Every run: drift against quality, larger dots for more compression, rings around those that nothing beats."""
+    figure = go.Figure()
+    for group, (words, colour, symbol) in GROUPS.items():
+        part = [one for one in found if one.group == group]
+        if part:
+            figure.add_trace(_candidates(part, words, colour, symbol))
+    best = [one for one in found if one.on_front]
+    figure.add_trace(
+        go.Scatter(
+            x=[one.drift.value for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
+            marker={"symbol": "circle-open", "size": [_size(one) + 9 for one in best], "line": {"width": 2},
+                    "color": FRONT}, hoverinfo="skip",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"drift of {title}, 1 - cosine to the teacher's", rangemode="tozero")
+    figure.update_yaxes(title_text=next((one.quality_name for one in found), "quality"))
+    return _plain(figure, height=460, right=16)
+
+
+def _candidates(part: Sequence[Candidate], words: str, colour: str, symbol: str) -> go.Scatter:
+    return go.Scatter(
+        x=[one.drift.value for one in part], y=[one.quality for one in part], mode="markers", name=words,
+        marker={"color": colour, "size": [_size(one) for one in part], "opacity": 0.75, "line": {"width": 1.5},
+                "symbol": [symbol if one.contends or one.group == "control" else f"{symbol}-open" for one in part]},
+        customdata=[[one.run_id, one.drift.n, times(one.ratio)] for one in part],
+        text=[one.words for one in part],
+        hovertemplate="%{text}<br>drift %{x:.3f} (%{customdata[1]} images), quality %{y:.3f}<br>"
+        "%{customdata[2]}x smaller<extra></extra>",
+    )  # fmt: skip
+
+
+def _size(one: Candidate) -> float:
+    """Marker diameter in px: 7 for the teacher's size, 3 more for each doubling of the compression."""
+    return 7 + 3 * math.log2(max(one.ratio, 1.0))
 
 
 def _plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:

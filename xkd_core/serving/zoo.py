@@ -25,7 +25,12 @@ MATCHED: Mapping[str, str] = {
     "nst": "NST: the distribution of the activations is matched",
     "ab": "AB: the activation boundaries are matched first",
     "xd": "XDistillation: an approximated explanation is an input",
+    "surrogate": "Attentive surrogate: the student draws a map of its own",
 }
+OTHER_TITLES: Mapping[str, str] = {
+    "at": "AT student", "nst": "NST student", "ab": "AB student", "xd": "XDistillation student",
+    "surrogate": "Attentive student",
+}  # fmt: skip
 KINDS: Mapping[str, str] = {
     "": "",
     "slim": "slimmable",
@@ -43,6 +48,7 @@ CONTROLS: Mapping[str, str] = {
     "plain": "Control: SWA and naive trained without the shortcut",
     "full": "Comparison: SWA and naive trained on all 12,000 images",
     "few": "Comparison: SWA and naive trained on 3,000 of the 12,000 images",
+    "untrained": "Control: XDistillation whose autoencoder was never trained",
 }
 
 
@@ -192,10 +198,19 @@ def fingerprint(root: Path | None = None) -> str:
 def family_of(card: Card) -> str:
     """Which kind of student a card is: a key of ``FAMILIES``, or that of a naive one as `naive_of` names it."""
     if card.role == "control":
-        control = str(card.recipe.get("label") or ("plain" if card.recipe.get("split") == "plain" else "shuffled"))
+        control = _control(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
     method = "naive" if card.method in ("kd", "ce") else card.method
     return _family(KIND_OF.get(card.compression, ""), method)
+
+
+def _control(card: Card) -> str:
+    """What is different about a control: its label, its data, its autoencoder, or whose maps it was matched to."""
+    if card.recipe.get("label"):
+        return str(card.recipe["label"])
+    if card.recipe.get("split") == "plain":
+        return "plain"
+    return "untrained" if card.recipe.get("explained") == "none" else "shuffled"
 
 
 def naive_of(family: str) -> str:
@@ -241,7 +256,7 @@ def title(card: Card) -> str:
     if card.role == "teacher":
         return "Teacher"
     if card.method not in ("kd", "ce"):
-        return "Matched student"
+        return OTHER_TITLES.get(card.method, "Matched student")
     return "Naive student" if card.lam else "Baseline student"
 
 

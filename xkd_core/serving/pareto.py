@@ -1,0 +1,100 @@
+"""Which runs no other run beats in quality, drift and size at once: the Pareto front over all that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from xkd_core.models.cards import Card
+from xkd_core.serving.curves import Mean, mean_of
+from xkd_core.serving.results import Results
+from xkd_core.serving.sentences import QUALITY
+from xkd_core.serving.zoo import Zoo, describe, title
+
+Group = Literal["naive", "matched", "other", "control"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One run. quality: mAP or accuracy, in 0..1; drift: 1 - cosine; ratio: times smaller, in what ``counted`` says.
+
+    contends: whether it may be on the front; controls, second teachers and unfinished runs may not.
+    """
+
+    run_id: str
+    words: str
+    group: Group
+    quality: float
+    quality_name: str
+    drift: Mean
+    ratio: float
+    counted: str
+    contends: bool
+    on_front: bool = False
+
+
+def candidates(results: Results, zoo: Zoo, *, explainer: str) -> tuple[Candidate, ...]:
+    """Every run but the teacher whose quality and drift are stored, those on the front marked; by run id."""
+    cards = sorted(zoo.cards, key=lambda card: card.id)
+    found = [one for card in cards if card is not zoo.teacher and (one := _candidate(results, card, explainer))]
+    places = [place for place, one in enumerate(found) if one.contends]
+    best = undominated([(found[place].quality, -found[place].drift.value, found[place].ratio) for place in places])
+    for place, is_best in zip(places, best, strict=True):
+        found[place] = replace(found[place], on_front=is_best)
+    return tuple(found)
+
+
+def undominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
+    """For each point: does no other reach at least its value in every coordinate and more in one? More is better."""
+    return [not any(_beats(other, point) for other in points) for point in points]
+
+
+def table(found: Sequence[Candidate]) -> pd.DataFrame:
+    """The candidates as rows, the front first, for a download."""
+    rows = sorted(found, key=lambda one: (not one.on_front, -one.ratio, one.run_id))
+    return pd.DataFrame([
+        {
+            "run": one.run_id, "kind": one.group, "on the front": one.on_front, "times smaller": one.ratio,
+            "counted in": one.counted, one.quality_name: one.quality, "drift": one.drift.value,
+            "drift_low": one.drift.low, "drift_high": one.drift.high, "images": one.drift.n,
+            "undefined": one.drift.undefined, "may be on the front": one.contends,
+        }
+        for one in rows
+    ])  # fmt: skip
+
+
+def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
+    pairs = list(zip(other, point, strict=True))
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
+def _candidate(results: Results, card: Card, explainer: str) -> Candidate | None:
+    rows = results.of_run(card.id, explainer)
+    drift = None if rows.empty else mean_of(1 - rows["cosine"])
+    name = next((name for name in QUALITY if name in card.metrics), "")
+    quality = card.metrics[name].value if name else None
+    if drift is None or quality is None:
+        return None
+    group = _group(card)
+    return Candidate(
+        run_id=card.id,
+        words=f"{title(card)}, {describe(card)}",
+        group=group,
+        quality=quality,
+        quality_name=name,
+        drift=drift,
+        ratio=card.ratio,
+        counted=card.ratio_of,
+        contends=group != "control" and not card.undertrained,
+    )
+
+
+def _group(card: Card) -> Group:
+    if card.role in ("teacher", "control"):
+        return "control"
+    if card.method in ("kd", "ce"):
+        return "naive"
+    return "matched" if card.role == "matched" else "other"
