@@ -18,14 +18,17 @@ FRONT = "#e69f00"
 COLOURS = {"teacher": "#0072b2", "naive": "#d55e00", "matched": "#009e73"}
 NAMES = {"naive": "Naive student", "matched": "Matched student"}
 SYMBOLS = {"naive": "circle", "matched": "diamond"}
-CONTROL_SYMBOLS = dict(zip(CONTROL_WORDS.values(), ("triangle-up", "square", "star"), strict=True))
+CONTROL_SYMBOLS = dict(zip(CONTROL_WORDS.values(), ("triangle-up", "square", "star", "hexagon", "cross"), strict=True))
 GROUPS = {
     "naive": ("naive and baseline students", COLOURS["naive"], SYMBOLS["naive"]),
     "matched": ("matched students", COLOURS["matched"], SYMBOLS["matched"]),
     "other": ("other methods", "#cc79a7", "square"),
     "control": ("controls and second teachers", GREY, "x"),
 }
-SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚"}
+SIGNS = {
+    "circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚",
+    "hexagon": "⬢",
+}  # fmt: skip
 AXES: dict[Axis, str] = {"ratio": "times smaller than the teacher", "lam": "λ, weight of distillation"}
 BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
@@ -123,7 +126,7 @@ def _name(line: Curve) -> str:
 
 
 def _symbol(line: Curve) -> str:
-    return CONTROL_SYMBOLS.get(line.control, "cross") if line.control else SYMBOLS[line.row]
+    return CONTROL_SYMBOLS.get(line.control, "x") if line.control else SYMBOLS[line.row]
 
 
 def _add_dots(figure: go.Figure, line: Curve, places: dict[str, int], axis: Axis) -> None:

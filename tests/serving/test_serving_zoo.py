@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from xkd_core.serving.zoo import Choice, describe, family_of, fingerprint, read_zoo, smaller, times, title
+from xkd_core.serving.zoo import Choice, describe, family_of, fingerprint, naive_of, read_zoo, smaller, times, title
 
 
 @pytest.fixture
@@ -121,3 +121,25 @@ def test_the_fingerprint_changes_when_a_card_does(made, tmp_path):
     card = root / "scenes" / made.runs["ewa"] / "card.json"
     card.write_text(card.read_text() + "\n")
     assert fingerprint(root) != before
+
+
+@pytest.mark.parametrize(
+    ("own", "family"),
+    [
+        ({"recipe": {"label": "few"}}, "few"),
+        ({"recipe": {"split": "plain"}}, "plain"),
+        ({"recipe": {"explained": "none"}, "method": "xd"}, "untrained"),
+        ({"recipe": {"shuffled": True}}, "shuffled"),
+        ({"recipe": {"label": "sized"}, "method": "kd"}, "sized naive"),
+    ],
+)
+def test_a_control_belongs_to_what_is_different_about_it(zoo, made, own, family):
+    card = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"role": "control", **own})
+    assert family_of(card) == family
+    assert naive_of(family.removesuffix(" naive")) in ("naive", "sized naive", "few naive", "plain naive")
+
+
+def test_methods_beside_matching_have_titles_of_their_own(zoo, made):
+    card = zoo.by_id[made.runs["swa 0.25 0.5"]]
+    titles = {method: title(card.model_copy(update={"method": method, "role": "other"})) for method in ("at", "xd")}
+    assert titles == {"at": "AT student", "xd": "XDistillation student"}

@@ -20,6 +20,8 @@ CONTROL_WORDS = {
     "shuffled": "matched to maps of other images",
     "plain": "trained without the shortcut",
     "few": "trained on 3,000 images",
+    "sized": "as large as XDistillation without its autoencoder",
+    "untrained": "XDistillation with an untrained autoencoder",
 }
 
 
