@@ -1,12 +1,14 @@
-"""Two hundred people at once, in four processes on one database: every answer is there, once.
+"""Many people at once, in four processes (replicas) on one database: every answer is there, once.
 
-The full drill prints what an answer took: ``XKD_DRILL_PEOPLE=200 pytest tests/study/test_study_drill.py -s``.
+The full drill prints what an answer took: ``XKD_DRILL_PEOPLE=200 XKD_DRILL_THINK_S=2 pytest
+tests/study/test_study_drill.py -s``. Without time to think everybody clicks as fast as the store answers.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -26,12 +28,13 @@ from xkd_core.study.store.frames import read_data
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = int(os.environ.get("XKD_DRILL_PEOPLE", "24"))
-PROCESSES = 4
+THINK_S = float(os.environ.get("XKD_DRILL_THINK_S", "0"))
+PROCESSES = int(os.environ.get("XKD_DRILL_PROCESSES", "4"))
 
 
 def take_part(database: Database, study_id: str, consent: str, number: int) -> dict[str, list]:
     """One person, from the link to the end; every second answer is a double click."""
-    times, given = [], []
+    times, given, rng = [], [], random.Random(number)
     token = participants.enrol(database, study_id, {"PROLIFIC_PID": f"p{number}"}).token
     participants.consent(database, token, consent)
     participants.pass_screen(database, token, 1000)
@@ -41,6 +44,7 @@ def take_part(database: Database, study_id: str, consent: str, number: int) -> d
             participants.answer_check(database, token, right=True)
             continue
         choice = 1 + (number + now.trial.index) % 3
+        time.sleep(rng.uniform(0.5, 1.5) * THINK_S)
         started = time.perf_counter()
         found = answers.answer(database, token, now.trial.index, choice, Given(rt_ms=1000 + number))
         times.append(time.perf_counter() - started)

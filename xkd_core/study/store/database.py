@@ -6,8 +6,10 @@ SQLite: WAL, synchronous=FULL (a power cut loses no confirmed answer), writers q
 from __future__ import annotations
 
 import errno
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +20,11 @@ from sqlalchemy.orm import Session
 
 from xkd_core.errors import BadInputError
 from xkd_core.study.environment import database_url
-from xkd_core.study.store.trouble import StoreError, is_away, is_conflict, readable
+from xkd_core.study.store.trouble import BUSY, StoreError, is_away, is_conflict, readable
 
 T = TypeVar("T")
 BUSY_MS = 15_000
+POOL_S = 60.0  # how long a thread waits for a connection when all are in use
 TRIES = 4
 
 
@@ -32,6 +35,10 @@ class Database:
         """Connect and bring the tables up to date. Errors: BadInputError for a bad URL, StoreError."""
         self.url = _checked(url or database_url())
         self.engine = _engine(self.url, busy_ms)
+        # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
+        self._busy_s = busy_ms / 1000
+        # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
+        self._line = threading.Lock() if self.engine.dialect.name == "sqlite" else None
         from xkd_core.study.store.migrate import upgrade
 
         try:
@@ -44,7 +51,8 @@ class Database:
 
         ``work`` may run more than once, so it must be right to repeat. Errors: StoreError; those of ``work``.
         """
-        return self._run(work, self.engine)
+        with self._turn():
+            return self._run(work, self.engine)
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a transaction that keeps no writer waiting."""
@@ -53,6 +61,18 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._line is None:
+            yield
+            return
+        if not self._line.acquire(timeout=self._busy_s):
+            raise StoreError(BUSY)
+        try:
+            yield
+        finally:
+            self._line.release()
 
     def _run(self, work: Callable[[Session], T], engine: Engine) -> T:
         for left in reversed(range(TRIES)):
@@ -81,10 +101,17 @@ def _checked(url: str) -> URL:
 def _engine(url: URL, busy_ms: int) -> Engine:
     if url.get_backend_name() == "postgresql":
         timeouts = {"connect_timeout": 5, "options": f"-c lock_timeout={busy_ms} -c statement_timeout=60000"}
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=timeouts)
+        pool = {"pool_size": 10, "max_overflow": 20, "pool_timeout": max(POOL_S, busy_ms / 1000)}
+        return create_engine(url, pool_pre_ping=True, connect_args=timeouts, **pool)
     _make_folder(url)
     try:
-        engine = create_engine(url, connect_args={"timeout": busy_ms / 1000}, pool_size=10, max_overflow=30)
+        engine = create_engine(
+            url,
+            connect_args={"timeout": busy_ms / 1000},
+            pool_size=10,
+            max_overflow=30,
+            pool_timeout=max(POOL_S, busy_ms / 1000),
+        )
     except NoSuchModuleError as error:
         raise BadInputError(f"Unknown kind of database: {url.drivername!r}.") from error
     event.listen(engine, "connect", _on_connect)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 
 from xkd_core.errors import XKDError
 
 AGAIN = "What was confirmed is kept. Try again in a moment."
 
+BUSY = f"The study's database is busy with another program. {AGAIN}"
+
 # Parts of SQLite's messages -> what they mean to a person.
 _SQLITE = {
-    "locked": f"The study's database is busy with another program. {AGAIN}",
-    "busy": f"The study's database is busy with another program. {AGAIN}",
+    "locked": BUSY,
+    "busy": BUSY,
     "disk is full": f"The disk of the study's database is full. Free some space. {AGAIN}",
     "disk i/o error": f"The disk of the study's database does not work as it should. {AGAIN}",
     "readonly": "The study's database may not be written to. Check the rights of its folder and file.",
@@ -30,6 +32,8 @@ class StoreError(XKDError):
 
 def readable(error: SQLAlchemyError) -> StoreError:
     """The sentence for an error of the database driver."""
+    if isinstance(error, TimeoutError):  # SQLAlchemy's: every connection of the pool was in use all the time
+        return StoreError(f"Too many people answer at once. {AGAIN}")
     cause = getattr(error, "orig", None)
     if isinstance(cause, psycopg.Error):
         return StoreError(_of_postgres(cause))
