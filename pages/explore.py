@@ -65,7 +65,7 @@ def _ask() -> Asked:
     upload = widgets.choose_upload() if dataset == UPLOAD else None
     zoo = resources.zoo(OUTSIDE.get(dataset, dataset))
     frame.open_link(zoo)
-    choice = widgets.choose_runs(zoo)
+    choice = widgets.choose_pair(zoo, widgets.choose_runs(zoo))
     explainers = widgets.choose_explainers()
     policy = widgets.choose_target(zoo, labelled=dataset not in OUTSIDE)
     widgets.choose_plain()

@@ -12,7 +12,7 @@ from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.serving import subjects
 from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish, find
-from xkd_core.serving.sentences import Headline
+from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
 from xkd_core.serving.zoo import Choice, Zoo, problems_about, title
@@ -128,7 +128,7 @@ def headline(shown: Shown, *, talk: bool) -> str:
             st.markdown(found.detail)
     if note:
         st.markdown(note)
-    if found is None or key.outside:
+    if found is None or key.outside or shown.scene.choice.pair is not None:
         return ""
     return found.often or "No stored image tells this story for these runs, so how often it happens is not shown."
 
@@ -156,6 +156,8 @@ def _sentence(shown: Shown) -> Headline | None:
         return None
     scene, key = shown.scene, shown.view.subject.key
     naive, matched = shown.cards["naive"], shown.cards["matched"]
+    if scene.choice.pair is not None:
+        return beside_each_other(shown.view, naive, matched)
     story = None if key.outside else resources.story(key.dataset, scene.choice)
     bar = None if key.outside else scene.bars.get("cam")
     return sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
@@ -221,9 +223,10 @@ def _gallery(shown: Shown, order: Order) -> None:
     indices = order.found.indices[place]
     cosines = order.found.cosines[place] or ((None, None),) * len(indices)
     links = resources.thumbnails(dataset, indices)
+    first, second = ("naive", "matched") if shown.scene.choice.pair is None else ("first", "second")
     items = [
         {"index": index, "src": thumbnail, "alt": f"Image {index}", "current": index == order.key.index,
-         "words": "" if pair[0] is None else f"naive: {_short(pair[0])}\nmatched: {_short(pair[1])}"}
+         "words": "" if pair[0] is None else f"{first}: {_short(pair[0])}\n{second}: {_short(pair[1])}"}
         for index, thumbnail, pair in zip(indices, links, cosines, strict=True)
     ]  # fmt: skip
     gallery.show(items, key="gallery", on_pick=_picked)

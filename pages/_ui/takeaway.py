@@ -55,6 +55,8 @@ def params(shown: Shown) -> dict[str, str]:
     else:
         found["map"] = scene.film
     found |= {"plain": "1"} if st.session_state.get("plain") else {}
+    if scene.choice.pair is not None:
+        return found | {"pair": "1", "left": scene.choice.pair[0], "right": scene.choice.pair[1]}
     return found | ({"run": shown.cards["matched"].id} if "matched" in shown.cards else {})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -15,7 +16,7 @@ from xkd_core.serving import subjects
 from xkd_core.serving.curves import SLIDERS, axis_values
 from xkd_core.serving.jobs import Job
 from xkd_core.serving.views import DEFAULT_EXPLAINERS
-from xkd_core.serving.zoo import FAMILIES, Choice, Zoo
+from xkd_core.serving.zoo import FAMILIES, Choice, Zoo, describe, family_of, title
 from xkd_core.types import UInt8
 
 DATA_TITLES = {
@@ -87,6 +88,22 @@ def choose_runs(zoo: Zoo) -> Choice:
     default = zoo.default(family)
     values = {name: _slider(name, axis_values(zoo, name, family), getattr(default, name)) for name in SLIDERS}
     return Choice(**values, family=family, seed=_choose_seed(zoo))
+
+
+def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
+    """Any two runs beside the teacher instead of those of the sliders, also ?pair=1&left=RUN&right=RUN."""
+    if not flag("pair", "Compare any two runs", "Instead of a naive and a matched student of the same size."):
+        return choice
+    cards = [card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id]
+    titles = {card.id: f"{title(card)}, {describe(card)} ({family_of(card)})" for card in cards}
+    starts = [pick.card.id for row in ("naive", "matched") if (pick := zoo.pick(row, choice))]  # type: ignore[arg-type]
+    if len(starts) < 2:
+        return choice
+    pair = [
+        select(name, label, list(titles), start, titles=titles)
+        for name, label, start in zip(("left", "right"), ("First run", "Second run"), starts, strict=True)
+    ]
+    return replace(choice, pair=(pair[0], pair[1]))
 
 
 def _distinct(short: Mapping[str, str], full: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from xkd_core.models.cards import Card
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
+from xkd_core.serving.zoo import describe, title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,16 @@ def _often(story: Story) -> str:
         return moved
     left = f"{percent(story.naive_left)}; only the matched: {percent(story.matched_left)}"
     return f"{moved} Moved so far that only the naive map's strongest point left the object: {left}."
+
+
+def beside_each_other(view: ImageView, first: Card, second: Card) -> Headline:
+    """The headline of two runs that the visitor chose: who they are and how near each is to the teacher's map."""
+    heading = f"{title(first)} ({describe(first)}) beside {title(second)} ({describe(second)})."
+    runs = [view.runs[card.id] for card in (first, second)]
+    if not all(comparable(view, run) for run in runs):
+        return Headline(title=heading, detail="They are explained for different classes here: nothing is compared.")
+    cosines = " and ".join(number(_cosine(run)) for run in runs)
+    return Headline(title=heading, detail=f"Cosine to the teacher's CAM: {cosines}.")
 
 
 def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:

@@ -69,13 +69,17 @@ FAMILIES: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the sliders say. ``ratio`` is teacher parameters / student parameters."""
+    """What the sliders say. ``ratio`` is teacher parameters / student parameters.
+
+    pair: two runs that stand in the rows of the naive and the matched student, whatever the sliders say.
+    """
 
     lam: float
     ratio: float
     beta: float
     family: str = "swa"
     seed: int = 0
+    pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +163,9 @@ class Zoo:
         """The nearest existing run: ratio counts first, then λ, then β, then the seed. None: there is no run at all."""
         if row == "teacher":
             return None if self.teacher is None else Pick(card=self.teacher)
+        if choice.pair is not None:
+            card = self.by_id.get(choice.pair[row == "matched"])
+            return None if card is None else Pick(card=card)
         cards = self.of(row, choice.family)
         if not cards:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ def payload(scene: Scene) -> dict[str, Any]:
 
 def _axes(scene: Scene) -> dict[str, list[float]]:
     """Values of the sliders; an axis without any (no matched run) has the one value of the choice."""
+    if scene.choice.pair is not None:
+        return {name: [getattr(scene.choice, name)] for name in AXES}
     family = scene.choice.family
     return {name: list(axis_values(scene.zoo, name, family)) or [getattr(scene.choice, name)] for name in AXES}
 
@@ -107,7 +109,8 @@ def _rows(scene: Scene) -> list[dict[str, str]]:
     rows = [
         row
         for row in ROWS
-        if (row == "teacher" and scene.film is None) or (row != "teacher" and scene.zoo.of(row, family))
+        if (row == "teacher" and scene.film is None)
+        or (row != "teacher" and (scene.choice.pair or scene.zoo.of(row, family)))
     ]
     return [{"role": row, "title": ROW_TITLES[row]} for row in rows]
 
@@ -154,7 +157,7 @@ def _where(scene: Scene, row: Row, axes: Mapping[str, Sequence[float]]) -> list[
     """[λ][ratio][β] -> [run id, how it differs from the sliders]; the id is None when there is no run."""
 
     def run(lam: float, ratio: float, beta: float) -> list[str | None]:
-        wanted = Choice(lam=lam, ratio=ratio, beta=beta, family=scene.choice.family, seed=scene.choice.seed)
+        wanted = replace(scene.choice, lam=lam, ratio=ratio, beta=beta)
         pick = scene.zoo.pick(row, wanted)
         return [None, ""] if pick is None else [pick.card.id, pick.note]
 
