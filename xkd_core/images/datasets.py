@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xkd_core.errors import unknown_name
-from xkd_core.images import cifar, digits, mnist, photos, scenes_data, tiny_imagenet
+from xkd_core import settings
+from xkd_core.errors import DataUnavailableError, unknown_name
+from xkd_core.images import cifar, digits, folders, mnist, photos, scenes_data, tiny_imagenet
+from xkd_core.images.on_disk import OnDisk, actual, listing_of
+from xkd_core.images.photo_sets import KINDS
 from xkd_core.types import DatasetInfo, ImageData
 
 Progress = Callable[[int, int], None]
@@ -18,14 +21,25 @@ _INFOS: dict[str, DatasetInfo] = {
     "mnist": mnist.INFO,
     tiny_imagenet.FOLDER: tiny_imagenet.INFO,
 }
-NAMES = tuple(_INFOS)
+NAMES = (*_INFOS, *KINDS)
 
 
 def info(name: str) -> DatasetInfo:
-    """What is known of a data set without its images. Raises UnknownNameError."""
-    if name not in _INFOS:
+    """What is known of a data set without its images, and of one in files that are here, what they hold.
+
+    Raises UnknownNameError, and for a folder (``folder:PATH``, see folders.py) DataUnavailableError.
+    """
+    if name in _INFOS:
+        return _INFOS[name]
+    if folders.is_folder(name):
+        kind = folders.kind_of(name)
+        return actual(kind, listing_of(kind, folders.place_of(name)))
+    if name not in KINDS:
         raise unknown_name("data set", name, NAMES)
-    return _INFOS[name]
+    try:
+        return actual(KINDS[name], listing_of(KINDS[name], settings.data_dir()))
+    except DataUnavailableError:
+        return KINDS[name].info
 
 
 def load(name: str, split: str, *, download: bool = False, progress: Progress | None = None) -> ImageData:
@@ -34,6 +48,10 @@ def load(name: str, split: str, *, download: bool = False, progress: Progress | 
     ``download``: fetch the files if they are not on this machine (cifar10 only). ``progress`` is told bytes
     done and bytes in total. Raises UnknownNameError for a name or split, DataUnavailableError for missing files.
     """
+    if folders.is_folder(name):
+        return OnDisk(folders.kind_of(name), folders.place_of(name), split)
+    if name in KINDS:
+        return OnDisk(KINDS[name], settings.data_dir(), split)
     splits = info(name).splits
     if split not in splits:
         raise unknown_name(f"split of {name}", split, splits)

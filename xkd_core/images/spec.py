@@ -7,7 +7,9 @@ import re
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.images.datasets import info
 
-_FORM = re.compile(r"(?P<name>[^:\s]+):(?P<split>[^:\s]+)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?)?", re.ASCII)
+_FORM = re.compile(
+    r"(?P<name>(?:folder:)?[^:\s]+):(?P<split>[^:\s]+)(?::(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?)?", re.ASCII
+)
 
 
 def parse(text: str) -> tuple[str, str, range]:
