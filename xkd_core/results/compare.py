@@ -1,0 +1,278 @@
+"""Comparisons of runs on the same images: means and medians with intervals, controls beside them, paired tests.
+
+Images count where every run of the comparison has a value, and n says how many; what each group has by itself
+stands beside. With several seeds the interval is over images and seeds. Nothing here is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from xkd_core.catalogue import EXPLAINERS, METRICS
+from xkd_core.errors import BadInputError
+from xkd_core.metrics.paired_tests import PairedTest, holm, paired_test
+from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
+from xkd_core.metrics.statistics import Estimate, mean_interval, share_interval
+from xkd_core.results.metrics import Metrics
+from xkd_core.types import Float64
+
+SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_answer", "right")
+"""Metrics of 0 and 1: their mean is a share, with Wilson's interval."""
+CONTROLS = tuple(name for name, entry in EXPLAINERS.items() if entry.family == "control")
+SHUFFLED = "shuffled images"
+Groups = Mapping[str, Sequence[str]]
+"""Label -> ids of the runs that differ in the seed only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One group, or one control. shared: on the images that all groups have; own: on its own; median: of shared.
+
+    undefined: reason -> how many values of its runs are missing for it. refused: why there can be none at all.
+    """
+
+    label: str
+    seeds: int
+    shared: Estimate
+    own: Estimate
+    median: Estimate
+    undefined: Mapping[str, int]
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One metric of one explainer. images: those that every group has a value for."""
+
+    explainer: str
+    metric: str
+    images: tuple[int, ...]
+    lines: tuple[Line, ...]
+    controls: tuple[Line, ...]
+
+    @property
+    def n(self) -> int:
+        """Images in the comparison."""
+        return len(self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Is ``first`` better or worse than ``second``, by this metric of this explainer? Labels of groups."""
+
+    first: str
+    second: str
+    explainer: str
+    metric: str
+
+    @property
+    def name(self) -> str:
+        """One word for it."""
+        return f"{self.first} - {self.second}, {self.explainer} {self.metric}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The answer: mean of first - second with its interval, tests on the images' means over seeds, Holm's p.
+
+    holm_p: Wilcoxon's p, adjusted for all questions asked together. floor: the largest mean difference between two
+    seeds of one of the groups, None with one seed each; below it a difference is what another seed makes too.
+    """
+
+    question: Question
+    estimate: Estimate
+    test: PairedTest
+    holm_p: float
+    floor: float | None
+
+    @property
+    def below_floor(self) -> bool:
+        """Whether another seed alone makes as large a difference."""
+        return self.floor is not None and abs(self.estimate.mean) <= self.floor
+
+
+def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str) -> Comparison:
+    """Compare groups of runs. Groups without any value keep their line, with the reason, and cost no image.
+
+    Errors: BadInputError for an empty group.
+    """
+    tables = {label: _table(metrics, ids, explainer, metric) for label, ids in groups.items()}
+    images = common(list(tables.values()))
+    lines = [
+        _line(
+            label,
+            tables[label],
+            images,
+            metric,
+            metrics.undefined(ids, explainer, metric),
+            _why(metrics, ids, explainer, metric),
+        )
+        for label, ids in groups.items()
+    ]
+    every = [run_id for ids in groups.values() for run_id in ids]
+    return Comparison(
+        explainer=explainer,
+        metric=metric,
+        images=tuple(int(image) for image in images),
+        lines=tuple(lines),
+        controls=tuple(_controls(metrics, every, images, explainer, metric)),
+    )
+
+
+def differences(
+    metrics: Metrics,
+    groups: Groups,
+    questions: Sequence[Question],
+    *,
+    paired_seeds: bool = False,
+    resamples: int = 9999,
+) -> tuple[Difference, ...]:
+    """Answer questions over the same images, Holm's correction over all of them.
+
+    Args: paired_seeds, row i of both groups shares teacher and order of the data; resamples, of the permutation
+    test. Errors: BadInputError for no question or a label that no group has.
+    """
+    pairs = [_pair(metrics, groups, question) for question in questions]
+    tests = [paired_test(first.mean(axis=0), second.mean(axis=0), n_resamples=resamples) for first, second in pairs]
+    names = [f"{number} {question.name}" for number, question in enumerate(questions)]
+    adjusted = holm(
+        {name: test.wilcoxon_p for name, test in zip(names, tests, strict=True)}, family=f"{len(names)} comparisons"
+    )
+    return tuple(
+        Difference(
+            question=question,
+            estimate=difference_over_seeds(*pair, paired_seeds=paired_seeds),
+            test=test,
+            holm_p=adjusted[name],
+            floor=seed_floor(metrics, groups, question),
+        )
+        for question, pair, test, name in zip(questions, pairs, tests, names, strict=True)
+    )
+
+
+def per_image(metrics: Metrics, groups: Groups, question: Question) -> pd.Series[float]:
+    """first - second of each image, means over seeds, by image index; NaN where one is undefined."""
+    first, second = (
+        _table(metrics, groups[label], question.explainer, question.metric).mean(axis=1, skipna=False)
+        for label in (question.first, question.second)
+    )
+    both = pd.concat([first, second], axis=1, join="inner")
+    return (both.iloc[:, 0] - both.iloc[:, 1]).sort_index()
+
+
+def seed_floor(metrics: Metrics, groups: Groups, question: Question) -> float | None:
+    """The largest difference of means between two seeds of a group of the question; None with one seed each."""
+    found = []
+    for label in (question.first, question.second):
+        table = _table(metrics, groups[label], question.explainer, question.metric)
+        for a, b in combinations(table.columns, 2):
+            found.append(abs(float((table[a] - table[b]).mean())))
+    known = [value for value in found if not np.isnan(value)]
+    return max(known) if known else None
+
+
+def common(tables: Sequence[pd.DataFrame]) -> pd.Index[int]:
+    """Images with a value in every column of every table; tables without any value are left out."""
+    defined = [table.dropna().index for table in tables if table.notna().any().any()]
+    if not defined:
+        return pd.Index([], dtype=np.int64)
+    found = defined[0]
+    for index in defined[1:]:
+        found = found.intersection(index)
+    return found.sort_values()
+
+
+def median_interval(values: Float64, *, level: float = 0.95) -> Estimate:
+    """Median of the defined values with the interval of order statistics, which asks nothing of their shape.
+
+    Values ranked j and n + 1 - j, for the largest j whose interval covers the median with probability ``level``
+    at least; NaN ends with fewer than six values (at .95).
+    """
+    known = np.sort(values[~np.isnan(values)])
+    n, missing = len(known), int(np.isnan(values).sum())
+    if not n:
+        return Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0, undefined=missing)
+    rank = int(binom.ppf((1 - level) / 2, n, 0.5))  # P(fewer than rank below the median) <= (1 - level) / 2
+    low, high = (float(known[rank - 1]), float(known[n - rank])) if rank else (np.nan, np.nan)
+    return Estimate(mean=float(np.median(known)), low=low, high=high, n=n, undefined=missing)
+
+
+def _controls(
+    metrics: Metrics, run_ids: Sequence[str], images: pd.Index[int], explainer: str, metric: str
+) -> list[Line]:
+    """What a map that knows nothing has on the same images, the mean over all runs of the comparison."""
+    found = []
+    if f"{metric}_shuffled" in metrics.rows:
+        found.append((SHUFFLED, explainer, f"{metric}_shuffled"))
+    if METRICS[metric.partition("@")[0]].family != "prediction":
+        found += [(name, name, metric) for name in CONTROLS if name != explainer]
+    lines = []
+    for label, name, column in found:
+        table = _table(metrics, run_ids, name, column)
+        if table.notna().any().any():
+            mean = table.mean(axis=1, skipna=False).to_frame()
+            lines.append(_line(label, mean, images, metric, metrics.undefined(run_ids, name, column), None))
+    return lines
+
+
+def _line(
+    label: str,
+    table: pd.DataFrame,
+    images: pd.Index[int],
+    metric: str,
+    undefined: Mapping[str, int],
+    refused: str | None,
+) -> Line:
+    shared = table.reindex(images)
+    mean = shared.mean(axis=1, skipna=False).to_numpy(dtype=np.float64)
+    return Line(
+        label=label,
+        seeds=table.shape[1],
+        shared=estimate(shared, metric),
+        own=estimate(table, metric),
+        median=median_interval(mean),
+        undefined=undefined,
+        refused=refused,
+    )
+
+
+def estimate(table: pd.DataFrame, metric: str) -> Estimate:
+    """Mean with the interval that fits: Wilson for shares of one run, over images and seeds, or over images."""
+    values = table.to_numpy(dtype=np.float64).T  # (seeds, images)
+    if len(values) > 1:
+        return mean_over_seeds(values)
+    if metric.partition("@")[0] in SHARES and set(np.unique(values[~np.isnan(values)])) <= {0.0, 1.0}:
+        known = values[~np.isnan(values)]
+        found = share_interval(int(known.sum()), len(known))
+        return Estimate(mean=found.mean, low=found.low, high=found.high, n=found.n, undefined=values.size - len(known))
+    return mean_interval(values[0])
+
+
+def _why(metrics: Metrics, run_ids: Sequence[str], explainer: str, metric: str) -> str | None:
+    reasons = {metrics.refusal(run_id, explainer, metric) for run_id in run_ids} - {None}
+    return "; ".join(sorted(str(reason) for reason in reasons)) or None
+
+
+def _table(metrics: Metrics, run_ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame:
+    if not run_ids:
+        raise BadInputError("A group of runs must name at least one run.")
+    return metrics.values(run_ids, explainer, metric)
+
+
+def _pair(metrics: Metrics, groups: Groups, question: Question) -> tuple[Float64, Float64]:
+    """Values of both groups, (seeds, images), on the images that both were asked about."""
+    for label in (question.first, question.second):
+        if label not in groups:
+            raise BadInputError(f"No group is called {label!r}; there are {', '.join(groups)}.")
+    first, second = (
+        _table(metrics, groups[label], question.explainer, question.metric)
+        for label in (question.first, question.second)
+    )
+    images = first.index.intersection(second.index)
+    return tuple(table.reindex(images).to_numpy(dtype=np.float64).T for table in (first, second))  # type: ignore[return-value]
