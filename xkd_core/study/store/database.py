@@ -9,7 +9,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,9 +36,10 @@ class Database:
         self.url = _checked(url or database_url())
         self.engine = _engine(self.url, busy_ms)
         # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
-        self._busy_s = busy_ms / 1000
+        self._patience_s = max(POOL_S, busy_ms / 1000)
         # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
-        self._line = threading.Lock() if self.engine.dialect.name == "sqlite" else None
+        self._one_writer = self.engine.dialect.name == "sqlite"
+        self._line = threading.Lock()
         from xkd_core.study.store.migrate import upgrade
 
         try:
@@ -46,12 +47,14 @@ class Database:
         except SQLAlchemyError as error:
             raise readable(error) from error
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
         """Run ``work`` in one committed transaction; done again when another one or a restart came between.
 
-        ``work`` may run more than once, so it must be right to repeat. Errors: StoreError; those of ``work``.
+        ``work`` may run more than once, so it must be right to repeat. alone: it locks what others lock too, so the
+        threads of this process come one after the other and do not hold connections while they wait.
+        Errors: StoreError; those of ``work``.
         """
-        with self._turn():
+        with self._turn() if alone or self._one_writer else nullcontext():
             return self._run(work, self.engine)
 
     def read(self, work: Callable[[Session], T]) -> T:
@@ -64,10 +67,7 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._line is None:
-            yield
-            return
-        if not self._line.acquire(timeout=self._busy_s):
+        if not self._line.acquire(timeout=self._patience_s):
             raise StoreError(BUSY)
         try:
             yield

@@ -90,7 +90,7 @@ def enrol(database: Database, study_id: str, platform: Mapping[str, str] | None 
         _store_trials(session, study_id, study.config, row)
         return Enrolment(token=token, code=row.id, returning=False)
 
-    return database.write(work)
+    return database.write(work, alone=True)
 
 
 def consent(database: Database, token: str, consent_sha256: str) -> None:
