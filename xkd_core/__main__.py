@@ -12,6 +12,7 @@ import typer
 
 from xkd_core import settings
 from xkd_core.errors import BadInputError, XKDError
+from xkd_core.evaluate_command import Address, Engine, Workers, checked, cluster_at, evaluate, roar, summary
 from xkd_core.study_command import study
 
 app = typer.Typer(
@@ -24,7 +25,6 @@ sweep = typer.Typer(no_args_is_help=True, help="Train all runs of a sweep file, 
 app.add_typer(sweep, name="sweep")
 app.add_typer(study, name="study")
 
-Workers = Annotated[int, typer.Option(help="processes, one thread each", min=1)]
 SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
@@ -224,33 +224,9 @@ def explain(
     print(out)
 
 
-@app.command()
-def evaluate(
-    dataset: str = "scenes",
-    runs: Annotated[list[str] | None, typer.Option(help="run ids; default: all of the data set")] = None,
-    heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
-    workers: Workers = 1,
-) -> None:
-    """Measure runs on the test split; what is stored already is not computed again."""
-    _use_threads()
-    from xkd_core.evaluation.evaluate import evaluate as measure_all
-
-    count = measure_all(
-        dataset,
-        run_ids=runs,
-        heavy=heavy,
-        workers=workers,
-        report=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    print(f"{count} runs measured")
-
-
-@app.command()
-def summary(dataset: str = "scenes", lam: Annotated[float, typer.Option(help="which λ to compare at")] = 0.5) -> None:
-    """Print the comparison of methods by width from the stored rows, as Markdown."""
-    from xkd_core.evaluation.summary import summary as as_text
-
-    print(as_text(dataset, lam=lam))
+app.command()(evaluate)
+app.command()(summary)
+app.command()(roar)
 
 
 @sweep.command("plan")
@@ -279,22 +255,21 @@ def sweep_run(
     file: SweepFile,
     workers: Workers = 2,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
-    engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster)")] = "local",
-    address: Annotated[str, typer.Option(help="of the Ray cluster")] = "auto",
+    engine: Engine = "local",
+    address: Address = "auto",
 ) -> None:
     """Train what is missing of a sweep and print the time it took."""
     import time
 
     from tqdm import tqdm
 
-    from xkd_core.sweep.cluster import connect, run_all_on_ray
+    from xkd_core.sweep.cluster import run_all_on_ray
     from xkd_core.sweep.local import run_all
     from xkd_core.sweep.plan import read_sweep
 
-    if engine not in ("local", "ray"):
-        raise BadInputError(f"--engine must be local or ray; got {engine!r}.")
+    checked(engine)
     plan, started = read_sweep(file), time.monotonic()
-    cluster = connect(address) if engine == "ray" else None
+    cluster = cluster_at(address) if engine == "ray" else None
     with tqdm(total=len(plan), unit="run") as bar:
 
         def report(run_id: str, outcome: str) -> None:

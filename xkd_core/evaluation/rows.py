@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from xkd_core.catalogue import EXPLAINERS
 from xkd_core.metrics import localisation, similarity
 from xkd_core.types import Bool, Float, Float64, Int
 
-AFTER_RELU = frozenset({"cam", "grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam", "ewa"})
+AFTER_RELU = frozenset(name for name, entry in EXPLAINERS.items() if entry.family == "cam")
 SIMILARITIES = ("cosine", "distance", "pearson", "spearman", "ssim", "topk_overlap")
 LOCALISATIONS = ("pointing", "attribution_localisation", "roc_auc")
 

@@ -50,13 +50,18 @@ class Split:
 
     def sample(self, n: int, *, seed: int = 0) -> Int:
         """The fixed stratified sample: the same share of every (explained class, habitat flag), ascending."""
+        chosen: Int = np.sort(self.ranking(seed=seed)[:n])
+        return chosen
+
+    def ranking(self, *, seed: int = 0) -> Int:
+        """All images in the order in which samples take them: a smaller sample is a part of every larger one."""
         rows = self.image_rows()
         keys = ["target", "in_habitat"] if "in_habitat" in rows else ["target"]
         shuffled = rows.iloc[np.random.RandomState(seed).permutation(len(rows))]
         # Rank within the stratum over its size: taking the smallest takes the same share of each.
         share = (shuffled.groupby(keys).cumcount() + 0.5) / shuffled.groupby(keys)["index"].transform("size")
-        chosen: Int = np.sort(shuffled["index"].to_numpy()[np.argsort(share.to_numpy(), kind="stable")[:n]])
-        return chosen
+        ranked: Int = shuffled["index"].to_numpy()[np.argsort(share.to_numpy(), kind="stable")]
+        return ranked
 
 
 def open_split(dataset: str, split: str, targets: Int) -> Split:

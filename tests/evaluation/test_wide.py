@@ -1,0 +1,457 @@
+"""Wide evaluations: every number against its plain restatement, whatever the batches and workers; gaps with reasons."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests import oracles, oracles_faithfulness, oracles_maps
+from tests.evaluation.wide_zoo import Seen, Zoo, large, make, seen, targets
+from xkd_core import catalogue
+from xkd_core.errors import BadInputError, UnknownNameError, XKDError
+from xkd_core.evaluate_command import evaluate, summary
+from xkd_core.evaluation import engines as of_engines
+from xkd_core.evaluation import pieces as of_pieces
+from xkd_core.evaluation import wide
+from xkd_core.evaluation.block import CALIBRATION_IMAGES
+from xkd_core.evaluation.engines import local, on_ray
+from xkd_core.evaluation.heavy import background
+from xkd_core.evaluation.mosaic import around
+from xkd_core.evaluation.pieces import Ranked
+from xkd_core.evaluation.randomise import randomised
+from xkd_core.evaluation.refusals import EIGHT_BITS, FIXED_WEIGHTS, ITSELF, MODEL_FREE, NO_CAM, NO_SURROGATE
+from xkd_core.evaluation.split import Split
+from xkd_core.evaluation.wide import Order, evaluate_metrics
+from xkd_core.explainers.superpixels import superpixels
+from xkd_core.images import datasets
+from xkd_core.images.transforms import to_input
+from xkd_core.metrics import planner
+from xkd_core.results import metric_store
+from xkd_core.results.metric_store import read_refused, read_run, read_whole, reasons_of
+
+N = 4
+EXPLAINERS = ("cam", "kernel_shap", "saliency")
+ORACLES = {**oracles.ORACLES, **oracles_faithfulness.ORACLES, **oracles_maps.ORACLES}
+CLOSE = {"rel": 2e-3, "abs": 2e-3}
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XKD_HOME", str(tmp_path_factory.mktemp("home")))
+        yield make(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def stored(zoo: Zoo) -> pd.DataFrame:
+    order = Order(dataset="digits", explainers=EXPLAINERS, metrics=("all",), runs=[zoo.student.id], images=N)
+    report = evaluate_metrics(order, root=zoo.root)
+    assert not report.failed and report.pieces
+    return read_run("digits", zoo.student.id, root=zoo.root)
+
+
+def cell(rows: pd.DataFrame, explainer: str, index: int, metric: str) -> tuple[float, str | None]:
+    row = rows[(rows["explainer"] == explainer) & (rows["index"] == index)].iloc[0]
+    return float(row[metric]), reasons_of(row["undefined"]).get(metric)
+
+
+def same(rows: pd.DataFrame, explainer: str, index: int, metric: str, expected: float | None) -> None:
+    value, reason = cell(rows, explainer, index, metric)
+    if expected is None or np.isnan(expected):
+        assert np.isnan(value) and reason, (explainer, index, metric)
+    else:
+        assert value == pytest.approx(expected, **CLOSE) and reason is None, (explainer, index, metric, reason)
+
+
+def shown(values: np.ndarray, explainer: str) -> np.ndarray:
+    return np.maximum(values, 0) if explainer == "cam" else values
+
+
+def images_of(rows: pd.DataFrame) -> list[int]:
+    return sorted(rows["index"].unique().tolist())
+
+
+def each(zoo: Zoo, rows: pd.DataFrame):
+    for index in images_of(rows):
+        ours, theirs = seen(zoo, zoo.student, index), seen(zoo, zoo.teacher, index)
+        for explainer in EXPLAINERS:
+            yield explainer, index, ours, ours.map(explainer), theirs.map(explainer)
+
+
+@pytest.mark.parametrize(
+    "metric", ["cosine", "distance", "pearson", "spearman", "ssim", "topk_overlap", "js_divergence"]
+)
+def test_similarity_is_to_the_teachers_map_and_its_control_to_that_of_another_image(
+    zoo: Zoo, stored: pd.DataFrame, metric: str
+) -> None:
+    order = list(Split(datasets.load("digits", "test"), targets(zoo)).ranking())
+    for explainer, index, _, mine, theirs in each(zoo, stored):
+        pair = [shown(values, explainer) for values in (theirs, mine)]
+        same(stored, explainer, index, metric, ORACLES[metric](*pair))
+        partner = order[order.index(index) ^ 1]
+        other = shown(seen(zoo, zoo.teacher, partner).map(explainer), explainer)
+        same(stored, explainer, index, f"{metric}_shuffled", ORACLES[metric](other, pair[1]))
+
+
+def one_peak(values: np.ndarray) -> np.ndarray:
+    """Of equal maxima (a superpixel's pixels) the one with the highest draw is raised; a constant map stays one."""
+    draws = np.random.default_rng(0).random(values.size).reshape(values.shape)
+    best = max(np.argwhere(values == values.max()).tolist(), key=lambda place: draws[tuple(place)])
+    found = values.astype(np.float64)
+    found[tuple(best)] += values.max() > values.min()
+    return found
+
+
+@pytest.mark.parametrize("metric", ["pointing", "attribution_localisation", "roc_auc", "iou", "energy_in_box"])
+def test_localisation_is_of_the_enlarged_map_on_the_mask(zoo: Zoo, stored: pd.DataFrame, metric: str) -> None:
+    for explainer, index, ours, mine, _ in each(zoo, stored):
+        values = large(shown(mine, explainer)).astype(np.float32)
+        values = one_peak(values) if metric == "pointing" else values
+        same(stored, explainer, index, metric, ORACLES[metric](values, ours.mask))
+        same(stored, explainer, index, "area", ours.mask.mean() if ours.mask.any() else None)
+    assert stored[metric].notna().any()
+
+
+def test_broken_samples_are_right_answers_whose_peak_is_off(zoo: Zoo, stored: pd.DataFrame) -> None:
+    for explainer, index, ours, mine, _ in each(zoo, stored):
+        right = oracles.right(ours.logits(), ours.labels, None)
+        same(
+            stored,
+            explainer,
+            index,
+            "broken",
+            oracles_maps.broken(one_peak(large(shown(mine, explainer))), ours.mask, right),
+        )
+
+
+@pytest.mark.parametrize("metric", ["mean_l1", "entropy", "gini"])
+def test_complexity_is_of_the_maps_own_grid(zoo: Zoo, stored: pd.DataFrame, metric: str) -> None:
+    for explainer, index, _, mine, _ in each(zoo, stored):
+        if explainer == "cam":  # 64 cells: the oracle compares all pairs
+            same(stored, explainer, index, metric, ORACLES[metric](shown(mine, explainer)))
+
+
+def test_superpixels_are_those_of_the_image_and_shared(zoo: Zoo, stored: pd.DataFrame) -> None:
+    for explainer, index, ours, mine, theirs in each(zoo, stored):
+        labels = superpixels(ours.pixels[None])[0]
+        signed = [large(values) for values in (theirs, mine)]
+        relu = [large(shown(values, explainer)) for values in (theirs, mine)]
+        if explainer == "kernel_shap":  # the map holds a superpixel's value at each of its pixels
+            signed = relu = [
+                np.where(values == values, values / np.bincount(labels.ravel())[labels], 0) for values in signed
+            ]
+        same(stored, explainer, index, "superpixel_mse", oracles_maps.superpixel_mse(*relu, labels))
+        sums = [oracles_maps.of_superpixels(values, labels) for values in relu]
+        same(stored, explainer, index, "superpixel_overlap", oracles_maps.superpixel_overlap(*sums, 2))
+        if explainer == "saliency":
+            continue
+        right = [oracles.right(one.logits(), one.labels, None) for one in (ours, seen(zoo, zoo.teacher, index))]
+        sums = [oracles_maps.of_superpixels(values, labels) for values in signed]
+        expected = oracles_maps.sign_agreement(*sums, 2, "both") if all(right) else None
+        same(stored, explainer, index, "sign_agreement", expected)
+
+
+FAITHFUL = {
+    "faithfulness_estimate": {"n": 64}, "faithfulness_estimate_rank": {"n": 64},
+    "monotonicity_correlation": {"n": 16, "n_colours": 5}, "monotonicity": {"n": 32}, "monotonicity_share": {"n": 32},
+    "deletion_auc": {"n": 32}, "deletion_relative": {"n": 32}, "insertion_auc": {"n": 32},
+    "insertion_relative": {"n": 32}, "road": {"percents": (10, 30, 50, 70, 90)}, "average_drop": {},
+    "confidence_increase": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", FAITHFUL)
+def test_faithfulness_is_what_the_network_answers_to_masked_images(zoo: Zoo, stored: pd.DataFrame, metric: str) -> None:
+    for index in images_of(stored)[:2]:
+        ours = seen(zoo, zoo.student, index)
+        for explainer in ("cam", "kernel_shap"):
+            values = large(shown(ours.map(explainer), explainer)).astype(np.float32)
+            same(stored, explainer, index, metric, ORACLES[metric](ours.image, values, ours.prob, **FAITHFUL[metric]))
+
+
+def of_shown(ours: Seen, explainer: str):
+    """On the map's own grid: the picture is made of the enlarged map, the maps are compared as they are."""
+    again = shown(ours.map(explainer), explainer)
+    bright = large(again)
+    picture = oracles_faithfulness.shown_only(ours.image, bright) if bright.max() > 0 else ours.image
+    return again, shown(ours.map(explainer, picture), explainer)
+
+
+def test_coherency_explains_what_the_map_shows_with_the_same_superpixels(zoo: Zoo, stored: pd.DataFrame) -> None:
+    for index in images_of(stored):
+        ours = seen(zoo, zoo.student, index)
+        for explainer in ("cam", "kernel_shap"):
+            first, second = of_shown(ours, explainer)
+            same(stored, explainer, index, "coherency", oracles.pearson(first, second) if first.max() > 0 else None)
+            same(stored, explainer, index, "coherency_ssim", oracles.ssim(first, second) if first.max() > 0 else None)
+
+
+@pytest.mark.parametrize("way", ["cascading", "independent"])
+def test_randomisation_is_the_mean_over_the_layers(zoo: Zoo, stored: pd.DataFrame, way: str) -> None:
+    calibration = background("digits", "train", CALIBRATION_IMAGES)
+    for index in images_of(stored)[:2]:
+        ours = seen(zoo, zoo.student, index)
+        for explainer in ("cam", "kernel_shap"):
+            steps = [ours.map(explainer, model=own) for _, own in randomised(ours.model, calibration, way=way)]
+            expected = oracles_maps.randomisation(ours.map(explainer), steps)
+            same(stored, explainer, index, f"randomisation_{way}", expected)
+
+
+def test_grid_pointing_puts_each_image_among_three_others(zoo: Zoo, stored: pd.DataFrame) -> None:
+    split = Split(datasets.load("digits", "test"), targets(zoo))
+    for index in images_of(stored):
+        made = around(split, np.array([index]))
+        row, column = divmod(int(made.quadrants[0]), 2)
+        own = made.images[0, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32]
+        assert np.array_equal(own, split.pixels[index])
+        ours = seen(zoo, zoo.student, index)
+        whole = Seen(ours.model, to_input_of(made.images), made.images[0], ours.mask, ours.labels, int(made.targets[0]))
+        assert whole.labels[whole.target] == 1
+        for explainer in ("cam", "saliency"):
+            values = large(shown(whole.map(explainer), explainer), 64)
+            expected = oracles_maps.grid_pointing(values, int(made.quadrants[0]))
+            same(stored, explainer, index, "grid_pointing", expected)
+
+
+def to_input_of(mosaics: np.ndarray) -> torch.Tensor:
+    transform = datasets.info("digits").transform
+    return to_input(mosaics, type(transform)(size=64, mean=transform.mean, std=transform.std))
+
+
+def test_answers_stand_in_rows_of_their_own(zoo: Zoo, stored: pd.DataFrame) -> None:
+    for index in images_of(stored):
+        ours, theirs = seen(zoo, zoo.student, index), seen(zoo, zoo.teacher, index)
+        for metric, expected in (
+            ("same_answer", oracles.same_answer(theirs.logits(), ours.logits(), None)),
+            ("right", oracles.right(ours.logits(), ours.labels, None)),
+            ("kl_to_teacher", oracles_maps.kl_to_teacher(theirs.logits(), ours.logits(), False)),
+        ):
+            same(stored, "answers", index, metric, expected)
+    assert set(stored[stored["explainer"] == "answers"].dropna(axis=1, how="all")) == {
+        "explainer", "index", "target", "same_answer", "right", "kl_to_teacher",
+    }  # fmt: skip
+
+
+def test_metrics_of_all_images_have_a_value_with_an_interval(zoo: Zoo, stored: pd.DataFrame) -> None:
+    rows = read_whole("digits", root=zoo.root).set_index("metric")
+    assert set(rows.index) == {"mAP", "f1", "calibration_error"} and (rows["n"] == 300).all()
+    data = datasets.load("digits", "test")
+    model = seen(zoo, zoo.student, 0).model
+    with torch.no_grad():
+        logits = model(to_input(data.pixels(range(300)), data.info.transform)).numpy()
+    of_class = [oracles.average_precision(data.labels()[:, one], logits[:, one]) for one in range(10)]
+    assert rows["value"]["mAP"] == pytest.approx(np.mean(of_class), abs=1e-5)
+    assert (rows["low"] < rows["value"]).all() and (rows["value"] < rows["high"] + 0.05).all()
+
+
+def test_controls_come_with_every_order_and_their_similarity_is_refused(zoo: Zoo, stored: pd.DataFrame) -> None:
+    controls = {"random_map", "centre_gaussian", "edge_detector"}
+    assert controls < set(stored["explainer"])
+    rows = stored[stored["explainer"].isin(controls)]
+    assert rows["cosine"].isna().all() and rows["deletion_auc"].notna().all() and rows["pointing"].notna().any()
+    refused = read_refused("digits", root=zoo.root).set_index(["explainer", "metric"])["reason"]
+    assert all(refused[name, "cosine"] == MODEL_FREE for name in controls)
+
+
+def test_what_cannot_be_is_noted_once_and_not_tried_again(zoo: Zoo) -> None:
+    order = Order(
+        dataset="digits", explainers=("cam", "saliency", "surrogate", "grad_cam"), images=3,
+        metrics=("cosine", "mean_l1", "randomisation_cascading", "pointing"),
+    )  # fmt: skip
+    first = evaluate_metrics(order, root=zoo.root)
+    assert first.refused and not first.failed
+    refused = read_refused("digits", root=zoo.root).set_index(["run_id", "explainer", "metric"])["reason"].sort_index()
+    assert refused[zoo.int8.id, "saliency", "*"] == EIGHT_BITS
+    assert refused[zoo.int8.id, "cam", "randomisation_cascading"] == FIXED_WEIGHTS
+    assert refused[zoo.other.id, "cam", "*"] == NO_CAM
+    assert refused[zoo.student.id, "surrogate", "*"] == NO_SURROGATE
+    assert refused[zoo.teacher.id, "cam", "cosine"] == ITSELF
+    other = read_run("digits", zoo.other.id, root=zoo.root)
+    assert other[other["explainer"] == "grad_cam"]["cosine"].notna().any()  # on the smaller of two grids
+    again = evaluate_metrics(order, root=zoo.root)
+    assert (again.pieces, again.refused) == (0, 0)
+
+
+def test_an_explainer_is_compared_with_itself_of_another_seed(zoo: Zoo) -> None:
+    order = Order(dataset="digits", explainers=("kernel_shap~1",), metrics=("all",), runs=[zoo.teacher.id], images=3)
+    evaluate_metrics(order, root=zoo.root)
+    rows = read_run("digits", zoo.teacher.id, root=zoo.root)
+    rows = rows[rows["explainer"] == "kernel_shap~1"]
+    assert len(rows) == 3 and rows["cosine"].between(0.3, 0.99999).all()
+    assert "deletion_auc" not in rows or rows["deletion_auc"].isna().all()
+
+
+SHORT = ("cosine", "pointing", "gini", "deletion_auc", "coherency", "road", "right")
+
+
+def linked(zoo: Zoo, root: Path) -> Path:
+    """The teacher and the student with a store of their own."""
+    (root / "digits").mkdir(parents=True)
+    for card in (zoo.teacher, zoo.student):
+        (root / "digits" / card.id).symlink_to(zoo.root / "digits" / card.id)
+    return root
+
+
+def table(zoo: Zoo, place: Path, *, workers: int = 1, images: int = 45, **patches: int) -> pd.DataFrame:
+    """Rows of the student in a new store."""
+    root = linked(zoo, place / f"{workers}-{len(patches)}-{images}")
+    order = Order(dataset="digits", explainers=("cam",), metrics=SHORT, runs=[zoo.student.id], images=images)
+    report = evaluate_metrics(order, engine=local(workers), root=root)
+    assert not report.failed
+    return read_run("digits", zoo.student.id, root=root)
+
+
+def test_rows_are_the_same_for_any_number_of_workers_and_images(zoo: Zoo, tmp_path: Path) -> None:
+    alone = table(zoo, tmp_path)
+    pd.testing.assert_frame_equal(table(zoo, tmp_path, workers=2), alone, rtol=2e-3, atol=2e-3)
+    fewer = table(zoo, tmp_path, images=20)
+    chosen = alone[alone["index"].isin(fewer["index"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fewer, chosen)  # to the last bit: the blocks are the same
+
+
+def test_rows_are_the_same_for_any_size_of_batch(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table(zoo, tmp_path, images=20)
+    monkeypatch.setattr(planner, "PIXELS_PER_BATCH", 7 * 32 * 32)
+    monkeypatch.setattr(of_pieces, "IMAGES", 6)
+    cut = table(zoo, tmp_path, images=20, batch=7)
+    pd.testing.assert_frame_equal(cut, whole, rtol=5e-3, atol=5e-3)
+
+
+def test_killed_in_the_middle_the_same_command_goes_on(zoo: Zoo, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(wide, "FLUSH_S", 0.0)
+    root = linked(zoo, tmp_path / "cut")
+    order = Order(dataset="digits", explainers=("cam",), metrics=SHORT, runs=[zoo.student.id], images=45)
+    every = []
+
+    def dying(work):
+        for number, one in enumerate(local(1)(work)):
+            if number == 3:
+                raise KeyboardInterrupt
+            every.append(one[0])
+            yield one
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_metrics(order, engine=dying, root=root)
+    rest = evaluate_metrics(order, root=root)
+    assert rest.pieces and len(every) == 3
+    pd.testing.assert_frame_equal(read_run("digits", zoo.student.id, root=root), table(zoo, tmp_path))
+    assert not [path for path in metric_store.metrics_dir("digits", root=root).iterdir() if path.suffix != ".parquet"]
+
+
+def test_names_that_do_not_exist_teach(zoo: Zoo) -> None:
+    run = partial(evaluate_metrics, root=zoo.root)
+    for field, word, hint in (("explainers", "gradcam", "grad_cam"), ("metrics", "cosin", "cosine")):
+        with pytest.raises(UnknownNameError, match=hint):
+            run(Order(dataset="digits", **{field: (word,)}))
+    with pytest.raises(UnknownNameError, match="No run of digits"):
+        run(Order(dataset="digits", runs=["nothing-*"]))
+
+
+def test_families_stand_for_their_members_and_partners_are_mutual() -> None:
+    names = wide.metrics_like(["complexity", "coherency@adcc"])
+    assert names == ["mean_l1", "entropy", "gini", "coherency@adcc"]
+    assert set(wide.explainers_like(["propagation"])) == {
+        "lrp",
+        "rap",
+        "random_map",
+        "centre_gaussian",
+        "edge_detector",
+    }
+    assert set(wide.metrics_like(["all"])) == set(catalogue.METRICS)
+    ranked = Ranked.of(np.array([7, 3, 9, 1, 5]), None)
+    assert ranked.partners.tolist() == [3, 7, 1, 9, 1]
+
+
+def test_an_error_of_the_program_is_told_and_the_piece_tried_again(zoo: Zoo, tmp_path: Path, monkeypatch) -> None:
+    root = linked(zoo, tmp_path / "failing")
+    order = Order(dataset="digits", explainers=("cam",), metrics=("gini",), runs=[zoo.student.id], images=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(of_engines, "compute", lambda piece: 1 // 0)
+        failed = evaluate_metrics(order, root=root)
+        with pytest.raises(XKDError, match=r"4 pieces failed.*ZeroDivisionError"):
+            wide.raise_failed(failed)
+    again = evaluate_metrics(order, root=root)
+    assert (again.pieces, again.failed) == (4, ())  # cam and three controls
+
+
+class Ray:
+    """What the engine asks of Ray, done at once; a node dies with the second piece."""
+
+    class exceptions:
+        class RayError(Exception): ...
+
+    def __init__(self) -> None:
+        self.most = self.waiting = self.number = 0
+
+    def remote(self, **options: int):
+        assert options == {"num_cpus": 1, "max_retries": 5}
+
+        def wrap(function):
+            def task(piece):
+                self.waiting, self.number = self.waiting + 1, self.number + 1
+                self.most = max(self.most, self.waiting)
+                return (self.number, function, piece)
+
+            return type("Task", (), {"remote": staticmethod(task)})
+
+        return wrap
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def wait(self, tasks, *, num_returns: int):
+        self.waiting -= num_returns
+        return tasks[-1:], tasks[:-1]
+
+    def get(self, task):
+        number, function, piece = task
+        if number == 2:
+            raise self.exceptions.RayError("node died\nat night")
+        return function(piece)
+
+
+def test_a_cluster_makes_the_same_rows_and_a_lost_piece_is_told(zoo: Zoo, tmp_path: Path) -> None:
+    ray = Ray()
+    root = linked(zoo, tmp_path / "ray")
+    order = Order(dataset="digits", explainers=("cam",), metrics=SHORT, runs=[zoo.student.id], images=45)
+    first = evaluate_metrics(order, engine=on_ray(ray), root=root)
+    assert first.failed == ("lost: node died",) and 1 < ray.most <= 8
+    rest = evaluate_metrics(order, engine=on_ray(Ray()), root=root)
+    assert rest.pieces == 1
+    pd.testing.assert_frame_equal(
+        read_run("digits", zoo.student.id, root=root), table(zoo, tmp_path), rtol=2e-3, atol=2e-3
+    )
+
+
+def test_the_command_line_takes_lists_and_says_what_it_did(zoo: Zoo, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(linked(zoo, tmp_path / "command")))
+    evaluate(
+        data="digits:test", runs=["digits-swa-*"], explainers=["cam,saliency"], metrics=["gini", "cosine"], images=2
+    )
+    said = capsys.readouterr()
+    assert said.out == "5 pieces computed, 3 pairs noted that cannot be\n" and "forward" in said.err
+    evaluate(data="digits", runs=[zoo.student.id], explainers=["cam", "saliency"], metrics=["gini,cosine"], images=2)
+    assert capsys.readouterr().out == "0 pieces computed, 0 pairs noted that cannot be\n"
+    with pytest.raises(UnknownNameError, match="split of digits"):
+        evaluate(data="digits:tset", metrics=["gini"])
+    with pytest.raises(BadInputError, match="--engine"):
+        evaluate(data="digits", metrics=["gini"], engine="spark")
+
+
+def test_stored_metrics_are_printed_with_controls_and_gaps(zoo: Zoo, stored: pd.DataFrame, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(zoo.root))
+    summary("digits", runs=[zoo.student.id], metrics=["pointing,mAP", "right"])
+    said = capsys.readouterr().out
+    label = zoo.student.id.rsplit("-", 2)[0]
+    values = stored[stored["explainer"] == "cam"]["pointing"].dropna()
+    assert f"| {label} | 1 | {values.mean():.3f} [" in said and "| random_map | 1 |" in said
+    assert f"Images that all of them have: {len(values)}" in said and "## Right answer: answers" in said
+    whole = read_whole("digits", root=zoo.root).set_index(["run_id", "metric"])["value"]
+    assert f"| {label} | {whole[zoo.student.id, 'mAP']:.3f} [" in said
+    with pytest.raises(BadInputError, match="No metrics of digits:val"):
+        summary("digits:val", metrics=["gini"])

@@ -1,0 +1,147 @@
+"""The commands that measure: ``evaluate``, ``summary`` and ``roar``. Parsing and printing only."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from xkd_core import settings
+from xkd_core.errors import BadInputError
+
+Workers = Annotated[int, typer.Option(help="processes, one thread each", min=1)]
+Engine = Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster)")]
+Address = Annotated[str, typer.Option(help="of the Ray cluster")]
+
+
+def evaluate(
+    dataset: Annotated[str | None, typer.Option(help="default: scenes")] = None,
+    runs: Annotated[list[str] | None, typer.Option(help="run ids or patterns; default: all of the data set")] = None,
+    heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
+    data: Annotated[str | None, typer.Option(help="with --metrics: NAME:SPLIT, e.g. scenes:test")] = None,
+    explainers: Annotated[list[str] | None, typer.Option(help="names, families or all; a,b,c or repeated")] = None,
+    metrics: Annotated[list[str] | None, typer.Option(help="names, families or all; a,b,c or repeated")] = None,
+    images: Annotated[
+        int | None, typer.Option(help="with --metrics: so many of the fixed sample; default: all")
+    ] = None,
+    workers: Workers = 1,
+    engine: Engine = "local",
+    address: Address = "auto",
+) -> None:
+    """Measure runs on the test split; what is stored already is not computed again.
+
+    With --explainers or --metrics: any metrics of any explainers, and what cannot be is noted with its reason.
+    Without: class maps on all images and three heavier explainers on 200, for the pages.
+    """
+    _use_threads()
+    from xkd_core.evaluation.asked import words
+
+    if not words(explainers) and not words(metrics):
+        from xkd_core.evaluation.evaluate import evaluate as measure_all
+
+        name = (data or dataset or "scenes").partition(":")[0]
+        count = measure_all(name, run_ids=words(runs) or None, heavy=heavy, workers=workers, report=_to_stderr)
+        print(f"{count} runs measured")
+        return
+    from xkd_core.evaluation.wide import order_from, raise_failed
+
+    order = order_from(data or dataset or "scenes", runs, explainers, metrics, images)
+    report = _evaluated(order, engine, address, workers)
+    print(f"{report.pieces} pieces computed, {report.refused} pairs noted that cannot be")
+    raise_failed(report)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _evaluated(order: Any, engine: str, address: str, workers: int) -> Any:
+    from tqdm import tqdm
+
+    from xkd_core.evaluation.engines import local, on_ray
+    from xkd_core.evaluation.wide import evaluate_metrics
+
+    chosen = on_ray(cluster_at(address)) if checked(engine) == "ray" else local(workers)
+    with tqdm(unit="forward", unit_scale=True) as bar:
+
+        def progress(spent: int, total: int, word: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(word, refresh=False)
+            bar.update(spent - bar.n)
+
+        return evaluate_metrics(order, engine=chosen, progress=progress)
+
+
+def checked(engine: str) -> str:
+    """The engine's name. Errors: BadInputError for another one."""
+    if engine not in ("local", "ray"):
+        raise BadInputError(f"--engine must be local or ray; got {engine!r}.")
+    return engine
+
+
+def cluster_at(address: str) -> Any:
+    """The ray module, connected."""
+    from xkd_core.sweep.cluster import connect
+
+    return connect(address)
+
+
+def summary(
+    dataset: str = "scenes",
+    lam: Annotated[float, typer.Option(help="which λ to compare at")] = 0.5,
+    runs: Annotated[list[str] | None, typer.Option(help="with --metrics: run ids or patterns; default: all")] = None,
+    explainers: Annotated[
+        list[str] | None, typer.Option(help="with --metrics: as for `evaluate`; default: cam")
+    ] = None,
+    metrics: Annotated[list[str] | None, typer.Option(help="stored metrics, as for `evaluate`")] = None,
+) -> None:
+    """Print the comparison of methods by width from the stored rows, or any stored metrics, as Markdown."""
+    from xkd_core.evaluation.asked import words
+
+    if words(metrics):
+        from xkd_core.evaluation.metric_summary import metric_summary
+
+        name, _, split = dataset.partition(":")
+        chosen = words(explainers) or ["cam"]
+        print(metric_summary(name, words(runs), chosen, words(metrics), split=split or "test"))
+        return
+    from xkd_core.evaluation.summary import summary as as_text
+
+    print(as_text(dataset, lam=lam))
+
+
+def roar(
+    runs: Annotated[list[str], typer.Option(help="run ids whose maps rank the pixels; a,b,c or repeated")],
+    explainers: Annotated[list[str] | None, typer.Option(help="their maps; default: cam")] = None,
+    rates: Annotated[str, typer.Option(help="shares of the pixels that are removed")] = "0.1,0.5,0.9",
+    arch: Annotated[str | None, typer.Option(help="of the fresh networks; default: the data set's own")] = None,
+    width: Annotated[float | None, typer.Option(help="fraction of its channels; default: 1")] = None,
+    epochs: Annotated[int | None, typer.Option(help="default: 20")] = None,
+    limit: Annotated[int | None, typer.Option(help="train on the first N images only")] = None,
+    seed: int = 0,
+    workers: Workers = 1,
+) -> None:
+    """Remove the pixels that maps rank highest from all images, train fresh networks, and store how good they are.
+
+    A random ranking and nothing removed come with every call. Killed at any moment, the same command goes on.
+    """
+    _use_threads()
+    from xkd_core.evaluation.asked import words
+    from xkd_core.evaluation.roar import roar as run_all
+    from xkd_core.evaluation.roar import trials
+
+    try:
+        shares = [float(word) for word in words([rates])]
+    except ValueError as error:
+        raise BadInputError(f"--rates must be shares such as 0.1,0.5; got {rates!r}.") from error
+    options = {"arch": arch, "width": width, "epochs": epochs, "limit": limit, "seed": seed}
+    work = trials(words(runs), words(explainers) or ["cam"], rates=shares, options=options)
+    count = run_all(work, workers=workers, report=lambda done, total, name: _to_stderr(f"{done}/{total} {name}"))
+    print(f"{count} of {len(work)} networks trained, the others were there")
+
+
+def _use_threads() -> None:
+    import torch
+
+    torch.set_num_threads(settings.threads())
