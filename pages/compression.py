@@ -11,7 +11,6 @@ from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves, pareto
 from xkd_core.serving.curves import Axis, Curve
-from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
 from xkd_core.serving.zoo import Choice, Zoo, times
 
@@ -80,7 +79,7 @@ def _page(asked: Asked) -> None:
         } | {"All runs": pareto.table(every)})  # fmt: skip
     _curves(asked, lines, controls)
     _quadrant(asked)
-    _front(asked, every)
+    charts.every_run(every, asked.results, asked.zoo, asked.explainer)
 
 
 def _curve(asked: Asked, row: str, axis: Axis) -> Curve:
@@ -137,16 +136,6 @@ def _quadrant(asked: Asked) -> None:
         "Each dot is a test image. Below the dotted line a map is nearer to that of another image than to a second "
         "teacher's. Click a dot to open the image."
     )
-
-
-def _front(asked: Asked, every: tuple[Candidate, ...]) -> None:
-    st.markdown("### All runs: quality, drift and size")
-    if not every:
-        st.info("No stored results yet.")
-        return
-    picked = charts.front(every, asked.title)
-    if picked:
-        charts.images_of_run(asked.results, asked.zoo, picked[0], asked.explainer, key="front_images")
 
 
 main()

@@ -86,7 +86,17 @@ def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: flo
         open_image(card, int(data[0]))
 
 
-def front(found: Sequence[Candidate], name: str) -> list[str]:
+def every_run(found: Sequence[Candidate], results: Results, zoo: Zoo, explainer: str) -> None:
+    """All runs by quality, drift and size; a click on one shows the images where its map is farthest."""
+    st.markdown("### All runs: quality, drift and size")
+    if not found:
+        st.info("No stored results yet.")
+        return
+    for run_id in _front(found, catalogue.get("explainer", explainer).title)[:1]:
+        images_of_run(results, zoo, run_id, explainer, key="front_images")
+
+
+def _front(found: Sequence[Candidate], name: str) -> list[str]:
     """Draw every run and the front among them; returns the run ids of the dots that were clicked."""
     best = sorted((one for one in found if one.on_front), key=lambda one: -one.ratio)
     event = st.plotly_chart(
