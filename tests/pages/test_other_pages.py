@@ -12,6 +12,9 @@ from pages._ui.words import cited
 from tests.pages.seen import payload
 from xkd_core import catalogue
 from xkd_core.results.store import merge_rows, read_rows
+from xkd_core.serving import pareto
+from xkd_core.serving.results import read_results
+from xkd_core.serving.zoo import read_zoo
 
 
 def drift(made, name):
@@ -161,8 +164,19 @@ def test_the_filmstrip_has_a_column_for_each_compression(open_page, made):
 def test_every_chart_has_an_alt_text_with_numbers(open_page):
     app = open_page("compression")
     charts = app.get("plotly_chart")
-    assert len(charts) == 4
+    assert [chart.key for chart in charts][-1] == "pareto" and len(charts) == 5
     assert all(any(char.isdigit() for char in chart.proto.alt) for chart in charts)
+
+
+def test_the_front_over_all_runs_names_those_that_are_on_it(open_page, made):
+    app = open_page("compression")
+    alt = next(chart.proto.alt for chart in app.get("plotly_chart") if chart.key == "pareto")
+    found = pareto.candidates(
+        read_results("scenes", root=made.root), read_zoo("scenes", root=made.root), explainer="cam"
+    )
+    best = [one for one in found if one.on_front]
+    assert best and all(one.words in alt for one in best)
+    assert any(f"{len(found)} runs, of which {len(best)} are on the front" in str(one.value) for one in app.caption)
 
 
 @pytest.mark.parametrize("page", ["compression", "glossary"])
