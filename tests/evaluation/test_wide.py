@@ -455,3 +455,19 @@ def test_stored_metrics_are_printed_with_controls_and_gaps(zoo: Zoo, stored: pd.
     assert f"| {label} | {whole[zoo.student.id, 'mAP']:.3f} [" in said
     with pytest.raises(BadInputError, match="No metrics of digits:val"):
         summary("digits:val", metrics=["gini"])
+
+
+def test_every_explainer_of_the_catalogue_has_rows_or_a_reason(zoo: Zoo, tmp_path: Path) -> None:
+    root = linked(zoo, tmp_path / "every")
+    metrics = ("gini", "coherency", "randomisation_independent")
+    order = Order(dataset="digits", explainers=("all",), metrics=metrics, runs=[zoo.student.id], images=2)
+    report = evaluate_metrics(order, root=root)
+    assert not report.failed
+    rows = read_run("digits", zoo.student.id, root=root)
+    refused = read_refused("digits", root=root)
+    assert set(rows["explainer"]) | set(refused["explainer"]) == set(catalogue.EXPLAINERS)
+    assert set(refused[refused["metric"] == "*"]["explainer"]) == {"surrogate"}
+    for _, row in rows.iterrows():
+        noted = set(refused[refused["explainer"] == row["explainer"]]["metric"])
+        for metric in metrics:
+            assert metric in noted or (np.isnan(row[metric]) == (metric in reasons_of(row["undefined"])))

@@ -33,7 +33,8 @@ def in_processes(work: Sequence[Work], do: Callable[[Work], Result], workers: in
     if workers <= 1 or len(work) < 2:
         yield from ((one, do(one)) for one in work)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_settle) as pool:
+    context, parent = get_context("spawn"), (os.getpid(),)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_settle, initargs=parent) as pool:
         queue, waiting = iter(work), dict[Future[Result], Work]()
         while True:
             for one in _next(queue, AHEAD * workers - len(waiting)):
@@ -78,12 +79,12 @@ def _next(queue: Iterator[Work], n: int) -> list[Work]:
     return [one for _, one in zip(range(n), queue, strict=False)]
 
 
-def _settle() -> None:
+def _settle(parent: int) -> None:
     """One thread in each process: two of two threads each slow one another down. And none outlives its parent."""
     import torch
 
     torch.set_num_threads(1)
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def _leave_with(parent: int) -> None:

@@ -231,11 +231,12 @@ def _line(
 ) -> Line:
     shared = table.reindex(images)
     mean = shared.mean(axis=1, skipna=False).to_numpy(dtype=np.float64)
+    found = estimate(shared, metric)
     return Line(
         label=label,
         seeds=table.shape[1],
-        shared=estimate(shared, metric),
-        own=estimate(table, metric),
+        shared=found,
+        own=found if table.index.equals(images) else estimate(table, metric),  # an interval takes its time
         median=median_interval(mean),
         undefined=undefined,
         refused=refused,
