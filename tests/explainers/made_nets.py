@@ -21,8 +21,19 @@ class Net(nn.Module):
         return self.head(self.features(x))
 
 
+class DrawingNet(Net):
+    """A network that also draws its own map, as the attentive surrogate does."""
+
+    def explain(self, x: Tensor) -> Tensor:
+        cells = self.features(x).mean(1, keepdim=True)
+        return nn.functional.interpolate(cells, size=x.shape[-2:], mode="bilinear").sigmoid()[:, 0]
+
+
 def gap_net(*, seed: int = 0, channels: int = 6, n_classes: int = 4) -> Net:
-    """In-place ReLUs, batch norm with statistics of its own, max-pooling; pooling and one linear layer on top."""
+    """In-place ReLUs, batch norm with statistics of its own, max-pooling; pooling and one linear layer on top.
+
+    It draws a map of its own, so that every explainer of the catalogue has something to show.
+    """
     torch.manual_seed(seed)
     features = nn.Sequential(
         nn.Conv2d(3, 5, 3, padding=1, bias=False),
@@ -34,7 +45,7 @@ def gap_net(*, seed: int = 0, channels: int = 6, n_classes: int = 4) -> Net:
         nn.ReLU(inplace=True),
     )
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, n_classes))
-    return _used(Net(features, head))
+    return _used(DrawingNet(features, head))
 
 
 def mlp_net(size: tuple[int, int], *, seed: int = 0, n_classes: int = 4) -> Net:
@@ -52,7 +63,7 @@ def mlp_net(size: tuple[int, int], *, seed: int = 0, n_classes: int = 4) -> Net:
         nn.Dropout(0.5),
         nn.Linear(16, n_classes),
     )
-    return _used(Net(features, head))
+    return _used(DrawingNet(features, head))
 
 
 def _used(net: Net) -> Net:

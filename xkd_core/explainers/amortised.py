@@ -31,6 +31,6 @@ def _drawn(model: nn.Module, request: Request) -> torch.Tensor:
     parts = []
     with sharing(model), torch.no_grad():
         for part in chunks(len(request.x), request.x):
-            parts.append(explain(request.x[part]))
+            parts.append(explain(request.x[part].clone()))  # a first layer may work in place
             request.tick(part.stop - part.start)
     return torch.cat(parts)
