@@ -22,6 +22,8 @@ from xkd_core.types import UInt8
 DATA_TITLES = {
     "scenes": "Scenes (drawn, exact masks)",
     "cifar10": "CIFAR-10",
+    "tiny-imagenet-50": "Tiny ImageNet, 50 classes",
+    "mnist": "MNIST",
     "photos": "Photographs",
     "digits": "Handwritten digits",
     "upload": "Your own image",
@@ -36,7 +38,7 @@ SLIDER_WORDS = {
 
 def choose_data(*, networks_only: bool = False) -> str:
     """The data set whose images are looked at; ``networks_only``: only those that networks were trained on."""
-    names = ("scenes", "cifar10") if networks_only else subjects.CHOICES
+    names = subjects.choices(lambda name: bool(resources.zoo(name).cards), networks_only=networks_only)
     before = link.kept("data")
     instead = subjects.OUTSIDE.get(before, before) if networks_only else before
     link.keep("data", instead)  # of photographs, the networks that explain them
@@ -231,6 +233,8 @@ def set_image(index: int) -> None:
 def offer_download(dataset: str, reason: str) -> None:
     """Say why a data set is not here and fetch it on a click, as a job with progress."""
     st.warning(reason)
+    if dataset not in subjects.DOWNLOADABLE:
+        return
     jobs = resources.desk().jobs
 
     def work(progress: Callable[[float, str], None], _: Any) -> bool:

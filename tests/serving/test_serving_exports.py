@@ -110,6 +110,7 @@ def test_copied_python_for_an_upload_is_python():
 
     class Run:
         target = 3
+        instead = {}  # noqa: RUF012
 
     class Card:
         id = "cifar10-kd"

@@ -133,10 +133,10 @@ def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str
 
 
 def explainers_with_rows(results: Results) -> tuple[str, ...]:
-    """Explainers of which anything is stored, CAM first."""
+    """Explainers of which anything is stored, CAM first; it stands for the Grad-CAM of networks without CAM too."""
     if results.maps.empty:
         return ()
-    found = set(results.maps["explainer"].unique())
+    found = {"cam" if name == "grad_cam" else name for name in results.maps["explainer"].unique()}
     return tuple(sorted(found, key=lambda name: (name != "cam", name)))
 
 

@@ -27,7 +27,7 @@ from xkd_core.types import Float
 Progress = Callable[[float, str], None]
 BACKGROUND_IMAGES = 50
 NEED_BACKGROUND = ("gradient_shap",)
-_BACKGROUND_SPLIT = {"scenes": "transfer", "cifar10": "train"}
+INSTEAD = {"cam": "grad_cam"}  # where a network has no CAM; where it has one, the two are equal but for a factor
 
 
 class _Seen(nn.Module):
@@ -136,7 +136,8 @@ def background(dataset: str, outside: bool = False) -> Tensor:
     if outside:
         transform = datasets.info(dataset).transform
         return to_input(crops(BACKGROUND_IMAGES, transform.size), transform)
-    data = datasets.load(dataset, _BACKGROUND_SPLIT[dataset])
+    splits = datasets.info(dataset).splits
+    data = datasets.load(dataset, "transfer" if "transfer" in splits else "train")
     return to_input(data.pixels(range(BACKGROUND_IMAGES)), data.info.transform)
 
 
@@ -157,7 +158,9 @@ def _explain(run: LoadedRun, subject: Subject, names: Sequence[str], policy: str
         activation = run.model.features(x)
         logits = run.model.head(activation)
     target = _target(policy, logits, subject, teacher)
-    maps = engine.cams(_Seen(activation, run.model.head), x, target, names) if names else {}
+    instead = {} if run.model.has_cam else {name: other for name, other in INSTEAD.items() if name in names}
+    asked = list(dict.fromkeys(instead.get(name, name) for name in names))
+    maps = engine.cams(_Seen(activation, run.model.head), x, target, asked) if asked else {}
     values = logits[0].numpy()
     theirs = None if teacher is None else teacher.logits
     return RunView(
@@ -165,7 +168,8 @@ def _explain(run: LoadedRun, subject: Subject, names: Sequence[str], policy: str
         target=int(target[0]),
         logits=values,
         answer=answer(values, int(target[0]), subject, theirs),
-        maps={name: grid[0].numpy() for name, grid in maps.items()},
+        maps={name: maps[instead.get(name, name)][0].numpy() for name in names},
+        instead=instead,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from xkd_core import catalogue
+from xkd_core.evaluation.rows import averaged_down
 from xkd_core.serving.scores import SIMILARITIES
 from xkd_core.serving.sentences import comparable, policy_words
 from xkd_core.serving.sheets import Cell, Sheet
@@ -89,9 +90,14 @@ def csv(frame: pd.DataFrame) -> bytes:
 
 
 def npy(view: ImageView, sheet: Sheet, explainer: str) -> bytes:
-    """Raw signed maps of one explainer, (models, h, w) float32, in the order of the panels on screen."""
+    """Raw signed maps of one explainer, (models, h, w) float32, in the order of the panels on screen.
+
+    Maps of networks with different grids are averaged down to the smallest.
+    """
     runs = [view.runs[card.id] for card in sheet.cards]
     maps = [run.maps[explainer] for run in runs if explainer in run.maps]
+    smallest = min((grid.shape for grid in maps), default=(0, 0))
+    maps = [grid if grid.shape == smallest else averaged_down(grid[None], smallest)[0] for grid in maps]
     buffer = io.BytesIO()
     np.save(buffer, np.stack(maps) if maps else np.zeros((0, 0, 0), dtype=np.float32), allow_pickle=False)
     return buffer.getvalue()
@@ -100,6 +106,7 @@ def npy(view: ImageView, sheet: Sheet, explainer: str) -> bytes:
 def snippet(view: ImageView, sheet: Sheet) -> str:
     """Python that computes the maps on screen again; an uploaded image has to be loaded by hand."""
     key = view.subject.key
+    instead = {name: other for card in sheet.cards for name, other in view.runs[card.id].instead.items()}
     text = _SNIPPET.format(
         dataset=key.dataset,
         split=key.split,
@@ -107,7 +114,7 @@ def snippet(view: ImageView, sheet: Sheet) -> str:
         run_ids=[card.id for card in sheet.cards],
         background=f"background({key.networks!r}, outside={key.outside})",
         targets={card.id: view.runs[card.id].target for card in sheet.cards},
-        names=list(sheet.explainers),
+        names=[instead.get(name, name) for name in sheet.explainers],
     )
     if key.dataset != UPLOAD:
         return text

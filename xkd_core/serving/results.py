@@ -40,8 +40,12 @@ class Results:
     problem: str = ""
 
     def of_run(self, run_id: str, explainer: str = "cam") -> pd.DataFrame:
-        """Rows of one run and explainer, by image index; empty when it was not evaluated."""
-        return self._maps_by.get((run_id, explainer), _NONE)
+        """Rows of one run and explainer, by image index; empty when it was not evaluated.
+
+        "cam" of a network that has no CAM is its Grad-CAM.
+        """
+        rows = self._maps_by.get((run_id, explainer), _NONE)
+        return self._maps_by.get((run_id, "grad_cam"), _NONE) if rows.empty and explainer == "cam" else rows
 
     def answers_of(self, run_id: str) -> pd.DataFrame:
         """Answers of one run, by image index; empty when it was not evaluated."""

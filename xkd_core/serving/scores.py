@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xkd_core import catalogue
+from xkd_core.evaluation.rows import on_one_grid
 from xkd_core.metrics.localisation import resize_maps
 from xkd_core.types import Bool, Float, Float64
 
@@ -41,7 +42,7 @@ def compared(maps: Float, explainer: str) -> Float:
 def score_all(
     maps: Float, teacher: Float | None, *, explainer: str, masks: Bool | None = None, control: Float | None = None
 ) -> list[Scores]:
-    """Score maps (n, h, w) of one image against the teacher's map (h, w) of the same grid.
+    """Score maps (n, h, w) of one image against the teacher's map (h', w'), both on the smaller of their grids.
 
     masks: (n, H, W) pixels of the class that each map explains. control: (h, w), the teacher's map of another
     image. Of the teacher itself (``teacher`` None) only the localisation is measured.
@@ -50,10 +51,10 @@ def score_all(
     columns: dict[str, Float64] = {}
     shuffled = np.full(len(ours), np.nan)
     if teacher is not None:
-        theirs = np.repeat(compared(teacher, explainer)[None], len(ours), axis=0)
-        columns |= {name: _metric(name)(ours, theirs) for name in SIMILARITIES}
+        pair = on_one_grid(ours, _repeated(teacher, explainer, len(ours)))
+        columns |= {name: _metric(name)(*pair) for name in SIMILARITIES}
         if control is not None:
-            shuffled = _metric("cosine")(ours, np.repeat(compared(control, explainer)[None], len(ours), axis=0))
+            shuffled = _metric("cosine")(*on_one_grid(ours, _repeated(control, explainer, len(ours))))
     if masks is not None and masks.any():
         large = resize_maps(ours, masks.shape[1:])
         columns |= {name: _metric(name)(large, masks) for name in LOCALISATIONS}
@@ -65,6 +66,10 @@ def score_all(
         )
         for place in range(len(ours))
     ]
+
+
+def _repeated(one: Float, explainer: str, n: int) -> Float:
+    return np.repeat(compared(one, explainer)[None], n, axis=0)
 
 
 def _metric(name: str) -> Callable[..., Float64]:

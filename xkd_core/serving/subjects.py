@@ -17,8 +17,11 @@ DISPLAY_PX = 256
 UPLOAD = "upload"
 # Images of these are explained by networks that were trained on something else.
 OUTSIDE: Mapping[str, str] = {"photos": "cifar10", "digits": "cifar10", UPLOAD: "cifar10"}
-SPLITS: Mapping[str, str] = {"scenes": "test", "cifar10": "test", "digits": "test", "photos": "all"}
-CHOICES = (*SPLITS, UPLOAD)
+SPLITS: Mapping[str, str] = {
+    "scenes": "test", "cifar10": "test", "tiny-imagenet-50": "test", "mnist": "test", "digits": "test", "photos": "all"
+}  # fmt: skip
+ALWAYS = ("scenes", "cifar10")
+DOWNLOADABLE = ("cifar10",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,12 @@ class Subject:
         """What is known to be in the image, for an alt text: 'mug, fish'."""
         named = [self.classes[label] for label in self.labels if not self.key.outside]
         return ", ".join(named) or str(self.facts.get("title", self.key.dataset))
+
+
+def choices(with_runs: Callable[[str], bool], *, networks_only: bool = False) -> tuple[str, ...]:
+    """The data sets to offer: those with networks of their own (``with_runs``), then what these can be shown."""
+    own = [name for name in SPLITS if name not in OUTSIDE and (name in ALWAYS or with_runs(name))]
+    return (*own, *(() if networks_only else OUTSIDE))
 
 
 def images_in(dataset: str) -> int:

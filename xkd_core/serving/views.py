@@ -31,7 +31,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """One run on one image. target: the explained class. maps: raw and signed, (h, w) float32."""
+    """One run on one image. target: the explained class. maps: raw and signed, (h, w) float32.
+
+    instead: explainer -> the one that stands in for it, as Grad-CAM does where a network has no CAM.
+    """
 
     run_id: str
     target: int
@@ -39,6 +42,7 @@ class RunView:
     answer: Answer
     maps: Mapping[str, Float]
     scores: Mapping[str, Scores] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +116,15 @@ def _score(
         return [Scores(values={}, reason="the teacher's map is missing")] * len(views)
     blank = np.zeros(subject.input.shape[:2], dtype=np.bool_)
     masks = np.stack([subject.native_masks.get(view.target, blank) for view in views])
-    maps = np.stack([view.maps[name] for view in views])
-    found = score_all(maps, teacher.maps[name], explainer=name, masks=masks, control=control)
-    alone = score_all(maps[:1], None, explainer=name, masks=masks[:1])
-    return [*alone, *found[1:]] if views[0].run_id == teacher.run_id else found
+    found: dict[int, Scores] = {}
+    for shape in {view.maps[name].shape for view in views}:
+        alike = [place for place, view in enumerate(views) if view.maps[name].shape == shape]
+        maps = np.stack([views[place].maps[name] for place in alike])
+        scores = score_all(maps, teacher.maps[name], explainer=name, masks=masks[alike], control=control)
+        found |= dict(zip(alike, scores, strict=True))
+    if views[0].run_id == teacher.run_id:
+        found[0] = score_all(views[0].maps[name][None], None, explainer=name, masks=masks[:1])[0]
+    return [found[place] for place in range(len(views))]
 
 
 def scored(

@@ -197,7 +197,7 @@ def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] |
         "class": f"class: {explained} ({policy_words(view.policy)})",
         "other": not same,
         "control": _control(scene, card, run, name) if same else "",
-        "badge": _badge(scene, card, name),
+        "badge": _badge(scene, card, run, name),
         "detail": _pointing(run, name),
         "moved": same and bar is not None and cosine is not None and cosine < bar.value,
         "alt": f"{catalogue.get('explainer', name).title} heatmap of the {title(card).lower()} ({describe(card)}) for "
@@ -228,10 +228,17 @@ def _control(scene: Scene, card: Card, run: RunView, name: str) -> str:
     return "" if value is None else f"shuffled {value:.2f}"
 
 
-def _badge(scene: Scene, card: Card, name: str) -> str:
+def _badge(scene: Scene, card: Card, run: RunView, name: str) -> str:
+    """Which other explainer drew the map, on which other grid, and whether it is what the training asked for."""
+    other = run.instead.get(name)
+    words = [f"{catalogue.get('explainer', other).title}: no CAM in this network"] if other else []
+    teacher = scene.view.runs.get(str(_teacher_id(scene)))
+    if teacher is not None and name in teacher.maps and teacher.maps[name].shape != run.maps[name].shape:
+        words += ["{} x {} cells".format(*run.maps[name].shape)]
     if card.role == "teacher":
-        return ""
-    return "in the loss" if card.beta and catalogue.in_loss(card.method, name) else "not in the loss"
+        return ", ".join(words)
+    trained = card.beta and catalogue.in_loss(card.method, other or name, gap=other is None)
+    return ", ".join(["in the loss" if trained else "not in the loss", *words])
 
 
 def _pointing(run: RunView, name: str) -> str:

@@ -497,7 +497,7 @@ class Viewer {
     const told = [note, this.data.runs[id]?.unfinished].filter(Boolean).join(" · ") // the head of a row tells it else
     write(panel.parts.note, this.data.film !== null ? told : "")
     for (const name of ["score", "class", "control", "badge", "detail"]) write(panel.parts[name], cell?.[name] ?? "")
-    panel.parts.badge.classList.toggle("xkd-trained", cell?.badge === "in the loss")
+    panel.parts.badge.classList.toggle("xkd-trained", cell?.badge.startsWith("in the loss") ?? false)
     const unit = panel.column.fine ? "99 %" : "max"
     write(panel.unit, cell && cell.grid !== null && !difference && !apart ? `${unit} ${number(scale)}` : "")
     Object.assign(panel.box.dataset, { run: id ?? "", method: panel.column.method, role: panel.role, scale })
