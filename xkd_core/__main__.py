@@ -181,6 +181,19 @@ def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> No
     print(measure_card(make(int8_of(card.dataset, card.id))).id)
 
 
+@app.command()
+def restrict(
+    run: Annotated[str, typer.Option(help="a teacher's run id, see `runs`")],
+    dataset: Annotated[str, typer.Option(help="the data set whose classes it keeps, found by name")],
+) -> None:
+    """Cut a teacher of many classes down to those of another data set, measure it, and print the new id."""
+    _use_threads()
+    from xkd_core.evaluation.quick import measure_card
+    from xkd_core.models.restriction import restrict as cut
+
+    print(measure_card(cut(run, dataset)).id)
+
+
 def _json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)

@@ -1,0 +1,49 @@
+"""A teacher restricted to some of its classes answers with the same logits, fewer of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.made_zoo import make_zoo
+from xkd_core.errors import BadInputError
+from xkd_core.images import datasets
+from xkd_core.models.architectures import build, count_parameters
+from xkd_core.models.checkpoints import load_run, run_folder, save_run
+from xkd_core.models.restriction import restrict
+
+CLASSES = ("zero", *"9876543210", "dog")
+
+
+@pytest.fixture
+def wide(tmp_path: Path):
+    """A teacher of digits among twelve classes, in another order than the data set's."""
+    card = load_run(make_zoo(tmp_path, rows=False).runs["teacher"], tmp_path).card
+    torch.manual_seed(4)
+    model = build("vgg_gap_tiny", len(CLASSES)).eval()
+    own = {"id": "mnist-ce-wide", "dataset": "mnist", "arch": "vgg_gap_tiny", "classes": CLASSES, "multi_label": False}
+    return save_run(run_folder("mnist", "mnist-ce-wide", tmp_path), model, card.model_copy(update=own))
+
+
+def test_the_logits_are_those_of_the_same_names(wide, tmp_path: Path) -> None:
+    card = restrict(wide.id, "mnist", tmp_path)
+    small, large = (load_run(run, tmp_path).model for run in (card.id, wide.id))
+    x = torch.randn(3, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    by_name = {name: large(x)[:, place] for place, name in enumerate(CLASSES)}
+    expected = torch.stack([by_name[name] for name in "0123456789"], dim=1)
+    torch.testing.assert_close(small(x), expected)
+    assert torch.equal(small.features(x), large.features(x))
+    assert card.classes == datasets.info("mnist").classes
+    assert (card.source_id, card.params) == (wide.id, count_parameters(small))
+    assert "10 of the 12 classes" in card.note
+    assert restrict(wide.id, "mnist", tmp_path) == card
+
+
+def test_it_is_refused_where_classes_are_missing_or_the_run_is_a_student(wide, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="knows 1 of the 10 classes of cifar10; not: airplane"):
+        restrict(wide.id, "cifar10", tmp_path)
+    student = make_zoo(tmp_path, rows=False).runs["ewa"]
+    with pytest.raises(BadInputError, match="is a student"):
+        restrict(student, "scenes", tmp_path)
