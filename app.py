@@ -5,12 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._ui import guard
+from xkd_core.study.environment import admin_is_configured
 
-PAGES = {
+PAGES = guard.allowed({
     "pages/explore.py": st.Page("pages/explore.py", title="Explore", default=True),
     "pages/compression.py": st.Page("pages/compression.py", title="Compression"),
     "pages/glossary.py": st.Page("pages/glossary.py", title="Glossary"),
-}
+    "pages/study_admin.py": st.Page("pages/study_admin.py", title="Studies",
+                                    visibility="visible" if admin_is_configured() else "hidden"),
+    "pages/study.py": st.Page("pages/study.py", title="Study", visibility="hidden"),
+})  # fmt: skip
+ONLY_STUDY = "pages/explore.py" not in PAGES
 
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.75rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
@@ -18,6 +23,6 @@ STYLE = """<style>
 @media (max-width: 40rem) { [data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; } }
 </style>"""
 
-st.set_page_config(page_title="XKD Explorer", page_icon="🔎", layout="wide")
+st.set_page_config(page_title="Study" if ONLY_STUDY else "XKD Explorer", page_icon="🔎", layout="wide")
 st.html(STYLE)
-guard.enter(st.navigation(list(PAGES.values()), position="top"), PAGES)
+guard.enter(st.navigation(list(PAGES.values()), position="hidden" if ONLY_STUDY else "top"), PAGES)

@@ -1,4 +1,7 @@
-"""Pages run through app.py only: on a fresh server Streamlit would start a file of pages/ by itself."""
+"""Pages run through app.py only: on a fresh server Streamlit would start a file of pages/ by itself.
+
+With ``XKD_MODE=study`` every page but the study's refuses here, before it has drawn anything, however it was reached.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,50 @@ from collections.abc import Mapping
 import streamlit as st
 
 from pages._ui import link
+from xkd_core.errors import BadInputError
+from xkd_core.study.environment import only_study
 
+STUDY = "pages/study.py"
+REFUSAL = "There is nothing here. If you want to take part in a study, open the link of your invitation."
 _RAN, _WANT = "_entry_ran", "_wanted_page"
 
 
 def page(path: str) -> None:
     """First line of every page: if app.py did not run in this session, go there and come back with the link."""
+    if not shows(path):
+        refuse(REFUSAL)
     if not st.session_state.get(_RAN):
         st.session_state[_WANT] = (path, st.query_params.to_dict())
         st.switch_page("app.py")
     link.arrive(path)
+
+
+def shows(path: str) -> bool:
+    """May this server show the page? A mistyped ``XKD_MODE`` ends the run with a sentence."""
+    try:
+        return path == STUDY or not only_study()
+    except BadInputError as error:
+        return refuse(str(error))
+
+
+def refuse(words: str) -> bool:
+    """Say why there is no page, and end the run."""
+    st.error(words)
+    st.stop()
+    return False
+
+
+def allowed(pages: Mapping[str, st.Page]) -> dict[str, st.Page]:
+    """The pages that this server shows: all of them, or the study alone, to which its bare address leads too."""
+    found = {path: page for path, page in pages.items() if shows(path)}
+    if len(found) < len(pages):
+        study = pages[STUDY]
+        found["app.py"] = st.Page(lambda: _forward(study), title="Study", url_path="start", default=True)
+    return found
+
+
+def _forward(study: st.Page) -> None:
+    st.switch_page(study, query_params=st.query_params.to_dict())
 
 
 def enter(chosen: st.Page, pages: Mapping[str, st.Page]) -> None:

@@ -1,0 +1,30 @@
+"""The study's database and its pictures, one of each for the process; only pictures are cached, never answers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages._ui.resources import as_link
+from xkd_core.study.environment import database_url
+from xkd_core.study.store import answers
+from xkd_core.study.store.database import Database
+
+
+def database() -> Database:
+    """The one database of this process. Errors: StoreError; then the next call tries again."""
+    return _database(database_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _database(url: str) -> Database:
+    return Database(url)
+
+
+def picture(token: str, name: str) -> str:
+    """A picture of the participant's next trial as a data link: no address, so nothing to look up."""
+    return _picture(database_url(), name, token)
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _picture(url: str, name: str, _token: str) -> str:
+    return as_link(answers.stimulus(_database(url), _token, name))

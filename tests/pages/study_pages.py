@@ -1,0 +1,47 @@
+"""The study's pages under AppTest, with the browser's part played by buttons: AppTest runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import streamlit as st
+
+from pages._ui.study import probe, trial
+
+
+class FakeBrowser:
+    """Stands for the components: keeps what they were given, and sends back what a test tells it to."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.data: Mapping[str, Any] = {}
+        self.sends: Any = None
+        monkeypatch.setattr(trial, "_COMPONENT", self.trial)
+        monkeypatch.setattr(probe, "_COMPONENT", self.probe)
+
+    def trial(self, *, key: str, data: Mapping[str, Any], on_answer_change: Callable[[], None]) -> None:
+        self.data = data
+        st.button("fake trial", key="fake_trial", on_click=self._fire, args=(key, "answer", on_answer_change))
+
+    def probe(self, *, key: str, data: Mapping[str, Any], on_width_change: Callable[[], None]) -> None:
+        st.button("fake screen", key="fake_screen", on_click=self._fire, args=(key, "width", on_width_change))
+
+    def _fire(self, key: str, event: str, callback: Callable[[], None]) -> None:
+        st.session_state[key] = SimpleNamespace(**{event: self.sends})
+        callback()
+
+    def screen(self, app: Any, width: Any = 1200) -> None:
+        self.sends = width
+        app.button(key="fake_screen").click().run()
+
+    def answer(self, app: Any, choice: Any = 1, **more: Any) -> None:
+        """Answer the trial that is on the screen."""
+        self.sends = {"index": self.data["index"], "choice": choice, "rt_ms": 1500, "method": "key", "blurs": 0} | more
+        app.button(key="fake_trial").click().run()
+
+
+def texts(app: Any) -> str:
+    """Every word on the page."""
+    parts = [*app.markdown, *app.caption, *app.info, *app.success, *app.warning, *app.error, *app.text, *app.code]
+    return "\n".join(str(part.value) for part in parts)
