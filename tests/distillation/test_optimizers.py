@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xkd_core.distillation.optimizers import learning_rate, make_optimizer
-from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.recipes import Recipe, recipe_from
 from xkd_core.distillation.views import draw_views, with_erasing
 from xkd_core.types import Transform
 
@@ -32,6 +32,15 @@ def test_steps_fall_to_a_tenth_and_a_constant_stays() -> None:
     )
     constant = replace(RECIPE, schedule="constant")
     assert learning_rate(constant, 1.0) == pytest.approx(0.505) and learning_rate(constant, 9.9) == 1.0
+
+
+def test_nothing_is_mirrored_where_it_would_mean_something_else() -> None:
+    mirrored, plain = (draw_views(50, n_views=3, shift_px=2, seed=0, flips=flips) for flips in (True, False))
+    assert mirrored.flip.any() and not plain.flip.any()
+    assert np.array_equal(mirrored.shift, plain.shift)
+    given = {"dataset": "mnist", "method": "ce"}
+    assert recipe_from(given).flip is False
+    assert recipe_from({**given, "dataset": "cifar10"}).flip is True
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,16 @@ def test_parameters_are_those_that_torchvision_states(name: str) -> None:
     assert count_parameters(build(name, 1000)) == stated
 
 
+def test_the_small_resnet_is_half_of_the_large_one_on_a_quarter_of_the_cells() -> None:
+    small, half = build("resnet18_small", 10).eval(), build("resnet18_cifar", 10, width=0.5).eval()
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    half.load_state_dict(small.state_dict())
+    assert small.features(x).shape == (2, 256, 4, 4)
+    assert half.features(x).shape == (2, 256, 8, 8)
+    half.features[0].stride = (2, 2)
+    torch.testing.assert_close(half(x), small(x))
+
+
 def test_attention_adds_what_its_gates_have() -> None:
     gates = 33_412 * 4 + 132_260 * 6 + 526_564 * 3  # stages of 4, 6 and 3 bottlenecks
     assert count_parameters(build("attentive_resnet50", 10)) - count_parameters(build("resnet50", 10)) == gates

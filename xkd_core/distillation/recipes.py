@@ -46,6 +46,7 @@ class Recipe:
     the teacher once a batch, "shared" by both networks, or "independent" for each network and image. kd_form:
     see losses.kd_scale. form: see transfer.FORMS. margin, init_epochs: ab's m, and its first stage (no answers).
     optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle.
+    flip: whether half of the views are mirrored, which must not be where an image means something else then.
     explained: for xd, whose explanations its autoencoder draws ("" is gradient_shap, "none" leaves it untrained),
     on about n_superpixels, learned in cae_epochs from the first cae_limit images. fr_weight: of the joint layer's
     squared weights (paper 003's F_R). l1_weight: for surrogate, of the mean of its map (paper 002's λ times the
@@ -90,6 +91,7 @@ class Recipe:
     schedule: str = later("cosine")
     clip_norm: float = later(0.0)
     erasing: float = later(0.0)
+    flip: bool = later(True)
     explained: str = later("")
     n_superpixels: int = later(19)
     cae_epochs: int = later(20)
@@ -198,12 +200,12 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
-DEFAULTS: Mapping[str, Mapping[str, str]] = {
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "scenes": {"arch": "vgg_gap_64", "teacher": "teacher", "student": "transfer"},
     "cifar10": {"arch": "vgg_gap_32", "teacher": "train", "student": "train"},
     "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train"},
-    "mnist": {"arch": "lenet5", "teacher": "train", "student": "train"},
-    "tiny-imagenet-50": {"arch": "resnet18_cifar", "teacher": "train", "student": "train"},
+    "mnist": {"arch": "lenet5", "teacher": "train", "student": "train", "flip": False},
+    "tiny-imagenet-50": {"arch": "resnet18_small", "teacher": "train", "student": "train"},
 }
 # β where the loss has another scale than 1 - cos: KD-Zoo's weights (paper 003 gives none).
 BETAS: Mapping[str, float] = {"nst": 10.0, "ab": 10.0}
@@ -220,6 +222,7 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
     defaults = DEFAULTS.get(dataset, {})
     values.setdefault("arch", defaults.get("arch", ""))
     values.setdefault("split", defaults.get("teacher" if method == "ce" else "student", ""))
+    values.setdefault("flip", defaults.get("flip", True))
     for name in ("arch", "split"):
         if not values[name]:
             raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")

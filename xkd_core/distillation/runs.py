@@ -76,7 +76,7 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     labels = split.labels()[: len(pixels)]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views
     seed = recipe.seed if recipe.method == "ce" else VIEW_SEED
-    views = draw_views(len(pixels), n_views=n_views, shift_px=recipe.shift_px, seed=seed)
+    views = draw_views(len(pixels), n_views=n_views, shift_px=recipe.shift_px, seed=seed, flips=recipe.flip)
     if recipe.erasing:
         views = with_erasing(views, share=recipe.erasing, size_px=split.info.transform.size, seed=seed)
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)

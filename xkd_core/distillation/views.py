@@ -58,13 +58,13 @@ class Views:
         return cut
 
 
-def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int) -> Views:
-    """Draw flips and shifts in -shift_px..shift_px for every view but the first."""
+def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int, flips: bool = True) -> Views:
+    """Draw flips (of half the views, or none) and shifts in -shift_px..shift_px for every view but the first."""
     generator = np.random.default_rng([seed, n_images, n_views])
     flip = generator.random((n_views, n_images)) < 0.5
     shift = generator.integers(-shift_px, shift_px + 1, size=(n_views, n_images, 2))
     flip[0], shift[0] = False, 0
-    return Views(flip, shift)
+    return Views(flip & flips, shift)
 
 
 def with_erasing(views: Views, *, share: float, size_px: int, seed: int) -> Views:

@@ -1,8 +1,8 @@
 """Residual networks, each a chain in which a ReLU follows every sum: the stages' ends can be tapped.
 
-CIFAR ResNet-18/34 (He et al. 2016 with kuangliu's 3x3 stem; paper 001), ResNet-34/50 with the ImageNet stem as in
-torchvision (papers 004, 000, 002), and wide ResNets (Zagoruyko & Komodakis 2016; paper 001). All heads are global
-average pooling and one linear layer, so CAM is exact.
+CIFAR ResNet-18/34 (He et al. 2016 with kuangliu's 3x3 stem; paper 001), a ResNet-18 of half the width for 64 px (last
+map 4x4), ResNet-34/50 with the ImageNet stem as in torchvision (papers 004, 000, 002), and wide ResNets (Zagoruyko &
+Komodakis 2016; paper 001). All heads are global average pooling and one linear layer, so CAM is exact.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from torch import Tensor, nn
 
 from xkd_core.models.seams import GapHead, Network, scaled
 
-STAGE_CHANNELS = (64, 128, 256, 512)
+WIDENING = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetPlan:
-    """Blocks of each of the four stages, and which block and stem."""
+    """Blocks of each of the four stages, which block and stem, and channels of the first stage (doubled thrice)."""
 
     blocks: tuple[int, int, int, int]
     kind: Literal["basic", "bottleneck"] = "basic"
-    stem: Literal["cifar", "imagenet"] = "cifar"
+    stem: Literal["cifar", "strided", "imagenet"] = "cifar"
+    channels: int = 64
 
 
 RESNET_PLANS: Mapping[str, ResNetPlan] = {
     "resnet18_cifar": ResNetPlan(blocks=(2, 2, 2, 2)),
+    "resnet18_small": ResNetPlan(blocks=(2, 2, 2, 2), stem="strided", channels=32),
     "resnet34_cifar": ResNetPlan(blocks=(3, 4, 6, 3)),
     "resnet34": ResNetPlan(blocks=(3, 4, 6, 3), stem="imagenet"),
     "resnet50": ResNetPlan(blocks=(3, 4, 6, 3), kind="bottleneck", stem="imagenet"),
@@ -62,10 +64,10 @@ def resnet_parts(
     plan: ResNetPlan, n_classes: int, *, width: float, make: MakeBlock
 ) -> tuple[nn.Sequential, GapHead, list[int]]:
     """Features, head and the places where the stages end."""
-    channels = scaled(STAGE_CHANNELS[0], width)
+    channels = scaled(plan.channels, width)
     chain, ends = _stem(plan.stem, channels), []
     for stage, count in enumerate(plan.blocks):
-        inner = scaled(STAGE_CHANNELS[stage], width)
+        inner = scaled(plan.channels * WIDENING[stage], width)
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
             body, outer = _body(plan.kind, channels, inner, stride)
@@ -105,8 +107,10 @@ def _plain(body: nn.Sequential, shortcut: nn.Module, stage: int) -> nn.Module:
 
 
 def _stem(kind: str, channels: int) -> list[nn.Module]:
-    if kind == "cifar":
-        return [nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+    if kind != "imagenet":
+        stride = 2 if kind == "strided" else 1
+        convolution = nn.Conv2d(3, channels, 3, stride, padding=1, bias=False)
+        return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
     convolution = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
     return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1)]
 
