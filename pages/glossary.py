@@ -12,7 +12,11 @@ from xkd_core.catalogue import Entry, MetricInfo
 
 guard.page("pages/glossary.py")
 
-FAMILIES = {"cam": "Class activation map", "gradient": "Gradients of the pixels", "perturbation": "Hides parts"}
+FAMILIES = {
+    "cam": "Class activation map", "gradient": "Gradients of the pixels", "perturbation": "Hides parts",
+    "propagation": "Passes the score back layer by layer", "learned": "Drawn by a trained network",
+    "control": "Control: looks at no network, so every model gets the same map",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -24,7 +28,9 @@ def main() -> None:
     with explainers:
         _grid([(_explainer, (name, entry)) for name, entry in catalogue.EXPLAINERS.items()])
     with metrics:
-        _grid([(_metric, (name, info)) for name, info in catalogue.METRICS.items()])
+        for family in dict.fromkeys(info.family for info in catalogue.METRICS.values()):
+            st.markdown(f"### {family.capitalize()}")
+            _grid([(_metric, one) for one in catalogue.METRICS.items() if one[1].family == family])
     with colours:
         for text in COLOURS:
             st.markdown(text)
@@ -48,10 +54,11 @@ def _explainer(name: str, entry: Entry) -> None:
     passes = catalogue.cost(name, {}, 64)
     facts = [FAMILIES.get(entry.family, entry.family.capitalize())]
     facts += [f"{passes:,} forward pass{'es' if passes != 1 else ''} for a 64 px image"]
-    facts += ["does not depend on the class"] if not entry.class_specific else []
+    facts += ["does not depend on the class"] if not (entry.class_specific or entry.model_free) else []
+    facts += ["not for 8-bit networks, which have no gradient"] if entry.differentiates else []
     facts += [SIGN_NOTES[name]] if name in SIGN_NOTES else []
     facts += [f"the same map as {same} on the networks here, by algebra"] if same else []
-    st.caption(f"{'; '.join(facts)}.  \nSource: {cited(entry.source)}.")
+    st.caption(f"{'; '.join(facts)}.  \nSource: {cited(entry.source)}. Code: `{catalogue.source_line(entry.attr)}`")
 
 
 def _metric(name: str, info: MetricInfo) -> None:
@@ -60,8 +67,10 @@ def _metric(name: str, info: MetricInfo) -> None:
     st.markdown(cited(info.summary))
     st.latex(info.formula)
     undefined = "Never undefined" if info.undefined == "never" else f"Undefined when {info.undefined}"
+    quirks = "".join(f"  \n`{name}@{quirk}`: {cited(words)}." for quirk, words in info.compat)
     st.caption(
-        f"Range {info.low:g} to {info.high:g}. Chance: {info.chance}.  \n{undefined}.  \nSource: {cited(info.source)}."
+        f"Range {info.low:g} to {info.high:g}. Chance: {info.chance}.  \n{undefined}.{quirks}  \n"
+        f"Source: {cited(info.source)}. Code: `{catalogue.source_line(info.attr)}`"
     )
 
 

@@ -6,7 +6,10 @@ Names and texts only: code is imported when an entry is resolved, so reading thi
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from xkd_core.catalogue_metrics import METRICS_OF_MAPS, MetricInfo
@@ -16,7 +19,8 @@ from xkd_core.catalogue_tables import FIRST_EXPLAINERS, ON_GAP, Entry, Options, 
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.types import Param
 
-__all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve", "windows"]
+__all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve",
+           "source_line", "windows"]  # fmt: skip
 
 EXPLAINERS: Mapping[str, Entry] = {**FIRST_EXPLAINERS, **MORE_EXPLAINERS}
 METRICS: Mapping[str, MetricInfo] = {**METRICS_OF_MAPS, **METRICS_OF_NETWORKS}
@@ -54,6 +58,17 @@ def resolve(entry: Entry | MetricInfo) -> Callable[..., Any]:
     module, _, attribute = entry.attr.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     return function
+
+
+@cache
+def source_line(attr: str) -> str:
+    """Where the function behind ``attr`` stands, "xkd_core/metrics/similarity.py:31", without importing it."""
+    module, _, attribute = attr.partition(":")
+    path = Path(__file__).parents[1] / Path(*module.split(".")).with_suffix(".py")
+    begins = re.compile(rf"(?:def|class) {attribute}\b|{attribute}\b.*=")
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    number = next(number for number, line in lines if begins.match(line))
+    return f"{path.relative_to(Path(__file__).parents[1]).as_posix()}:{number}"
 
 
 def options(name: str, given: Options) -> dict[str, Any]:

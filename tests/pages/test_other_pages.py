@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -196,6 +197,12 @@ def test_glossary_explains_every_explainer_and_metric(open_page):
         assert info.title in text
         assert f"Range {info.low:g} to {info.high:g}" in text
         assert ("Never undefined" if info.undefined == "never" else f"Undefined when {info.undefined}") in text
+    for one in (*catalogue.EXPLAINERS.values(), *catalogue.METRICS.values()):
+        file, line = catalogue.source_line(one.attr).split(":")
+        assert re.search(rf"\b{one.attr.partition(':')[2]}\b", Path(file).read_text().splitlines()[int(line) - 1])
+        assert f"`{file}:{line}`" in text
+    quirks = [f"`{name}@{quirk}`" for name, info in catalogue.METRICS.items() for quirk, _ in info.compat]
+    assert quirks and all(quirk in text for quirk in quirks)
     assert len(app.latex) == len(catalogue.EXPLAINERS) + len(catalogue.METRICS)
     assert not re.search(r"\bpapers? 00\d|(?<!,)\b00[0-4]\b", text)  # but 1,000
     assert not re.search(r"\b1 forward passes\b|(?<!pytorch-)grad-cam|when never", text)

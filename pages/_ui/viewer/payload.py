@@ -145,9 +145,10 @@ def _native(view: ImageView, name: str) -> str:
     if name == "occlusion":
         side = catalogue.windows(size, {})[2]
         return f"{side} x {side} windows"
-    if name == "kernel_shap":
+    grid = catalogue.get("explainer", name).grid
+    if grid == "superpixels":
         return f"{superpixel_count(view.subject.input)} superpixels"
-    if catalogue.get("explainer", name).family != "cam":
+    if grid == "pixels":
         return f"{size} x {size} pixels"
     height, width = next((run.maps["cam"].shape for run in view.runs.values() if "cam" in run.maps), (8, 8))
     return f"{height} x {width} cells"
