@@ -18,8 +18,9 @@ HEAD = f"""# How β and the epochs were chosen
 Written by `python -m docs.make_choices` from the cards in `checkpoints/`. All numbers are of the split `val`, measured
 after the last epoch of each training; test images chose nothing.
 
-**Epochs.** A run counts when its validation curve is flat over its last {FLAT_EPOCHS} epochs (quality and
-agreement move by at most {FLAT_WITHIN:g}); the app marks every other run "not trained to the end". They are named below.
+**Epochs.** A run counts when its validation curve is flat over its last {FLAT_EPOCHS} epochs (quality,
+agreement and cosine move by at most {FLAT_WITHIN:g}); the app marks every other run "not trained to the end". These are
+named below.
 
 **β.** 2 is the strength that paper 004's weight of 50 has as β(1 - cos) (2.04). The first students saw 3,000 images:
 there β = 8 cost the answers, and .5 gave up map similarity, so all runs have 2. The same three on all 12,000 images,

@@ -70,7 +70,7 @@ def test_words_keep_width_and_ratio_apart(zoo, made):
     names = [title(zoo.by_id[made.runs[name]]) for name in ("teacher", "kd 0.25 0", "kd 0.25 0.5", "swa 0.25 0")]
     assert names == ["Teacher", "Baseline student", "Naive student", "Matched student"]
     on_all_images = zoo.by_id[made.runs["kd 0.25 0.5"]].model_copy(
-        update={"role": "control", "recipe": {"label": "full"}}
+        update={"role": "control", "recipe": {"label": "few"}}
     )
     assert title(on_all_images) == "Naive student"
 

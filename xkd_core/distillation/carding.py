@@ -164,8 +164,6 @@ def _note(recipe: Recipe) -> str:
         return f"Comparison: trained on the first {recipe.limit:,} images, where the main runs see all of the split."
     if recipe.label == "sized":
         return "Control: as many parameters as an XDistillation student has without its autoencoder."
-    if recipe.label == "full":
-        return "Comparison: trained on every image of the split, where the main runs see a part of it."
     if recipe.method == "xd" and recipe.explained_by == "none":
         return "Control: its autoencoder was never trained."
     if recipe.split == "plain":

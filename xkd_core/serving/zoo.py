@@ -46,7 +46,6 @@ KIND_OF: Mapping[str, str] = {
 CONTROLS: Mapping[str, str] = {
     "shuffled": "Control: SWA with the maps of other images",
     "plain": "Control: SWA and naive trained without the shortcut",
-    "full": "Comparison: SWA and naive trained on all 12,000 images",
     "few": "Comparison: SWA and naive trained on 3,000 of the 12,000 images",
     "sized": "Control: naive with as many parameters as XDistillation has without its autoencoder",
     "untrained": "Control: XDistillation whose autoencoder was never trained",
@@ -223,7 +222,7 @@ def _control(card: Card) -> str:
 
 def naive_of(family: str) -> str:
     """The family of the naive students that stand beside ``family``: made smaller in the same way, on the same data."""
-    if family in ("plain", "full", "few", "sized"):
+    if family in ("plain", "few", "sized"):
         return f"{family} naive"
     kind, dash, _ = family.partition("-")
     return f"{kind}-naive" if dash else "naive"
