@@ -12,6 +12,7 @@ from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.serving import subjects
 from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish, find
+from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
@@ -165,11 +166,21 @@ def _sentence(shown: Shown) -> Headline | None:
 
 def after(shown: Shown, order: Order) -> None:
     """Below the grid: take it away, all numbers, and more images."""
-    takeaway.bar(shown)
+    takeaway.bar(shown, said=_said(shown))
     with st.expander("All numbers of this image"):
         takeaway.numbers(shown)
     if len(order.found.indices) > 1 or order.found.missing:
         _gallery(shown, order)
+
+
+def _said(shown: Shown) -> Said:
+    found, outside = _sentence(shown), shown.view.subject.key.outside
+    notes = [OUTSIDE_NOTE if outside else "", "" if found is None else found.often, _planted(shown)]
+    return Said(
+        headline="" if found is None else found.title,
+        detail="" if found is None else found.detail,
+        notes=tuple(note for note in notes if note),
+    )
 
 
 def _found(zoo: Zoo, dataset: str, choice: Choice, n: int) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import pandas as pd
@@ -13,18 +14,19 @@ from pages._ui.screen import Shown
 from pages._ui.viewer.look import Look
 from xkd_core import catalogue
 from xkd_core.serving import exports, figure
+from xkd_core.serving.report import Said, report
 from xkd_core.serving.subjects import UPLOAD
 
 FILTERS = ("g_class", "g_outcome", "g_order", "g_habitat")
 
 
-def bar(shown: Shown, *, more: Mapping[str, pd.DataFrame] | None = None) -> None:
-    """Three small menus in a row. more: further tables to download, by title."""
+def bar(shown: Shown, *, more: Mapping[str, pd.DataFrame] | None = None, said: Said | None = None) -> None:
+    """Three small menus in a row. more: more tables to download, by title. said: the page's words, for the report."""
     with st.container(horizontal=True, key="takeaway"):
         with st.popover("Link to this view"):
             _link(shown)
         with st.popover("Download"):
-            _downloads(shown, more or {})
+            _downloads(shown, more or {}, said or Said())
         with st.popover("Copy as Python"):
             st.code(exports.snippet(shown.view, shown.sheet), language="python")
 
@@ -71,13 +73,20 @@ def _link(shown: Shown) -> None:
     if shown.view.subject.key.dataset == UPLOAD:
         st.caption("Your own image is not stored anywhere, so no link can show it.")
         return
+    st.code(_address(shown), language=None, wrap_lines=True)
+
+
+def _address(shown: Shown) -> str:
+    """The view's full address; "" for an upload, which is not stored."""
+    if shown.view.subject.key.dataset == UPLOAD:
+        return ""
     place = urlsplit(st.context.url or "http://localhost:8501/")
     several = [(name, part) for name, value in params(shown).items() if name == "maps" for part in value.split(",")]
     query = urlencode([pair for pair in params(shown).items() if pair[0] != "maps"] + several)
-    st.code(urlunsplit((place.scheme, place.netloc, place.path, query, "")), language=None, wrap_lines=True)
+    return urlunsplit((place.scheme, place.netloc, place.path, query, ""))
 
 
-def _downloads(shown: Shown, more: Mapping[str, pd.DataFrame]) -> None:
+def _downloads(shown: Shown, more: Mapping[str, pd.DataFrame], said: Said) -> None:
     scene, view, sheet = shown.scene, shown.view, shown.sheet
     name = view.subject.key.spec.replace(":", "-")[:40]
 
@@ -86,6 +95,9 @@ def _downloads(shown: Shown, more: Mapping[str, pd.DataFrame]) -> None:
 
     _button("Figure (PNG)", lambda: figure.to_png(page()), f"{name}.png", "image/png")
     _button("Figure (SVG)", lambda: figure.to_svg(page()), f"{name}.svg", "image/svg+xml")
+    said = replace(said, link=_address(shown))
+    _button("Report (HTML)", lambda: report(view, sheet, scene.look.drawing, said, tables=more), f"{name}.html",
+            "text/html")  # fmt: skip
     for title, table in {"Numbers": exports.table(view, sheet), **more}.items():
         file = name if title == "Numbers" else title.lower().replace(" ", "-")
         _button(f"{title} (CSV)", lambda table=table: exports.csv(table), f"{file}.csv", "text/csv")
