@@ -146,6 +146,7 @@ def test_compression_can_be_taken_away_like_the_landing_page(open_page, made):
     assert made.runs["swa 0.25 0"] in code and made.runs["kd 0.125 0"] in code
     labels = [button.proto.label for button in app.get("download_button")]
     assert "Drift by compression (CSV)" in labels and "Drift by λ (CSV)" in labels and "Figure (PNG)" in labels
+    assert "Report (HTML)" in labels
 
 
 def test_the_plain_form_of_compression_is_pictures_with_alt_texts(open_page):
