@@ -73,6 +73,7 @@ def _page(asked: Asked) -> None:
     every = pareto.candidates(asked.results, asked.zoo, explainer=asked.explainer)
     shown = _film(asked)
     if shown is not None:
+        takeaway.keep_link(shown)
         takeaway.bar(shown, more={
             f"Drift by {words}": curves.table([*lines[axis], *controls[axis]], axis)
             for axis, words in (("ratio", "compression"), ("lam", "λ"))

@@ -63,9 +63,13 @@ def params(shown: Shown) -> dict[str, str]:
 
 
 def keep_link(shown: Shown) -> None:
-    """What no widget holds but belongs to the view goes into the address: the run on screen and how it is drawn."""
+    """What no widget holds but belongs to the view goes into the address: how it is drawn, and the run on screen.
+
+    A filmstrip has many runs; there the sliders say which.
+    """
     look = shown.scene.look
-    link.put("run", params(shown).get("run"))
+    if shown.scene.film is None:
+        link.put("run", params(shown).get("run"))
     link.put("view", None if look == Look() else look.text)
 
 

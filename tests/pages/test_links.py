@@ -89,6 +89,12 @@ def test_a_link_to_a_run_wins_over_what_was_kept(open_page, made):
     assert app.selectbox(key="match").value == "swa"
 
 
+def test_the_filmstrip_keeps_in_the_address_how_it_is_drawn(open_page):
+    app = open_page("compression", view="contour.all.cividis.35.60.no")
+    assert payload(app)["look"]["mode"] == "contour"
+    assert app.query_params["view"] in (["contour.all.cividis.35.60.no"], "contour.all.cividis.35.60.no")
+
+
 def test_a_change_of_data_forgets_the_image(open_page):
     app = open_page(image="7")
     app.selectbox(key="data").set_value("cifar10").run()
