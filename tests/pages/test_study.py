@@ -135,6 +135,38 @@ def test_a_platforms_participant_comes_back_to_the_same_place(open_page, fake, d
     assert recruitment(database, study).arrived == 1
 
 
+def test_a_browser_that_took_part_goes_on_or_begins_for_someone_else(open_page, fake, database):
+    study = make_study(database)
+    token = make_participant(database, study)
+    open_page(p=token)
+    assert fake.kept == {"study": study.id, "own": token, "forget": False}
+    app = open_page(s=study.id)
+    fake.remembers(app, token)
+    press(app, "go_on")
+    assert token_of(app) == token
+    other = open_page(s=study.id)
+    fake.remembers(other, token)
+    press(other, "begin")
+    assert token_of(other) != token
+    assert recruitment(database, study).arrived == 2
+
+
+@pytest.mark.parametrize("sent", [None, 7, "x" * 32, ["a"], {"p": 1}, "y" * 9000])
+def test_a_forged_memory_is_ignored(open_page, fake, database, sent):
+    study = make_study(database)
+    app = open_page(s=study.id)
+    fake.remembers(app, sent)
+    assert not app.exception and not app.error
+    assert [button.label for button in app.button if "fake" not in button.label] == ["Begin"]
+
+
+def test_the_memory_of_another_study_does_not_count(open_page, fake, database):
+    token = make_participant(database, make_study(database))
+    app = open_page(s=make_study(database, name="other").id)
+    fake.remembers(app, token)
+    assert "go_on" not in [button.key for button in app.button]
+
+
 def test_a_redirect_stands_instead_of_a_code(open_page, database):
     url = "https://app.prolific.com/submissions/complete?cc=X"
     study = make_study(database, completion_code=None, redirect_url=url)
@@ -306,6 +338,7 @@ def test_withdrawing_deletes_everything(open_page, fake, database):
     press(app, "withdraw")
     assert "is deleted" in texts(app)
     assert "p" not in app.query_params
+    assert fake.kept == {"study": study.id, "own": None, "forget": True}
     assert read_data(database, study).participants.empty
     assert recruitment(database, study).withdrawn == 1
     assert "not known" in texts(open_page(p=token))
@@ -347,7 +380,8 @@ def test_a_closed_study_takes_nobody_new_and_lets_others_finish(open_page, fake,
     token = make_participant(database, study)
     close_study(database, study.id)
     app = open_page(s=study.id)
-    assert "does not take new participants" in texts(app) and not app.button
+    assert "does not take new participants" in texts(app)
+    assert "begin" not in [button.key for button in app.button]
     fake.answer(open_page(p=token), 1)
     assert progress(database, token).answered == 1
 

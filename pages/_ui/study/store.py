@@ -5,7 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._ui.resources import as_link
+from xkd_core.rendering import png
+from xkd_core.study.config import Rendering
 from xkd_core.study.environment import database_url
+from xkd_core.study.example import example_panels
 from xkd_core.study.store import answers
 from xkd_core.study.store.database import Database
 
@@ -28,3 +31,10 @@ def picture(token: str, name: str) -> str:
 @st.cache_data(max_entries=400, show_spinner=False)
 def _picture(url: str, name: str, _token: str) -> str:
     return as_link(answers.stimulus(_database(url), _token, name))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def example(rendering_json: str) -> dict[str, str]:
+    """The pictures of the instructions, drawn by the study's rule: role -> data link."""
+    drawn = example_panels(Rendering.model_validate_json(rendering_json))
+    return {role: as_link(png(pixels)) for role, pixels in drawn.items()}
