@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pages._ui.study import store, words
 from tests.pages.conftest import ROOT
 from tests.pages.study_pages import FakeBrowser, texts
+from tests.study.blind import only_pixels, pictures, told, words_of
 from tests.study.made_study import make_participant, make_study, walk_to_trials
 from xkd_core.study.store import answers, participants
 from xkd_core.study.store.answers import progress
@@ -234,6 +238,21 @@ def test_the_order_of_the_three_pairs_is_that_of_their_keys(open_page, fake, dat
     ]
     assert fake.data["keys"] == {"1": 3, "2": 2, "3": 1}
     assert [one["alt"] for one in fake.data["pictures"]] == ["The photo", "Picture A", "Picture B", "Picture C"]
+
+
+def test_a_browser_gets_nothing_but_pictures_and_neutral_names(open_page, fake, database):
+    study = make_study(database)
+    app = to_trials(open_page, database, study)
+    forbidden = words_of(study.config)
+    for _ in range(study.config.n_shown - study.config.practice):
+        assert set(fake.data) == {"index", "session", "failed", "ask", "pictures", "options", "keys", "feedback"}
+        assert all(
+            set(one) == {"src", "name", "alt", "photo", "slot", "choice", "key"} for one in fake.data["pictures"]
+        )
+        text = json.dumps(fake.data)
+        assert told(text, forbidden) == [] and len(pictures(text)) == 4
+        assert all(only_pixels(png) for png in pictures(text))
+        fake.answer(app, 1)
 
 
 def test_the_other_questions_are_answered_by_the_pictures(open_page, fake, database):
@@ -462,3 +481,13 @@ def test_a_walk_by_the_store_and_by_the_page_agree(open_page, database):
     walk_to_trials(database, study, token)
     assert progress(database, token).stage == "trials"
     assert open_page(p=token).get("progress")
+
+
+def test_the_participants_page_imports_nothing_that_computes_maps():
+    script = (
+        "import sys; import pages._ui.study.steps, pages._ui.guard;"
+        "heavy = {'torch', 'skimage', 'scipy', 'statsmodels', 'sklearn', 'xkd_core.serving'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]

@@ -18,7 +18,8 @@ from xkd_core.study.store.studies import Study
 LINK = "p"  # of a participant; "s" is the study's, for everyone
 _LEFT, _ENROLLED, _KNOWN = "_study_left", "_study_enrolled", "_study_known"
 LOOK = """<style>
-[data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2.5rem; }
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2rem; }
 .st-key-text { max-width: 44rem; }
 @media (max-width: 40rem) { [data-testid="stMainBlockContainer"] { padding: 1rem 0.75rem 2rem; } }
 </style>"""
