@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages._ui.study import probe, trial
+from pages._ui.study import memory, probe, trial
 
 
 class FakeBrowser:
@@ -16,9 +16,11 @@ class FakeBrowser:
 
     def __init__(self, monkeypatch: Any) -> None:
         self.data: Mapping[str, Any] = {}
+        self.kept: Mapping[str, Any] = {}
         self.sends: Any = None
         monkeypatch.setattr(trial, "_COMPONENT", self.trial)
         monkeypatch.setattr(probe, "_COMPONENT", self.probe)
+        monkeypatch.setattr(memory, "_COMPONENT", self.memory)
 
     def trial(self, *, key: str, data: Mapping[str, Any], on_answer_change: Callable[[], None]) -> None:
         self.data = data
@@ -26,6 +28,15 @@ class FakeBrowser:
 
     def probe(self, *, key: str, data: Mapping[str, Any], on_width_change: Callable[[], None]) -> None:
         st.button("fake screen", key="fake_screen", on_click=self._fire, args=(key, "width", on_width_change))
+
+    def memory(self, *, key: str, data: Mapping[str, Any], on_known_change: Callable[[], None]) -> None:
+        self.kept = data
+        st.button("fake memory", key="fake_memory", on_click=self._fire, args=(key, "known", on_known_change))
+
+    def remembers(self, app: Any, token: Any) -> None:
+        """The browser says what it kept."""
+        self.sends = token
+        app.button(key="fake_memory").click().run()
 
     def _fire(self, key: str, event: str, callback: Callable[[], None]) -> None:
         st.session_state[key] = SimpleNamespace(**{event: self.sends})

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pages._ui.study import store, words
 from tests.pages.conftest import ROOT
 from tests.pages.study_pages import FakeBrowser, texts
+from tests.study.blind import only_pixels, pictures, told, words_of
 from tests.study.made_study import make_participant, make_study, walk_to_trials
 from xkd_core.study.store import answers, participants
 from xkd_core.study.store.answers import progress
@@ -135,6 +139,38 @@ def test_a_platforms_participant_comes_back_to_the_same_place(open_page, fake, d
     assert recruitment(database, study).arrived == 1
 
 
+def test_a_browser_that_took_part_goes_on_or_begins_for_someone_else(open_page, fake, database):
+    study = make_study(database)
+    token = make_participant(database, study)
+    open_page(p=token)
+    assert fake.kept == {"study": study.id, "own": token, "forget": False}
+    app = open_page(s=study.id)
+    fake.remembers(app, token)
+    press(app, "go_on")
+    assert token_of(app) == token
+    other = open_page(s=study.id)
+    fake.remembers(other, token)
+    press(other, "begin")
+    assert token_of(other) != token
+    assert recruitment(database, study).arrived == 2
+
+
+@pytest.mark.parametrize("sent", [None, 7, "x" * 32, ["a"], {"p": 1}, "y" * 9000])
+def test_a_forged_memory_is_ignored(open_page, fake, database, sent):
+    study = make_study(database)
+    app = open_page(s=study.id)
+    fake.remembers(app, sent)
+    assert not app.exception and not app.error
+    assert [button.label for button in app.button if "fake" not in button.label] == ["Begin"]
+
+
+def test_the_memory_of_another_study_does_not_count(open_page, fake, database):
+    token = make_participant(database, make_study(database))
+    app = open_page(s=make_study(database, name="other").id)
+    fake.remembers(app, token)
+    assert "go_on" not in [button.key for button in app.button]
+
+
 def test_a_redirect_stands_instead_of_a_code(open_page, database):
     url = "https://app.prolific.com/submissions/complete?cc=X"
     study = make_study(database, completion_code=None, redirect_url=url)
@@ -202,6 +238,21 @@ def test_the_order_of_the_three_pairs_is_that_of_their_keys(open_page, fake, dat
     ]
     assert fake.data["keys"] == {"1": 3, "2": 2, "3": 1}
     assert [one["alt"] for one in fake.data["pictures"]] == ["The photo", "Picture A", "Picture B", "Picture C"]
+
+
+def test_a_browser_gets_nothing_but_pictures_and_neutral_names(open_page, fake, database):
+    study = make_study(database)
+    app = to_trials(open_page, database, study)
+    forbidden = words_of(study.config)
+    for _ in range(study.config.n_shown - study.config.practice):
+        assert set(fake.data) == {"index", "session", "failed", "ask", "pictures", "options", "keys", "feedback"}
+        assert all(
+            set(one) == {"src", "name", "alt", "photo", "slot", "choice", "key"} for one in fake.data["pictures"]
+        )
+        text = json.dumps(fake.data)
+        assert told(text, forbidden) == [] and len(pictures(text)) == 4
+        assert all(only_pixels(png) for png in pictures(text))
+        fake.answer(app, 1)
 
 
 def test_the_other_questions_are_answered_by_the_pictures(open_page, fake, database):
@@ -306,6 +357,7 @@ def test_withdrawing_deletes_everything(open_page, fake, database):
     press(app, "withdraw")
     assert "is deleted" in texts(app)
     assert "p" not in app.query_params
+    assert fake.kept == {"study": study.id, "own": None, "forget": True}
     assert read_data(database, study).participants.empty
     assert recruitment(database, study).withdrawn == 1
     assert "not known" in texts(open_page(p=token))
@@ -347,7 +399,8 @@ def test_a_closed_study_takes_nobody_new_and_lets_others_finish(open_page, fake,
     token = make_participant(database, study)
     close_study(database, study.id)
     app = open_page(s=study.id)
-    assert "does not take new participants" in texts(app) and not app.button
+    assert "does not take new participants" in texts(app)
+    assert "begin" not in [button.key for button in app.button]
     fake.answer(open_page(p=token), 1)
     assert progress(database, token).answered == 1
 
@@ -428,3 +481,13 @@ def test_a_walk_by_the_store_and_by_the_page_agree(open_page, database):
     walk_to_trials(database, study, token)
     assert progress(database, token).stage == "trials"
     assert open_page(p=token).get("progress")
+
+
+def test_the_participants_page_imports_nothing_that_computes_maps():
+    script = (
+        "import sys; import pages._ui.study.steps, pages._ui.guard;"
+        "heavy = {'torch', 'skimage', 'scipy', 'statsmodels', 'sklearn', 'xkd_core.serving'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]

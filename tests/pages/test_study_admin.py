@@ -273,7 +273,9 @@ def test_power_is_simulated_before_the_study_starts(enter, made):
     truth = Truth(matched=0.4, naive=0.3)
     expected = power(Design(participants=40, trials=40, items=80), truth, studies=200, seed=0).rejected.share
     assert f"**{expected:.0%}** of the studies" in texts(app)
-    assert "people x 40 trials" in texts(app)
+    assert "With 40 people x 40 trials" in texts(app) and "Power of 80% from: " in texts(app)
+    chart = next(one for one in app.get("plotly_chart") if one.key == "power_chart")
+    assert f"40 x 40: {expected:.0%}" in chart.proto.alt and "80 x 80" in chart.proto.alt
 
 
 def test_the_link_carries_the_platforms_parameters(database):
@@ -320,7 +322,7 @@ def test_results_follow_new_answers_and_deletions(enter, database):
     app = enter("Results")
     assert "By 2 people" in texts(app)
     answer_all(database, make_participant(database, study))
-    app.button(key="refresh").click().run()
+    app.run()
     assert "By 3 people" in texts(app)
 
 

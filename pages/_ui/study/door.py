@@ -10,6 +10,7 @@ from pages._ui.study import store
 from xkd_core.errors import XKDError
 from xkd_core.study import access
 from xkd_core.study.access import MAX_SIGNS, Doors
+from xkd_core.study.store.studies import Study
 from xkd_core.study.store.tables import now
 
 _USED = "_admin_used"
@@ -22,8 +23,7 @@ def require() -> None:
     Nothing on the admin page is written in callbacks: those would run before this.
     """
     doors = access.doors()
-    used = st.session_state.get(_USED)
-    if not doors.closed and used is not None and access.is_fresh(used):
+    if not doors.closed and _is_inside():
         st.session_state[_USED] = now()
         return
     st.session_state.pop(_USED, None)
@@ -33,6 +33,29 @@ def require() -> None:
     with st.container(width=420):
         _login(doors)
     st.stop()
+
+
+def live(every_s: int) -> Callable[[Callable[[Study], None]], Callable[[Study], None]]:
+    """A part of the page that draws itself again and again. That is no use of the page, so an idle one closes."""
+
+    def decorate(draw: Callable[[Study], None]) -> Callable[[Study], None]:
+        @st.fragment(run_every=every_s)
+        def drawn(study: Study) -> None:
+            if not _is_inside():
+                st.rerun()
+            try:
+                draw(study)
+            except XKDError as error:
+                st.error(str(error))
+
+        return drawn
+
+    return decorate
+
+
+def _is_inside() -> bool:
+    used = st.session_state.get(_USED)
+    return used is not None and access.is_fresh(used)
 
 
 def leave() -> None:

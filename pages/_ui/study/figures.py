@@ -70,17 +70,19 @@ def metrics(found: Sequence[Predictor]) -> go.Figure:
 
 
 def power(table: pd.DataFrame, enough: float) -> go.Figure:
-    """Power by number of people, with its interval; the line is what is wanted."""
+    """Power by number of people, a line for each number of trials; the dotted line is what is wanted."""
     figure = go.Figure()
-    figure.add_scatter(
-        x=table["people"], y=table["power"], mode="lines+markers", marker={"size": 9, "color": COLOURS["teacher"]},
-        error_y={"type": "data", "symmetric": False, "array": table["high"] - table["power"],
-                 "arrayminus": table["power"] - table["low"]},
-    )  # fmt: skip
+    for (trials, rows), colour in zip(table.groupby("trials"), (GREY, *COLOURS.values()), strict=False):
+        figure.add_scatter(
+            x=rows["people"], y=rows["power"], mode="lines+markers", name=f"{trials} trials",
+            marker={"size": 9}, line={"color": colour},
+            error_y={"type": "data", "symmetric": False, "array": rows["high"] - rows["power"],
+                     "arrayminus": rows["power"] - rows["low"]},
+        )  # fmt: skip
     figure.add_hline(enough, line={"color": GREY, "dash": "dot"})
-    figure.update_xaxes(title_text="people", tickvals=list(table["people"]))
+    figure.update_xaxes(title_text="people", tickvals=sorted(set(table["people"])))
     figure.update_yaxes(title_text="power", range=[0, 1.03], tickformat=".0%")
-    return _plain(figure, 300, legend=False)
+    return _plain(figure, 320)
 
 
 def _dots(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -20,11 +22,14 @@ def block(config: StudyConfig) -> None:
         st.markdown("**Power**")
         truth = _truth(config)
         if not st.button("Simulate", key="simulate"):
-            st.caption(f"{STUDIES} studies for each of {len(SHARES)} numbers of participants: some seconds.")
+            st.caption(f"{STUDIES} studies for each of several numbers of people and trials: about ten seconds.")
             return
         with st.spinner("Simulating ..."):
-            found = [_power(Design(participants=people, trials=config.trials, items=config.n_items), truth, config.seed)
-                     for people in _people(config.participants)]  # fmt: skip
+            found = [
+                _power(Design(participants=people, trials=trials, items=config.n_items), truth, config.seed)
+                for trials in _trials(config)
+                for people in _people(config.participants)
+            ]
         _say(config, found)
 
 
@@ -46,26 +51,41 @@ def _people(planned: int) -> list[int]:
     return sorted({max(2, round(planned * share)) for share in SHARES})
 
 
+def _trials(config: StudyConfig) -> list[int]:
+    """Half as many trials, as many as planned, and twice as many if there are items for them."""
+    return sorted({max(1, config.trials // 2), config.trials, min(config.n_items, 2 * config.trials)})
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
 def _power(design: Design, truth: Truth, seed: int) -> Power:
     return power(design, truth, studies=STUDIES, seed=seed)
 
 
-def _say(config: StudyConfig, found: list[Power]) -> None:
-    planned = next(one for one in found if one.design.participants == max(2, config.participants))
-    share = planned.rejected
+def _say(config: StudyConfig, found: Sequence[Power]) -> None:
+    people, trials = max(2, config.participants), config.trials
+    share = next(one for one in found if (one.design.participants, one.design.trials) == (people, trials)).rejected
     st.markdown(
-        f"With {planned.design.participants} people x {config.trials} trials the primary test finds this effect "
-        f"in **{share.share:.0%}** of the studies (95 % interval {share.low:.0%} to {share.high:.0%})."
+        f"With {people} people x {trials} trials the primary test finds this effect in **{share.share:.0%}** of the "
+        f"studies (95 % interval {share.low:.0%} to {share.high:.0%})."
     )
-    enough = [one.design.participants for one in found if one.rejected.share >= ENOUGH]
-    st.markdown(
-        f"The smallest of these numbers with {ENOUGH:.0%} power: **{min(enough)} people**."
-        if enough
-        else f"None of these numbers of people reaches {ENOUGH:.0%}: more trials, more images or more people."
+    table = pd.DataFrame(
+        [
+            {"people": one.design.participants, "trials": one.design.trials, "power": one.rejected.share,
+             "low": one.rejected.low, "high": one.rejected.high}
+            for one in found
+        ]
+    )  # fmt: skip
+    st.markdown(_enough(table))
+    said = ", ".join(f"{row.people} x {row.trials}: {row.power:.0%}" for row in table.itertuples())
+    chart = figures.power(table, ENOUGH)
+    st.plotly_chart(chart, config=figures.CONFIG, alt=f"Power by people x trials. {said}", key="power_chart")
+
+
+def _enough(table: pd.DataFrame) -> str:
+    """The smallest numbers of people with enough power, for each number of trials."""
+    good = table[table["power"] >= ENOUGH].groupby("trials")["people"].min()
+    if good.empty:
+        return f"None of these reaches a power of {ENOUGH:.0%}: more trials, more images or more people."
+    return f"Power of {ENOUGH:.0%} from: " + "; ".join(
+        f"**{n} people x {trials} trials**" for trials, n in good.items()
     )
-    table = pd.DataFrame([{"people": one.design.participants, "power": one.rejected.share, "low": one.rejected.low,
-                           "high": one.rejected.high} for one in found])  # fmt: skip
-    words = ", ".join(f"{row.people}: {row.power:.0%}" for row in table.itertuples())
-    st.plotly_chart(figures.power(table, ENOUGH), config=figures.CONFIG, alt=f"Power by number of people. {words}",
-                    key="power_chart")  # fmt: skip

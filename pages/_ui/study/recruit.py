@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 import pandas as pd
 import streamlit as st
 
-from pages._ui.study import store
+from pages._ui.study import door, store
 from xkd_core.study.environment import only_study
 from xkd_core.study.store import studies
 from xkd_core.study.store.frames import read_data
@@ -62,7 +62,7 @@ def _origin() -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-@st.fragment(run_every=10)
+@door.live(10)
 def _live(study: Study) -> None:
     """Counts that follow by themselves."""
     found = studies.recruitment(store.database(), study)

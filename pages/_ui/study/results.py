@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import streamlit as st
 
-from pages._ui.study import figures, store
+from pages._ui.study import door, figures, store
 from xkd_core import catalogue
 from xkd_core.study.analysis.clusters import Clustered
 from xkd_core.study.analysis.proportions import Share
@@ -24,10 +24,10 @@ MAJORITIES = {"TM": "teacher and matched", "TN": "teacher and naive", "NM": "bot
 WAYS = {"participant": "participants drawn anew", "item": "items drawn anew", "both": "both drawn anew"}
 
 
+@door.live(30)
 def page(study: Study) -> None:
-    """All of it, or why there is nothing yet."""
+    """All of it, or why there is nothing yet; new answers come in by themselves."""
     data = read_data(store.database(), study)
-    st.button("Read again", key="refresh", type="tertiary")
     report = _report(study.id, _stamp(data), data)
     if not report.answers:
         st.info("No answers to main trials yet.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -133,8 +133,3 @@ class Stopped(XKDError):
     def __init__(self) -> None:
         """Say that nothing is left of it."""
         super().__init__("Stopped. Nothing was stored.")
-
-
-def described(config: StudyConfig) -> Mapping[str, object]:
-    """The whole configuration as plain values, as it was hashed."""
-    return config.model_dump(mode="json")

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui.study import answering, probe, store, trials, words
+from pages._ui.study import answering, memory, probe, store, trials, words
 from xkd_core.study.config import StudyConfig
-from xkd_core.study.store import participants, studies
+from xkd_core.study.store import answers, participants, studies
 from xkd_core.study.store.answers import Progress
 from xkd_core.study.store.database import Database
+from xkd_core.study.store.participants import NoParticipantError
 from xkd_core.study.store.studies import Study
 
 LINK = "p"  # of a participant; "s" is the study's, for everyone
-_LEFT, _ENROLLED = "_study_left", "_study_enrolled"
+_LEFT, _ENROLLED, _KNOWN = "_study_left", "_study_enrolled", "_study_known"
 LOOK = """<style>
-[data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2.5rem; }
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2rem; }
 .st-key-text { max-width: 44rem; }
 @media (max-width: 40rem) { [data-testid="stMainBlockContainer"] { padding: 1rem 0.75rem 2rem; } }
 </style>"""
@@ -56,14 +58,36 @@ def welcome() -> None:
     study = studies.study_by_id(store.database(), st.query_params["s"])
     with st.container(key="text"):
         st.markdown(f"## {study.config.title}")
+        known = None if _named(study) else _known(study)
+        if known is not None:
+            st.info("In this browser, someone has begun this study already.")
+            if st.button("Go on where I was", type="primary", key="go_on"):
+                st.query_params.from_dict({LINK: known})
+                st.rerun()
         if study.status != "open":
             st.info("This study does not take new participants now. If you have begun already, open your own link.")
             return
         st.markdown(f"You will compare small pictures. It takes about {words.minutes(study.config)} minutes. You can "
                     "pause at any time: the page goes on where you were, also after a reload.")  # fmt: skip
-        if st.button("Begin", type="primary", key="begin"):
+        words_of = "Begin" if known is None else "I am someone else: begin"
+        if st.button(words_of, type="primary" if known is None else "secondary", key="begin"):
             st.query_params.from_dict({LINK: _enrol(study)})
             st.rerun()
+
+
+def _named(study: Study) -> bool:
+    """Does the link carry a platform's id? That one tells who comes back, on any device."""
+    return bool(study.config.platform) and study.config.platform[0] in st.query_params
+
+
+def _known(study: Study) -> str | None:
+    """The secret that this browser remembers of the study, if it is still good."""
+    memory.ask(study.id, lambda sent: st.session_state.update({_KNOWN: sent}))
+    try:
+        token = st.session_state.get(_KNOWN)
+        return token if answers.progress(store.database(), token).study_id == study.id else None
+    except NoParticipantError:
+        return None
 
 
 def _enrol(study: Study) -> str:
@@ -77,9 +101,11 @@ def _enrol(study: Study) -> str:
 
 def has_left() -> bool:
     """Say that everything is deleted, to someone who has just withdrawn."""
-    if st.session_state.get(_LEFT):
+    study_id = st.session_state.get(_LEFT)
+    if study_id:
         st.success(WITHDRAWN)
-    return bool(st.session_state.get(_LEFT))
+        memory.forget(study_id)
+    return bool(study_id)
 
 
 def _consent(place: Place) -> None:
@@ -101,6 +127,7 @@ def _screen(place: Place) -> None:
 def _instructions(place: Place) -> None:
     st.markdown("## What to do")
     st.markdown(words.instructions(place.config))
+    trials.example(place.config)
     n = place.config.practice
     if n:
         st.markdown(f"You begin with {n} pictures for practice, on which you are told whether you were right.")
@@ -180,6 +207,7 @@ def show(place: Place) -> None:
             STEPS[place.now.stage](place)
     if place.now.stage != "consent":
         _leave(place)
+    memory.keep(place.now.study_id, place.token)
 
 
 def _leave(place: Place) -> None:
@@ -187,6 +215,6 @@ def _leave(place: Place) -> None:
         st.markdown(LEAVE)
         if st.button("Delete my answers and leave", key="withdraw"):
             participants.withdraw(place.database, place.token)
-            st.session_state[_LEFT] = True
+            st.session_state[_LEFT] = place.now.study_id
             st.query_params.clear()
             st.rerun()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -34,7 +35,9 @@ def show(token: str, now: Progress, config: StudyConfig) -> None:
     _bar(now, told, practice=view.practice)
     if told is None:
         answering.mark_shown(token, view.index)
-    trial.show(_data(token, view, config, told), lambda sent: answering.take(token, view, sent))
+    form = words.FORMS[config.question]
+    data = _data(view.index, _sources(token, view), form, None if told is None else _feedback(told, form))
+    trial.show(data, lambda sent: answering.take(token, view, sent))
     if told is not None:
         st.button("Go on", type="primary", key="read_on", shortcut="Enter", on_click=answering.read_on)
 
@@ -48,37 +51,58 @@ def _bar(now: Progress, told: Feedback | None, *, practice: bool) -> None:
     st.progress(now.answered / max(1, now.total), text=words_of)
 
 
-def _data(token: str, view: TrialView, config: StudyConfig, told: Feedback | None) -> dict[str, object]:
+def example(config: StudyConfig) -> None:
+    """For the instructions: a row of pictures with the answer framed."""
     form = words.FORMS[config.question]
-    choices = range(1, len(view.panels) + 1)
+    drawn = store.example(config.rendering.model_dump_json())
+    sources: dict[str, Any] = {"photo": drawn["photo"]}
+    if config.question == "two_alternative":
+        sources |= {"reference": drawn["same_a"], "panels": [drawn["different"], drawn["same_b"]]}
+        right = 2
+    else:
+        sources["panels"] = [drawn["same_a"], drawn["same_b"], drawn["different"]]
+        right = 3
+    told = {"choice": None, "framed": _framed(form, right, len(form.panels)), "words": f"Example. {form.example}"}
+    trial.show(_data(-1, sources, form, told), lambda _: None)
+
+
+def _data(index: int, sources: Mapping[str, Any], form: Form, told: dict[str, object] | None) -> dict[str, object]:
+    """What the browser gets. sources: data links of photo, panels and, if there is one, reference."""
+    choices = range(1, len(form.panels) + 1)
     stored = list(choices) if form.options is None else [choice for _, choice in form.options]
     return {
-        "index": view.index,
+        "index": index,
         "session": answering.session(),
         "failed": answering.failures(),
         "ask": form.ask,
-        "pictures": _pictures(token, view, form),
-        "options": [{"words": text, "choice": choice, "key": str(key)}
-                    for key, (text, choice) in enumerate(form.options or (), start=1)],
+        "pictures": _pictures(sources, form),
+        "options": [
+            {"words": text, "choice": choice, "key": str(key)}
+            for key, (text, choice) in enumerate(form.options or (), start=1)
+        ],
         "keys": {str(key): choice for key, choice in enumerate(stored, start=1)},
-        "feedback": None if told is None else _feedback(told, form, view),
-    }  # fmt: skip
+        "feedback": told,
+    }
 
 
-def _pictures(token: str, view: TrialView, form: Form) -> list[dict[str, object]]:
-    found = [_picture(token, view.photo, "Photo", photo=True)]
-    if view.reference is not None:
-        found.append(_picture(token, view.reference, "X"))
-    for slot, (name, panel) in enumerate(zip(form.panels, view.panels, strict=True), start=1):
-        found.append(_picture(token, panel, name, slot=slot, pressed=form.options is None))
+def _sources(token: str, view: TrialView) -> dict[str, Any]:
+    found: dict[str, Any] = {"photo": store.picture(token, view.photo)}
+    found["panels"] = [store.picture(token, panel) for panel in view.panels]
+    return found if view.reference is None else found | {"reference": store.picture(token, view.reference)}
+
+
+def _pictures(sources: Mapping[str, Any], form: Form) -> list[dict[str, object]]:
+    found = [_picture(sources["photo"], "Photo", photo=True)]
+    if "reference" in sources:
+        found.append(_picture(sources["reference"], "X"))
+    for slot, (name, panel) in enumerate(zip(form.panels, sources["panels"], strict=True), start=1):
+        found.append(_picture(panel, name, slot=slot, pressed=form.options is None))
     return found
 
 
-def _picture(
-    token: str, file: str, name: str, *, photo: bool = False, slot: int = 0, pressed: bool = False
-) -> dict[str, object]:
+def _picture(source: str, name: str, *, photo: bool = False, slot: int = 0, pressed: bool = False) -> dict[str, object]:
     return {
-        "src": store.picture(token, file),
+        "src": source,
         "name": name,
         "alt": "The photo" if photo else f"Picture {name}",
         "photo": photo,
@@ -88,11 +112,11 @@ def _picture(
     }
 
 
-def _feedback(told: Feedback, form: Form, view: TrialView) -> dict[str, object]:
+def _feedback(told: Feedback, form: Form) -> dict[str, object]:
     recorded = told.recorded
-    right = recorded.right_slot or 0
+    framed = _framed(form, recorded.right_slot or 0, len(form.panels))
     words_of = "Right. " if recorded.correct else "Not quite. "
-    return {"choice": recorded.choice, "framed": _framed(form, right, len(view.panels)), "words": words_of + form.right}
+    return {"choice": recorded.choice, "framed": framed, "words": words_of + form.right}
 
 
 def _framed(form: Form, right: int, panels: int) -> Sequence[int]:

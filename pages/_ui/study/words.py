@@ -22,6 +22,7 @@ class Form:
     task: str
     check: tuple[str, str, str]
     right: str
+    example: str
 
 
 FORMS: Mapping[Question, Form] = {
@@ -33,6 +34,7 @@ FORMS: Mapping[Question, Form] = {
         task="Say which **two** of the three pictures A, B and C are **most alike**.",
         check=("The picture that I like best", "The two pictures that are most alike", "The brightest picture"),
         right="The two framed pictures are the same.",
+        example="A and B are most alike.",
     ),
     "odd_one_out": Form(
         ask="Which picture is least like the other two?",
@@ -41,6 +43,7 @@ FORMS: Mapping[Question, Form] = {
         task="Press the **one** of the three pictures that is **least like the other two**.",
         check=("The picture that I like best", "The picture that is least like the other two", "The brightest picture"),
         right="The framed picture differs; the other two are the same.",
+        example="Picture 3 is least like the other two.",
     ),
     "two_alternative": Form(
         ask="Which picture, 1 or 2, is more like the one marked X?",
@@ -49,6 +52,7 @@ FORMS: Mapping[Question, Form] = {
         task="Press the picture, 1 or 2, that is **more like the one marked X**.",
         check=("The picture that I like best", "The picture that is more like X", "The brighter picture"),
         right="The framed picture is the same as X.",
+        example="Picture 2 is more like X.",
     ),
 }
 
