@@ -13,7 +13,7 @@ from xkd_core.errors import BadInputError
 
 def claims(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for scripts.")] = False,
-    only: Annotated[list[str] | None, typer.Option(help="ids of claims, in full; a,b,c or repeated")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="ids or patterns such as '004-*'; a,b,c or repeated")] = None,
     write: Annotated[bool, typer.Option("--write", help="also write checkpoints/evidence.json")] = False,
 ) -> None:
     """Judge the papers' claims by running code and from stored rows: holds, does not hold, not testable here.

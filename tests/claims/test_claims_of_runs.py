@@ -54,8 +54,13 @@ def test_its_numbers_are_the_chosen_means_and_it_is_not_testable_without_runs(cl
         assert number.low <= number.value <= number.high
         assert number.n == N_IMAGES
     empty = judged(stored_with(dataset, [TEACHER], {}), checks, make=make)
-    assert (empty.verdict, empty.command, empty.numbers) == ("not testable here", make, ())
-    assert empty.reason.startswith("Not measured yet: ")
+    assert (empty.verdict, empty.numbers) == ("not testable here", ())
+    assert empty.reason.startswith("Not trained yet: ")
+    assert empty.command == f"python -m xkd_core sweep run checkpoints/{dataset}/sweep.yaml && {make}"
+    bare = judged(stored_with(dataset, groups_of(checks), {}), checks, make=make)
+    if not all(term.explainer == "answers" for check in checks for term in check.terms):
+        assert (bare.verdict, bare.command) == ("not testable here", make)
+        assert bare.reason.startswith("Not measured yet: ")
 
 
 def test_a_contrast_is_the_mean_over_images_of_the_mean_over_the_shared_seeds():
@@ -129,7 +134,7 @@ def test_what_is_missing_is_named_by_its_label():
     with pytest.raises(MissingRowsError, match="cosine of cam of SWA on scenes"):
         measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine"))
     apart = stored_with("scenes", [], {}, extra=[card_of(SWA, "scenes", 5), card_of(KD, "scenes", 6)])
-    with pytest.raises(MissingRowsError, match="share no seed"):
+    with pytest.raises(MissingRowsError, match="with a seed that all share"):
         measure(apart, between("SWA - KD", SWA, KD, "cam", "cosine"))
 
 

@@ -11,7 +11,7 @@ from xkd_core.claims.base import PAPERS, Number
 from xkd_core.claims.table import CLAIMS, by_verdict, judge, judge_all
 from xkd_core.errors import UnknownNameError
 
-SOME = ("001-adcc", "002-share", "004-naive-scenes", "003-votes")
+SOME = ("001-adcc", "002-share", "003-votes", "004-naive-scenes")
 
 
 @pytest.fixture
@@ -31,6 +31,14 @@ def test_there_are_enough_claims_of_every_paper_and_each_says_what_it_must():
 def test_an_unknown_claim_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError, match="001-adcc"):
         judge("001-adc")
+    with pytest.raises(UnknownNameError, match="00x"):
+        judge_all(None, ["00x-*"])
+
+
+def test_claims_are_chosen_by_pattern(tmp_path):
+    assert [one.claim.id for one in judge_all(tmp_path, ["003-s*", "002-share"])] == [
+        "002-share", "003-same-size", "003-signs", "003-six", "003-size-cifar10", "003-size-scenes",
+    ]  # fmt: skip
 
 
 def test_every_finding_has_a_reason_and_a_command(some):

@@ -62,7 +62,11 @@ class Measured:
 
 
 class MissingRowsError(Exception):
-    """Rows that a check needs are not stored; the message says whose."""
+    """Rows that a check needs are not stored; the message says whose. trained: whether the runs are there."""
+
+    def __init__(self, message: str, *, trained: bool = True) -> None:
+        super().__init__(message)
+        self.trained = trained
 
 
 def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, **more: object) -> Check:
@@ -77,7 +81,7 @@ def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, 
 
 @dataclass(frozen=True, kw_only=True)
 class OfRuns:
-    """The judge of a claim over the rows of one data set. make: the command for rows that are missing."""
+    """The judge of a claim over the rows of one data set. make: measures what is missing of trained runs."""
 
     dataset: str
     checks: tuple[Check, ...]
@@ -89,18 +93,19 @@ class OfRuns:
 
 
 def of_runs(dataset: str, checks: Sequence[Check], *, make: str = "") -> OfRuns:
-    """A judge by rows. make: the command for rows, if it is not the data set's sweep."""
-    file = f"checkpoints/{dataset}/sweep.yaml"
-    sweep = f"python -m xkd_core sweep run {file} && python -m xkd_core sweep collect {file}"
-    return OfRuns(dataset=dataset, checks=tuple(checks), make=make or sweep)
+    """A judge by rows. make: the command that measures them, if it is not the data set's sweep."""
+    collect = f"python -m xkd_core sweep collect {_sweep_file(dataset)}"
+    return OfRuns(dataset=dataset, checks=tuple(checks), make=make or collect)
 
 
 def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
-    """Holds if every check passes. make: the command for rows that are missing."""
+    """Holds if every check passes. make: measures rows that are missing; runs that are, the sweep trains before."""
     try:
         measured = [measure(stored, check) for check in checks]
     except MissingRowsError as missing:
-        return Finding(verdict="not testable here", reason=f"Not measured yet: {missing}.", command=make)
+        train = f"python -m xkd_core sweep run {_sweep_file(stored.dataset)} && "
+        reason = f"Not {'measured' if missing.trained else 'trained'} yet: {missing}."
+        return Finding(verdict="not testable here", reason=reason, command=make if missing.trained else train + make)
     adjusted = _holm([one.p for one in measured])
     outcomes = [outcome(check, one, p) for check, one, p in zip(checks, measured, adjusted, strict=True)]
     numbers = tuple(
@@ -135,6 +140,10 @@ def outcome(check: Check, measured: Measured, p: float) -> Outcome:
     return "passes" if inside else "fails" if outside else "open"
 
 
+def _sweep_file(dataset: str) -> str:
+    return f"checkpoints/{dataset}/sweep.yaml"
+
+
 _PASSES: dict[Outcome, bool | None] = {"passes": True, "fails": False, "open": None}
 
 
@@ -142,11 +151,11 @@ def _shared_seeds(stored: Stored, check: Check) -> list[int]:
     groups = {term.runs.label: set(stored.ids(term.runs)) for term in check.terms}
     for label, seeds in groups.items():
         if not seeds:
-            raise MissingRowsError(f"there is no run {label} on {stored.dataset}")
+            raise MissingRowsError(f"{label} on {stored.dataset}", trained=False)
     trained = [seeds for seeds in groups.values() if seeds != {ANY_SEED}]
     shared = set.intersection(*trained) if trained else {ANY_SEED}
     if not shared:
-        raise MissingRowsError(f"the runs of {check.label} on {stored.dataset} share no seed")
+        raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
     return sorted(shared)
 
 

@@ -32,7 +32,6 @@ class Sweep:
     def make(self) -> str:
         """The command for faithfulness, localisation and both CAMs."""
         return (
-            f"python -m xkd_core sweep run checkpoints/{self.dataset}/sweep.yaml && "
             f"python -m xkd_core evaluate --data {self.dataset}:test --runs '{self.runs}' --explainers "
             f"{','.join(CAMS)} --metrics {','.join(METRICS)},right --images 1000"
         )
@@ -43,7 +42,7 @@ class Sweep:
 
 
 SWEEPS = (
-    Sweep(dataset="scenes", title="scenes, /4", width=0.25, runs="scenes-ce-*,scenes-kd-w4-l*-s*"),
+    Sweep(dataset="scenes", title="scenes, /4", width=0.25, runs="scenes-ce-*,scenes-kd-w4-l*[0-9]-s[0-9]-*"),
     Sweep(dataset="tiny-imagenet-50", title="Tiny ImageNet, 50 classes", width=None, runs="tiny-imagenet-50-*"),
 )
 

@@ -26,7 +26,7 @@ def _student(size: str) -> Runs:
 
 def _make(dataset: str) -> str:
     return (
-        f"python -m xkd_core evaluate --data {dataset}:test --runs '{dataset}-ce-*,{dataset}-kd-w*-l0.5-s*' "
+        f"python -m xkd_core evaluate --data {dataset}:test --runs '{dataset}-ce-*,{dataset}-kd-w*-l0.5-s[0-9]-*' "
         f"--explainers cam --metrics {WANTED} --images 1000"
     )
 
@@ -71,7 +71,7 @@ def _by_code() -> tuple[Claim, ...]:
         ),
         Claim(
             id="001-sizes", paper="001", kind="code", judge=by_code(proofs_counts.chhabra),
-            says="ResNet-18 is a compressed WRN-28-10.", place="Section 4", printed="no number",
+            says="ResNet-18 is a compressed WRN-28-10.", place="Abstract", printed="no number",
             test="Parameters of both networks for CIFAR-10.",
         ),
     )  # fmt: skip

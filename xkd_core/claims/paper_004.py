@@ -16,7 +16,7 @@ OUTSIDE = ("occlusion", "gradient_shap", "kernel_shap")
 TITLES = {"scenes": "scenes", "cifar10": "CIFAR-10"}
 NAMES = {"naive": "KD", "swa": "SWA", "ewa": "EWA", "sswa": "SSWA"}
 OTHERS_MAKE = (
-    "python -m xkd_core evaluate --data scenes:test --runs 'scenes-kd-w8-l0.5-s*,scenes-swa-w8-l0.5-b2-s*' "
+    "python -m xkd_core evaluate --data scenes:test --runs 'scenes-kd-w8-l0.5-s[0-9]-*,scenes-swa-w8-l0.5-b2-s[0-9]-*' "
     "--explainers excitation_backprop,lrp,rap --metrics roc_auc --images 100"
 )
 PRUNED = {"filters": "L1 structured pruning", "weights": "iterative unstructured pruning"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xkd_core.claims import paper_000, paper_001, paper_002, paper_003, paper_004
@@ -36,8 +37,18 @@ def judge(claim_id: str, root: Path | None = None) -> Judged:
 
 
 def judge_all(root: Path | None = None, only: Sequence[str] = ()) -> tuple[Judged, ...]:
-    """Judge all claims, or those named; seconds, and nothing is trained or measured."""
-    return tuple(judge(claim_id, root) for claim_id in only or CLAIMS)
+    """Judge all claims, or those named by id or a pattern such as "004-*"; nothing is trained or measured.
+
+    Errors: UnknownNameError for an id or a pattern that no claim fits.
+    """
+    return tuple(judge(claim_id, root) for claim_id in _like(only))
+
+
+def _like(patterns: Sequence[str]) -> list[str]:
+    for pattern in patterns:
+        if not any(fnmatchcase(claim_id, pattern) for claim_id in CLAIMS):
+            raise unknown_name("claim", pattern, CLAIMS)
+    return [one for one in CLAIMS if not patterns or any(fnmatchcase(one, pattern) for pattern in patterns)]
 
 
 def by_verdict(judged: Sequence[Judged]) -> Mapping[Verdict, int]:
