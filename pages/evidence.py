@@ -25,7 +25,9 @@ def main() -> None:
             st.markdown(f"### {title}")
         for one in own:
             evidence.draw(one)
-    if not chosen:
+    if chosen:
+        evidence.download(chosen)
+    else:
         st.info("No claim of this paper has this verdict.")
     with said:
         link.warn()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import streamlit as st
 
 from xkd_core.claims.base import VERDICTS, Claim, Finding, Number
-from xkd_core.claims.report import evidence
+from xkd_core.claims.report import as_json, evidence
 from xkd_core.claims.stored import stamp
 from xkd_core.claims.table import Judged
 
@@ -26,6 +27,12 @@ def judged() -> tuple[Judged, ...]:
 @st.cache_resource(max_entries=2, show_spinner="Judging the claims from the stored rows ...")
 def _judged(seen: str) -> tuple[Judged, ...]:
     return evidence()
+
+
+def download(found: Sequence[Judged]) -> None:
+    """All that is shown as one JSON file, as `claims --json` prints it."""
+    text = json.dumps(as_json(found), ensure_ascii=False, indent=1)
+    st.download_button("Download as JSON", text, "claims.json", "application/json")
 
 
 def draw(one: Judged) -> None:

@@ -73,9 +73,13 @@ def test_verdict_and_paper_are_chosen_in_the_link(open_page, root):
     app = open_page("evidence", root=root, verdict="fails", paper="002")
     assert set(boxes(app).values()) == {"does not hold"}
     assert all(claim_id.startswith("002-") for claim_id in boxes(app))
+    assert [button.proto.label for button in app.get("download_button")] == ["Download as JSON"]
     app.selectbox(key="verdict").set_value("untested").run()
     assert set(boxes(app).values()) == {"not testable here"}
     assert app.query_params["verdict"] in ("untested", ["untested"])
+    app.selectbox(key="paper").set_value("001").run()
+    app.selectbox(key="verdict").set_value("holds").run()
+    assert boxes(app) == {"001-sizes": "holds"}
 
 
 def test_a_link_to_no_verdict_is_said(open_page, root):

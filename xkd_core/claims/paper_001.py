@@ -57,6 +57,19 @@ def _on(dataset: str) -> tuple[Claim, ...]:
     )  # fmt: skip
 
 
+def _aggressive() -> Claim:
+    small, large = _student("/8"), _student("/2")
+    return Claim(
+        id="001-aggressive", paper="001", kind="runs", place="Section 5", printed="no number; Weber et al. 2023 cited",
+        says="Slight compression helps the maps, aggressive compression hurts them.",
+        test="Average drop on CIFAR-10, KD /2 - teacher below 0 and KD /8 - KD /2 above 0.",
+        judge=of_runs("cifar10", [
+            between("/2: KD - teacher", large, TEACHER, "cam", "average_drop", rule="below"),
+            between("KD /8 - KD /2", small, large, "cam", "average_drop"),
+        ], make=_make("cifar10")), page="pages/compression.py", query={"data": "cifar10"},
+    )  # fmt: skip
+
+
 def _by_code() -> tuple[Claim, ...]:
     return (
         Claim(
@@ -77,4 +90,4 @@ def _by_code() -> tuple[Claim, ...]:
     )  # fmt: skip
 
 
-CLAIMS: tuple[Claim, ...] = (*_by_code(), *(claim for dataset in DATA for claim in _on(dataset)))
+CLAIMS: tuple[Claim, ...] = (*_by_code(), *(claim for dataset in DATA for claim in _on(dataset)), _aggressive())
