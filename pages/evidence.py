@@ -18,12 +18,12 @@ def main() -> None:
     said = st.container()
     found = evidence.judged()
     _counts(found)
-    chosen = _choose(found)
-    for paper, title in PAPERS.items():
-        own = [one for one in chosen if one.claim.paper == paper]
-        if own:
-            st.markdown(f"### {title}")
-        for one in own:
+    chosen, paper = _choose(found)
+    if paper == ALL and chosen:
+        evidence.overview(chosen)
+    elif chosen:
+        st.markdown(f"### {PAPERS[paper]}")
+        for one in chosen:
             evidence.draw(one)
     if chosen:
         evidence.download(chosen)
@@ -47,8 +47,8 @@ def _counts(found: tuple[Judged, ...]) -> None:
     )
 
 
-def _choose(found: tuple[Judged, ...]) -> list[Judged]:
-    """Claims of one verdict and paper, both in the link."""
+def _choose(found: tuple[Judged, ...]) -> tuple[list[Judged], str]:
+    """Claims of one verdict and paper, both in the link, and the paper."""
     slugs = {evidence.SLUGS[verdict]: f"{verdict.capitalize()} ({count})"
              for verdict, count in by_verdict(found).items()}  # fmt: skip
     left, right = st.columns(2)
@@ -56,10 +56,11 @@ def _choose(found: tuple[Judged, ...]) -> list[Judged]:
         "verdict", "Verdict", (ALL, *slugs), ALL, titles={ALL: "All verdicts", **slugs}, place=left
     )
     paper = widgets.select("paper", "Paper", (ALL, *PAPERS), ALL, titles={ALL: "All papers", **PAPERS}, place=right)
-    return [
+    chosen = [
         one for one in found
         if verdict in (ALL, evidence.SLUGS[one.finding.verdict]) and paper in (ALL, one.claim.paper)
     ]  # fmt: skip
+    return chosen, paper
 
 
 main()

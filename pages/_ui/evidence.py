@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from xkd_core.claims.base import VERDICTS, Claim, Finding, Number
@@ -27,6 +28,31 @@ def judged() -> tuple[Judged, ...]:
 @st.cache_resource(max_entries=2, show_spinner="Judging the claims from the stored rows ...")
 def _judged(seen: str) -> tuple[Judged, ...]:
     return evidence()
+
+
+def overview(found: Sequence[Judged]) -> None:
+    """All claims as one table; a row that is chosen is shown whole below it."""
+    frame = pd.DataFrame({
+        "Verdict": [one.finding.verdict for one in found],
+        "Claim": [one.claim.says for one in found],
+        "Printed": [one.claim.printed for one in found],
+        "Here": [_in_short(one.finding) for one in found],
+        "Id": [one.claim.id for one in found],
+    })  # fmt: skip
+    st.caption("Choose a row for the numbers, the reason and the command, or a paper for all of its claims.")
+    event = st.dataframe(frame, hide_index=True, on_select="rerun", selection_mode="single-row", key="claim_row",
+                         height=560)  # fmt: skip
+    for row in event["selection"]["rows"]:
+        if row < len(found):
+            draw(found[row])
+
+
+def _in_short(finding: Finding) -> str:
+    """The first number and how many more there are, or why there is none."""
+    if not finding.numbers:
+        return finding.reason
+    more = f", and {len(finding.numbers) - 1} more" if len(finding.numbers) > 1 else ""
+    return f"{finding.numbers[0]}{more}"
 
 
 def download(found: Sequence[Judged]) -> None:

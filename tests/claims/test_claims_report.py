@@ -51,14 +51,14 @@ def test_the_table_counts_verdicts_and_shows_details_on_demand(some):
     assert text.endswith("4 claims: 1 holds, 1 does not hold, 2 not testable here")
     assert "ours:" not in text
     detailed = report.table(some, details=True)
-    assert "ours: intensity over RISE's, % = 54.47" in detailed
+    assert "ours: intensity over RISE's, % = 54.5" in detailed
     assert "command: python -m xkd_core claims --only 002-share" in detailed
 
 
 def test_numbers_are_written_as_people_read_them():
     assert str(Number(label="a", value=61706.0)) == "a = 61,706"
     number = Number(label="SWA - KD", value=0.01234, low=0.01, high=0.02, n=2000, seeds=3)
-    assert str(number) == "SWA - KD = 0.01234 [0.01, 0.02] (n=2000, 3 seeds)"
+    assert str(number) == "SWA - KD = 0.0123 [0.01, 0.02] (n=2000, 3 seeds)"
     assert str(Number(label="b", value=0.5, n=4, seeds=1)) == "b = 0.5 (n=4, 1 seed)"
 
 

@@ -30,6 +30,12 @@ def test_cams_are_alike_behind_pooling_and_not_behind_a_head_that_sees_places():
     assert verdicts(proofs_maps.cams_alike(("vgg_gap_tiny",)), proofs_maps.cams_alike(("lenet5",))) == BOTH
 
 
+def test_proofs_do_not_depend_on_what_else_draws_random_numbers():
+    first = [proof() for proof in (proofs_maps.cams_alike, proofs_losses.hard_label_gradient)]
+    torch.manual_seed(99)
+    assert [proof() for proof in (proofs_maps.cams_alike, proofs_losses.hard_label_gradient)] == first
+
+
 def test_grad_cam_pp_has_a_pole_that_relu_sums_do_not_reach():
     for total in (-1.9, -2.0, -2.1, 0.5):
         alpha = 1 / (2 + total + 1e-6)

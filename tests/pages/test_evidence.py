@@ -11,6 +11,7 @@ from scipy.stats import bootstrap
 
 from pages._ui import guard
 from xkd_core.claims import report
+from xkd_core.claims.base import PAPERS
 from xkd_core.claims.table import CLAIMS, by_verdict, judge_all
 from xkd_core.results.store import merge_rows, read_rows
 
@@ -52,21 +53,28 @@ def test_a_number_on_the_page_is_that_of_the_stored_rows(open_page, made, root):
     interval = bootstrap((difference,), np.mean, n_resamples=2000, batch=4_000_000 // len(difference),
                          method="percentile", rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
     n = len(difference)
-    row = f"| KD - baseline | {N_WRONG / n:.4g} [{interval.low:.4g}, {interval.high:.4g}] | {n} | 1 | yes |"
+    row = f"| KD - baseline | {N_WRONG / n:.3g} [{interval.low:.3g}, {interval.high:.3g}] | {n} | 1 | yes |"
     assert any(row in text for text in texts(app))
 
 
 def test_the_page_shows_what_the_command_says(open_page, root):
     app = open_page("evidence", root=root)
     judged = judge_all(root)
-    assert boxes(app) == {one.claim.id: one.finding.verdict for one in judged}
+    table = app.dataframe[0].value
+    assert dict(zip(table["Id"], table["Verdict"], strict=True)) == {
+        one.claim.id: one.finding.verdict for one in judged
+    }
     assert [metric.value for metric in app.metric] == [str(count) for count in by_verdict(judged).values()]
     assert sum(int(metric.value) for metric in app.metric) == len(CLAIMS)
-    shown = "\n".join(texts(app))
-    for one in judged:
-        assert f"**Because:** {one.finding.reason}" in shown
-        assert all(number.text in shown for number in one.finding.numbers)
-    assert [code.value for code in app.code] == [one.finding.command for one in judged]
+    for paper in PAPERS:
+        app.selectbox(key="paper").set_value(paper).run()
+        own = [one for one in judged if one.claim.paper == paper]
+        assert boxes(app) == {one.claim.id: one.finding.verdict for one in own}
+        shown = "\n".join(texts(app))
+        for one in own:
+            assert f"**Because:** {one.finding.reason}" in shown
+            assert [number.text for number in one.finding.numbers if number.text not in shown] == []
+        assert [code.value for code in app.code] == [one.finding.command for one in own]
 
 
 def test_verdict_and_paper_are_chosen_in_the_link(open_page, root):
@@ -85,7 +93,7 @@ def test_verdict_and_paper_are_chosen_in_the_link(open_page, root):
 def test_a_link_to_no_verdict_is_said(open_page, root):
     app = open_page("evidence", root=root, verdict="maybe")
     assert ["'maybe'" in str(warning.value) for warning in app.warning] == [True]
-    assert len(boxes(app)) == len(CLAIMS)
+    assert len(app.dataframe[0].value) == len(CLAIMS)
 
 
 def test_a_file_of_findings_is_shown_while_it_is_of_these_rows(open_page, root):

@@ -42,20 +42,20 @@ class Number:
         return cls(label=label, value=found.mean, low=found.low, high=found.high, n=found.n, seeds=seeds, passes=passes)
 
     def __str__(self) -> str:
-        """'/8: EWA - KD = 0.01234 [0.0101, 0.0143] (n=2000, 3 seeds)'."""
+        """'/8: EWA - KD = 0.0123 [0.0101, 0.0143] (n=2000, 3 seeds)'."""
         count = [f"n={self.n}"] if self.n else []
         count += [f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"] if self.seeds else []
         return f"{self.label} = {self.text}" + (f" ({', '.join(count)})" if count else "")
 
     @property
     def text(self) -> str:
-        """The value with its interval, where it has one: '0.01234 [0.0101, 0.0143]', '61,706'."""
+        """The value with its interval, where it has one: '0.0123 [0.0101, 0.0143]', '61,706'."""
         interval = "" if math.isnan(self.low) else f" [{_written(self.low)}, {_written(self.high)}]"
         return _written(self.value) + interval
 
 
 def _written(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, kw_only=True)

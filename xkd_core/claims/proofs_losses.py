@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xkd_core.claims.base import Finding, Number, found
+from xkd_core.claims.proofs_maps import filled
 from xkd_core.distillation.losses import kd_loss, matching_loss, task_loss
 from xkd_core.distillation.transfer import at_loss
 from xkd_core.explainers.maps import ewa
@@ -65,9 +66,10 @@ def _equal(value: float, slope: float) -> Finding:
 
 def explanation_gradient(*, repaired: bool = False, seed: int = 0) -> Finding:
     """Gradient of Eq. 9 for the explanation network E. repaired: the masked image x ⊙ E(x) enters."""
-    torch.manual_seed(seed)
-    teacher, student, drawer = _line(3), _line(3), nn.Sequential(nn.Linear(12, 12), nn.Sigmoid())
-    x = torch.randn(8, 12)
+    generator = torch.Generator().manual_seed(seed)
+    teacher, student = (filled(nn.Linear(12, 3), generator) for _ in range(2))
+    drawer = filled(nn.Sequential(nn.Linear(12, 12), nn.Sigmoid()), generator)
+    x = torch.randn(8, 12, generator=generator)
     drawn = drawer(x)
     second = teacher(x * drawn) if repaired else student(x)
     loss = kd_loss(second, teacher(x), temperature=1.0, multi_label=False)
@@ -83,9 +85,9 @@ def explanation_gradient(*, repaired: bool = False, seed: int = 0) -> Finding:
 
 def hard_label_gradient(*, repaired: bool = False, seed: int = 0) -> Finding:
     """Gradient of Eq. 7 for the student S. repaired: the student's answer instead of the teacher's."""
-    torch.manual_seed(seed)
-    teacher, student = _line(3), _line(3)
-    x, labels = torch.randn(8, 12), torch.randint(3, (8,))
+    generator = torch.Generator().manual_seed(seed)
+    teacher, student = (filled(nn.Linear(12, 3), generator) for _ in range(2))
+    x, labels = torch.randn(8, 12, generator=generator), torch.randint(3, (8,), generator=generator)
     answer = student(x) if repaired else teacher(x)
     length = _length(task_loss(answer, labels, multi_label=False), student)
     return found(
@@ -122,10 +124,6 @@ def _terms(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float,
     slopes = [float(torch.autograd.grad(term, student, retain_graph=True)[0].norm()) for term in terms]
     value = (terms[0] / terms[1]).detach()
     return float(value), slopes[0] / slopes[1]
-
-
-def _line(classes: int) -> nn.Module:
-    return nn.Linear(12, classes)
 
 
 def _length(loss: Tensor, model: nn.Module) -> float:
