@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from xkd_core import settings
+from xkd_core.claims_command import claims
 from xkd_core.errors import BadInputError, XKDError
 from xkd_core.evaluate_command import Address, Engine, Workers, checked, cluster_at, evaluate, roar, summary
 from xkd_core.study_command import study
@@ -240,6 +241,7 @@ def explain(
 app.command()(evaluate)
 app.command()(summary)
 app.command()(roar)
+app.command()(claims)
 
 
 @sweep.command("plan")

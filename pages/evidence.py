@@ -1,0 +1,66 @@
+"""Evidence: what the five papers say, what comes out here, and why; the same numbers as `python -m xkd_core claims`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages._ui import evidence, guard, link, widgets
+from xkd_core.claims.base import PAPERS, VERDICTS
+from xkd_core.claims.table import Judged, by_verdict
+
+guard.page("pages/evidence.py")
+
+ALL = "all"
+
+
+def main() -> None:
+    st.markdown("## Evidence")
+    said = st.container()
+    found = evidence.judged()
+    _counts(found)
+    chosen, paper = _choose(found)
+    if paper == ALL and chosen:
+        evidence.overview(chosen)
+    elif chosen:
+        st.markdown(f"### {PAPERS[paper]}")
+        for one in chosen:
+            evidence.draw(one)
+    if chosen:
+        evidence.download(chosen)
+    else:
+        st.info("No claim of this paper has this verdict.")
+    with said:
+        link.warn()
+    link.finish()
+
+
+def _counts(found: tuple[Judged, ...]) -> None:
+    """How many claims have each verdict, and what the verdicts mean."""
+    for column, (verdict, count) in zip(st.columns(len(VERDICTS)), by_verdict(found).items(), strict=True):
+        column.metric(verdict.capitalize(), count)
+    st.caption(
+        f"{len(found)} claims. Comparisons are paired over the same images; intervals are bootstraps over images, and "
+        "seeds where there are several. A claim of a difference holds only if its 95 % interval lies on one side and "
+        "Wilcoxon's p, after Holm's correction over the claim, is below .05; an interval that contains 0 does not make "
+        "the opposite true. Claims of no difference have a margin, and are undecided where the interval reaches over "
+        "it. Networks, data and sizes differ from the papers'. Nothing is trained for this page."
+    )
+
+
+def _choose(found: tuple[Judged, ...]) -> tuple[list[Judged], str]:
+    """Claims of one verdict and paper, both in the link, and the paper."""
+    slugs = {evidence.SLUGS[verdict]: f"{verdict.capitalize()} ({count})"
+             for verdict, count in by_verdict(found).items()}  # fmt: skip
+    left, right = st.columns(2)
+    verdict = widgets.select(
+        "verdict", "Verdict", (ALL, *slugs), ALL, titles={ALL: "All verdicts", **slugs}, place=left
+    )
+    paper = widgets.select("paper", "Paper", (ALL, *PAPERS), ALL, titles={ALL: "All papers", **PAPERS}, place=right)
+    chosen = [
+        one for one in found
+        if verdict in (ALL, evidence.SLUGS[one.finding.verdict]) and paper in (ALL, one.claim.paper)
+    ]  # fmt: skip
+    return chosen, paper
+
+
+main()

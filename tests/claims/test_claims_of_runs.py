@@ -1,0 +1,144 @@
+"""Claims from stored rows, each on hand-made rows in which it is true and on others in which it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.claims.made_rows import (
+    N_IMAGES,
+    SEEDS,
+    card_of,
+    cell,
+    groups_of,
+    means_for,
+    spread,
+    stored_with,
+)
+from xkd_core.claims.contrasts import MissingRowsError, between, judged, measure
+from xkd_core.claims.stored import TEACHER, Runs, read_stored
+from xkd_core.claims.table import CLAIMS
+
+OF_RUNS = [claim_id for claim_id, claim in CLAIMS.items() if claim.kind == "runs"]
+KD = Runs(family="naive", label="KD", width=0.25)
+SWA = Runs(family="swa", label="SWA", width=0.25)
+
+
+def parts(claim_id):
+    judge = CLAIMS[claim_id].judge
+    return judge.dataset, judge.checks, judge.make
+
+
+def made(claim_id, *, true):
+    dataset, checks, _ = parts(claim_id)
+    return stored_with(dataset, groups_of(checks), means_for(checks, true=true))
+
+
+@pytest.mark.parametrize("claim_id", OF_RUNS)
+def test_it_holds_where_the_rows_say_so_and_does_not_where_they_say_the_contrary(claim_id):
+    _, checks, make = parts(claim_id)
+    good = judged(made(claim_id, true=True), checks, make=make)
+    assert (good.verdict, [one.passes for one in good.numbers]) == ("holds", [True] * len(checks)), good.reason
+    bad = judged(made(claim_id, true=False), checks, make=make)
+    assert (bad.verdict, [one.passes for one in bad.numbers]) == ("does not hold", [False] * len(checks)), bad.reason
+
+
+@pytest.mark.parametrize("claim_id", OF_RUNS)
+def test_its_numbers_are_the_chosen_means_and_it_is_not_testable_without_runs(claim_id):
+    dataset, checks, make = parts(claim_id)
+    means = means_for(checks, true=True)
+    numbers = judged(stored_with(dataset, groups_of(checks), means), checks, make=make).numbers
+    for check, number in zip(checks, numbers, strict=True):
+        expected = sum(term.weight * means[cell(term)] for term in check.terms)
+        assert number.value == pytest.approx(expected, abs=0.011 if check.terms[0].to_teacher else 1e-9)
+        assert number.low <= number.value <= number.high
+        assert number.n == N_IMAGES
+    empty = judged(stored_with(dataset, [TEACHER], {}), checks, make=make)
+    assert (empty.verdict, empty.numbers) == ("not testable here", ())
+    assert empty.reason.startswith("Not trained yet: ")
+    assert empty.command == f"python -m xkd_core sweep run checkpoints/{dataset}/sweep.yaml && {make}"
+    bare = judged(stored_with(dataset, groups_of(checks), {}), checks, make=make)
+    if not all(term.explainer == "answers" for check in checks for term in check.terms):
+        assert (bare.verdict, bare.command) == ("not testable here", make)
+        assert bare.reason.startswith("Not measured yet: ")
+
+
+def test_a_contrast_is_the_mean_over_images_of_the_mean_over_the_shared_seeds():
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.8})
+    found = measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine"))
+    loops = []
+    for image in range(N_IMAGES):
+        of_seeds = [spread(card_of(SWA, "scenes", seed).id, 0.8)[image]
+                    - spread(card_of(KD, "scenes", seed).id, 0.5)[image] for seed in SEEDS]  # fmt: skip
+        loops.append(sum(of_seeds) / len(SEEDS))
+    assert found.estimate.mean == pytest.approx(sum(loops) / N_IMAGES)
+    assert (found.seeds, found.estimate.n) == (2, N_IMAGES)
+
+
+def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_undecided():
+    means = {("KD", "answers", "right"): 0.5, ("SWA", "answers", "right"): 0.5}
+    stored = stored_with("scenes", [KD, SWA], means)
+    better = judged(stored, [between("SWA - KD", SWA, KD, "answers", "right")], make="make")
+    assert better.verdict == "does not hold"
+    assert "the interval contains 0, no difference is shown" in better.reason
+    tight = between("SWA - KD", SWA, KD, "answers", "right", rule="not below", margin=1e-6)
+    assert judged(stored, [tight], make="make").verdict == "not testable here"
+    assert "undecided" in judged(stored, [tight], make="make").reason
+
+
+def test_holms_correction_counts_every_comparison_of_the_claim():
+    """One image in six differs: p alone is below .05, ten such questions together are not."""
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.5})
+    rows = stored.metrics.rows
+    above = rows["run_id"].str.contains("swa")
+    rows["cosine"] = np.where(above & (rows["index"] < 6), 0.7, 0.5)
+    one = between("SWA - KD", SWA, KD, "cam", "cosine")
+    assert judged(stored, [one], make="make").verdict == "holds"
+    ten = judged(stored, [one] * 10, make="make")
+    assert ten.verdict == "does not hold"
+    assert "not significant after Holm's correction" in ten.reason
+
+
+def test_only_images_that_all_runs_answer_right_count_where_asked():
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "pointing"): 0.4, ("SWA", "cam", "pointing"): 0.6})
+    answers = stored.results.answers
+    wrong = answers["run_id"].str.contains("kd") & (answers["index"] < 5)
+    answers["right"] = np.where(wrong, 0.0, answers["right"])
+    check = between("SWA - KD", SWA, KD, "cam", "pointing", right_only=True)
+    assert measure(stored, check).estimate.n == N_IMAGES - 5
+
+
+def test_runs_are_found_by_the_fields_of_their_cards():
+    others = [
+        card_of(SWA, "scenes", 7, id="scenes-other-beta", beta=8.0),
+        card_of(SWA, "scenes", 8, id="scenes-other-lam", lam=1.0),
+        card_of(SWA, "scenes", 9, id="scenes-other-width", width=0.125),
+        card_of(SWA, "scenes", 10, id="scenes-other-teacher", teacher_id="scenes-second"),
+        card_of(SWA, "scenes", 11, id="scenes-control", role="control", recipe={"shuffled": True}),
+        card_of(SWA, "scenes", 12, id="scenes-layers", recipe={"layers": "last-1+last"}),
+    ]
+    stored = stored_with("scenes", [SWA], {}, extra=others)
+    assert list(stored.ids(SWA)) == list(SEEDS)
+    assert list(stored.ids(Runs(family="swa", label="all λ", width=0.25, lam=None))) == [*SEEDS, 8]
+
+
+def test_of_a_pruning_in_rounds_the_last_counts():
+    pruned = Runs(family="weights-swa", label="pruned")
+    last = card_of(pruned, "scenes", 0, id="scenes-a-last", recipe={"round": 5})
+    first = card_of(pruned, "scenes", 0, id="scenes-z-first", recipe={"round": 1})
+    assert stored_with("scenes", [], {}, extra=[last, first]).ids(pruned) == {0: "scenes-a-last"}
+
+
+def test_what_is_missing_is_named_by_its_label():
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5})
+    with pytest.raises(MissingRowsError, match="cosine of cam of SWA on scenes"):
+        measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine"))
+    apart = stored_with("scenes", [], {}, extra=[card_of(SWA, "scenes", 5), card_of(KD, "scenes", 6)])
+    with pytest.raises(MissingRowsError, match="with a seed that all share"):
+        measure(apart, between("SWA - KD", SWA, KD, "cam", "cosine"))
+
+
+def test_rows_are_read_from_the_disk_below_a_root(tmp_path):
+    assert read_stored("scenes", tmp_path).zoo.cards == ()
+    found = CLAIMS["004-naive-scenes"].judge(tmp_path)
+    assert found.verdict == "not testable here"

@@ -1,0 +1,103 @@
+"""What a claim is, and what is found out about it. The code that finds out is in the other modules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from xkd_core.metrics.statistics import Estimate
+
+Verdict = Literal["holds", "does not hold", "not testable here"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "not testable here")
+PAPERS: Mapping[str, str] = {
+    "000": "Wilfling, Valdenegro-Toro & Zullich: saliency maps of distilled CNNs",
+    "001": "Anonymous: effect of CNN compression on gradient-based explainability",
+    "002": "Lee & Kim 2021: attentive knowledge distillation",
+    "003": "Alharbi, Vu & Thai 2021: XDistillation",
+    "004": "Park, Yang, Hwang & Yang 2020: attribution preservation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One number of ours. low, high: its 95 % interval; n: images; seeds: trainings, 0 where none enters.
+
+    passes: whether it is as the claim says, None where it does not decide.
+    """
+
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+    seeds: int = 0
+    passes: bool | None = None
+
+    @classmethod
+    def of(cls, label: str, found: Estimate, *, seeds: int, passes: bool | None = None) -> Number:
+        """The number of an estimate over images."""
+        return cls(label=label, value=found.mean, low=found.low, high=found.high, n=found.n, seeds=seeds, passes=passes)
+
+    def __str__(self) -> str:
+        """'/8: EWA - KD = 0.0123 [0.0101, 0.0143] (n=2000, 3 seeds)'."""
+        count = [f"n={self.n}"] if self.n else []
+        count += [f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"] if self.seeds else []
+        return f"{self.label} = {self.text}" + (f" ({', '.join(count)})" if count else "")
+
+    @property
+    def text(self) -> str:
+        """The value with its interval, where it has one: '0.0123 [0.0101, 0.0143]', '61,706'."""
+        interval = "" if math.isnan(self.low) else f" [{_written(self.low)}, {_written(self.high)}]"
+        return _written(self.value) + interval
+
+
+def _written(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What came out. command: makes the numbers, or, where they are missing, what they need."""
+
+    verdict: Verdict
+    reason: str
+    numbers: tuple[Number, ...] = ()
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a paper says, where, with which numbers, and how we test it.
+
+    kind: "code" is shown by running code in seconds; "runs" needs stored rows of trained networks. judge: root of
+    the checkpoints (None: the settings' place) -> Finding. page: of the app, where one can look, with its query.
+    """
+
+    id: str
+    paper: str
+    says: str
+    place: str
+    printed: str
+    test: str
+    kind: Literal["code", "runs"]
+    judge: Callable[[Path | None], Finding]
+    page: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """The command that shows this claim alone."""
+        return f"python -m xkd_core claims --only {self.id}"
+
+
+def found(passes: bool, reason: str, *numbers: Number) -> Finding:
+    """The finding of a proof: it holds or it does not."""
+    return Finding(verdict="holds" if passes else "does not hold", reason=reason, numbers=numbers)
+
+
+def by_code(proof: Callable[[], Finding]) -> Callable[[Path | None], Finding]:
+    """The judge of a claim that needs no run."""
+    return lambda root: proof()

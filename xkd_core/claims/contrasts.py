@@ -1,0 +1,222 @@
+"""Comparisons of runs over the same images and seeds, and the verdict on a claim that consists of them.
+
+A contrast is a weighted sum of runs' values on each image; its mean has a 95 % bootstrap interval over images (one
+seed, scipy) or over images and seeds. Wilcoxon's p of the means over seeds is corrected by Holm over a claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.claims.base import Finding, Number, Verdict
+from xkd_core.claims.stored import ANY_SEED, TEACHER, Runs, Stored, read_stored
+from xkd_core.metrics.paired_tests import holm, paired_test
+from xkd_core.metrics.seeds_and_images import mean_over_seeds
+from xkd_core.metrics.statistics import Estimate, mean_interval
+from xkd_core.results.metric_store import ANSWERS
+
+Rule = Literal["above", "below", "not below", "within"]
+Outcome = Literal["passes", "fails", "open"]
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One group of runs in a contrast. to_teacher: |value - the teacher's value| of the image instead of the value."""
+
+    weight: float
+    runs: Runs
+    explainer: str
+    metric: str
+    to_teacher: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What the claim says of a contrast. margin: for "not below" (-margin) and "within" (both sides).
+
+    right_only: images that every run of the contrast answers right.
+    """
+
+    label: str
+    terms: tuple[Term, ...]
+    rule: Rule = "above"
+    margin: float = 0.0
+    right_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A contrast of stored values: its mean with interval, Wilcoxon's p of the images, and how many seeds."""
+
+    estimate: Estimate
+    p: float
+    seeds: int
+
+
+class MissingRowsError(Exception):
+    """Rows that a check needs are not stored; the message says whose. trained: whether the runs are there."""
+
+    def __init__(self, message: str, *, trained: bool = True) -> None:
+        super().__init__(message)
+        self.trained = trained
+
+
+def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, **more: object) -> Check:
+    """first - second of one metric of one explainer; more: as of `Check`, and ``to_teacher``."""
+    near = bool(more.pop("to_teacher", False))
+    terms = tuple(
+        Term(weight=weight, runs=runs, explainer=explainer, metric=metric, to_teacher=near)
+        for weight, runs in ((1.0, first), (-1.0, second))
+    )
+    return Check(label=label, terms=terms, **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRuns:
+    """The judge of a claim over the rows of one data set. make: measures what is missing of trained runs."""
+
+    dataset: str
+    checks: tuple[Check, ...]
+    make: str
+
+    def __call__(self, root: Path | None) -> Finding:
+        """Judge from the rows below ``root``."""
+        return judged(read_stored(self.dataset, root), self.checks, make=self.make)
+
+
+def of_runs(dataset: str, checks: Sequence[Check], *, make: str = "") -> OfRuns:
+    """A judge by rows. make: the command that measures them, if it is not the data set's sweep."""
+    collect = f"python -m xkd_core sweep collect {_sweep_file(dataset)}"
+    return OfRuns(dataset=dataset, checks=tuple(checks), make=make or collect)
+
+
+def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
+    """Holds if every check passes. make: measures rows that are missing; runs that are, the sweep trains before."""
+    try:
+        measured = [measure(stored, check) for check in checks]
+    except MissingRowsError as missing:
+        train = f"python -m xkd_core sweep run {_sweep_file(stored.dataset)} && "
+        reason = f"Not {'measured' if missing.trained else 'trained'} yet: {missing}."
+        return Finding(verdict="not testable here", reason=reason, command=make if missing.trained else train + make)
+    adjusted = _holm([one.p for one in measured])
+    outcomes = [outcome(check, one, p) for check, one, p in zip(checks, measured, adjusted, strict=True)]
+    numbers = tuple(
+        Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
+        for check, one, result in zip(checks, measured, outcomes, strict=True)
+    )
+    return Finding(verdict=_verdict(outcomes), reason=_reason(checks, measured, outcomes), numbers=numbers)
+
+
+def measure(stored: Stored, check: Check) -> Measured:
+    """Mean of the contrast over images and the seeds that all its runs share. Errors: MissingRowsError."""
+    seeds = _shared_seeds(stored, check)
+    columns = [_contrast(stored, check, seed) for seed in seeds]
+    table = pd.concat(columns, axis=1, join="inner").to_numpy(dtype=np.float64).T  # (seeds, images)
+    estimate = mean_over_seeds(table) if len(table) > 1 else mean_interval(table[0])
+    if estimate.n == 0:
+        raise MissingRowsError(f"{check.label} is defined on no image")
+    p = paired_test(table.mean(axis=0), np.zeros(table.shape[1]), n_resamples=1).wilcoxon_p
+    return Measured(estimate=estimate, p=p, seeds=len(seeds))
+
+
+def outcome(check: Check, measured: Measured, p: float) -> Outcome:
+    """Whether a contrast is as the check says. "open": only of rules with a margin, where it lies in the interval."""
+    low, high, margin = measured.estimate.low, measured.estimate.high, check.margin
+    if check.rule == "above":
+        return "passes" if low > 0 and p < SIGNIFICANT else "fails"
+    if check.rule == "below":
+        return "passes" if high < 0 and p < SIGNIFICANT else "fails"
+    if check.rule == "not below":
+        return "passes" if low > -margin else "fails" if high < -margin else "open"
+    inside, outside = -margin < low and high < margin, low > margin or high < -margin
+    return "passes" if inside else "fails" if outside else "open"
+
+
+def _sweep_file(dataset: str) -> str:
+    return f"checkpoints/{dataset}/sweep.yaml"
+
+
+_PASSES: dict[Outcome, bool | None] = {"passes": True, "fails": False, "open": None}
+
+
+def _shared_seeds(stored: Stored, check: Check) -> list[int]:
+    groups = {term.runs.label: set(stored.ids(term.runs)) for term in check.terms}
+    for label, seeds in groups.items():
+        if not seeds:
+            raise MissingRowsError(f"{label} on {stored.dataset}", trained=False)
+    trained = [seeds for seeds in groups.values() if seeds != {ANY_SEED}]
+    shared = set.intersection(*trained) if trained else {ANY_SEED}
+    if not shared:
+        raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
+    return sorted(shared)
+
+
+def _contrast(stored: Stored, check: Check, seed: int) -> pd.Series[float]:
+    """Values by image, for those that all runs have; NaN where one is undefined or, if asked, not right."""
+    columns = [_column(stored, term, seed) for term in check.terms]
+    joined = pd.concat(columns, axis=1, join="inner").sort_index()
+    weights = np.array([term.weight for term in check.terms])
+    found = pd.Series(joined.to_numpy(dtype=np.float64) @ weights, index=joined.index)
+    if check.right_only:
+        for term in check.terms:
+            right = _values(stored, term.runs, seed, ANSWERS, "right").reindex(found.index)
+            found = found.where(right == 1.0)
+    return found
+
+
+def _column(stored: Stored, term: Term, seed: int) -> pd.Series[float]:
+    own = _values(stored, term.runs, seed, term.explainer, term.metric)
+    if not term.to_teacher:
+        return own
+    return (own - _values(stored, TEACHER, seed, term.explainer, term.metric)).abs()
+
+
+def _values(stored: Stored, runs: Runs, seed: int, explainer: str, metric: str) -> pd.Series[float]:
+    values = stored.values(_id(stored, runs, seed), explainer, metric)
+    if values is None:
+        raise MissingRowsError(f"{metric} of {explainer} of {runs.label} on {stored.dataset}")
+    return values
+
+
+def _id(stored: Stored, runs: Runs, seed: int) -> str:
+    ids = stored.ids(runs)
+    return ids[ANY_SEED] if ANY_SEED in ids else ids[seed]
+
+
+def _holm(values: Sequence[float]) -> list[float]:
+    known = {str(place): value for place, value in enumerate(values)}
+    return list(holm(known, family="the comparisons of one claim").values())
+
+
+def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
+    if all(one == "passes" for one in outcomes):
+        return "holds"
+    return "does not hold" if "fails" in outcomes else "not testable here"
+
+
+def _reason(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> str:
+    passed = sum(one == "passes" for one in outcomes)
+    words = [f"{passed} of {len(outcomes)} comparison{'s' if len(outcomes) > 1 else ''} as the paper says"]
+    for check, one, result in zip(checks, measured, outcomes, strict=True):
+        if result != "passes":
+            words.append(f"{check.label}: {_why_not(check, one.estimate, result)}")
+    return ". ".join(words) + "."
+
+
+def _why_not(check: Check, found: Estimate, result: Outcome) -> str:
+    if result == "open":
+        return f"undecided, the interval reaches over the margin of {check.margin:g}"
+    if check.rule in ("not below", "within"):
+        return f"beyond the margin of {check.margin:g}"
+    if math.isnan(found.low) or found.low <= 0 <= found.high:
+        return "the interval contains 0, no difference is shown"
+    wrong = found.high < 0 if check.rule == "above" else found.low > 0
+    return "the other way round" if wrong else "not significant after Holm's correction"

@@ -1,0 +1,93 @@
+"""Paper 001 (anonymous): does a distilled student have the better maps, by average drop, coherency, complexity?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xkd_core.claims import proofs_counts, proofs_tables
+from xkd_core.claims.base import Claim, by_code
+from xkd_core.claims.contrasts import Check, Rule, between, of_runs
+from xkd_core.claims.stored import TEACHER, Runs
+
+DATA = {"cifar10": ("CIFAR-10, /2 (about the paper's ratio)", ("/2",)), "scenes": ("scenes, /4 and /8", ("/4", "/8"))}
+WIDTHS = {"/2": 0.5, "/4": 0.25, "/8": 0.125}
+WANTED = "average_drop,coherency_ssim,mean_l1"
+
+
+def _checks(dataset: str, metric: str, rule: Rule) -> list[Check]:
+    return [
+        between(f"{size}: KD - teacher", _student(size), TEACHER, "cam", metric, rule=rule) for size in DATA[dataset][1]
+    ]
+
+
+def _student(size: str) -> Runs:
+    return Runs(family="naive", label=f"KD {size}", width=WIDTHS[size])
+
+
+def _make(dataset: str) -> str:
+    return (
+        f"python -m xkd_core evaluate --data {dataset}:test --runs '{dataset}-ce-*,{dataset}-kd-w*-l0.5-s[0-9]-*' "
+        f"--explainers cam --metrics {WANTED} --images 1000"
+    )
+
+
+def _on(dataset: str) -> tuple[Claim, ...]:
+    where, make = DATA[dataset][0], _make(dataset)
+    common: dict[str, Any] = {"paper": "001", "kind": "runs", "place": "Table 1", "page": "pages/compression.py",
+              "query": {"data": dataset}}  # fmt: skip
+    return (
+        Claim(
+            id=f"001-drop-{dataset}", says="The student loses less confidence when it sees only what its map shows.",
+            printed="average drop 12 % teacher, 8 % student",
+            test=f"Average drop of softmax answers (networks in eval mode), KD - teacher on {where}: below 0.",
+            judge=of_runs(dataset, _checks(dataset, "average_drop", "below"), make=make), **common,
+        ),
+        Claim(
+            id=f"001-coherency-{dataset}", says="The student's maps are more coherent.",
+            printed="SSIM .58 teacher, .67 student",
+            test=f"SSIM of the map with the map of what it shows, KD - teacher on {where}: above 0.",
+            judge=of_runs(dataset, _checks(dataset, "coherency_ssim", "above"), make=make), **common,
+        ),
+        Claim(
+            id=f"001-simpler-{dataset}", says="The student's maps are less complex: they mark fewer pixels.",
+            printed="complexity 5.65 teacher, 2.73 student",
+            test=f"Mean L1 of the map over its largest value, which no grid enters, KD - teacher on {where}: below 0.",
+            judge=of_runs(dataset, _checks(dataset, "mean_l1", "below"), make=make), **common,
+        ),
+    )  # fmt: skip
+
+
+def _aggressive() -> Claim:
+    small, large = _student("/8"), _student("/2")
+    return Claim(
+        id="001-aggressive", paper="001", kind="runs", place="Section 5", printed="no number; Weber et al. 2023 cited",
+        says="Slight compression helps the maps, aggressive compression hurts them.",
+        test="Average drop on CIFAR-10, KD /2 - teacher below 0 and KD /8 - KD /2 above 0.",
+        judge=of_runs("cifar10", [
+            between("/2: KD - teacher", large, TEACHER, "cam", "average_drop", rule="below"),
+            between("KD /8 - KD /2", small, large, "cam", "average_drop"),
+        ], make=_make("cifar10")), page="pages/compression.py", query={"data": "cifar10"},
+    )  # fmt: skip
+
+
+def _by_code() -> tuple[Claim, ...]:
+    return (
+        Claim(
+            id="001-complexity", paper="001", kind="code", judge=by_code(proofs_tables.complexity_of_grids),
+            says="Distillation halves the complexity of the maps.", place="Table 1", printed="5.65 and 2.73",
+            test="The printed norm over the rows of each map: the student below 0.9 of the teacher.",
+        ),
+        Claim(
+            id="001-adcc", paper="001", kind="code", judge=by_code(proofs_tables.adcc_above_one),
+            says="The ADCC of the student is above the teacher's.", place="released notebook",
+            printed="ADCC 1.08 and 1.48", test="A harmonic mean of shares must be at most 1.",
+        ),
+        Claim(
+            id="001-sizes", paper="001", kind="code", judge=by_code(proofs_counts.chhabra),
+            says="ResNet-18 is a compressed WRN-28-10.", place="Abstract", printed="no number",
+            test="Parameters of both networks for CIFAR-10.",
+        ),
+    )  # fmt: skip
+
+
+CLAIMS: tuple[Claim, ...] = (*_by_code(), *(claim for dataset in DATA for claim in _on(dataset)), _aggressive())
