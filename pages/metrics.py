@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import frame, guard, link, metric_parts, resources, widgets
+from pages._ui import frame, guard, link, live_curves, metric_parts, resources, screen, widgets, work
 from xkd_core import catalogue
+from xkd_core.errors import XKDError
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import metrics_view as view
@@ -34,6 +35,7 @@ def main() -> None:
         asked = _ask()
     if frame.usable(asked.zoo, asked.dataset):
         _page(asked)
+        _live(asked)
     with said:
         link.warn()
     link.finish()
@@ -71,6 +73,22 @@ def _page(asked: Asked) -> None:
     metric_parts.table(found)
     st.markdown("### Is the difference real?")
     metric_parts.compare(found, asked.dataset, asked.metrics)
+
+
+def _live(asked: Asked) -> None:
+    """Insertion and deletion of one image, for the map that the page is about."""
+    st.markdown("### Insertion and deletion of one image")
+    one = "cam" if asked.ask is None or asked.ask.explainer == ANSWERS else asked.ask.explainer
+    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
+    try:
+        wanted = screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=(one,))
+        shown = screen.fetch(wanted, name="metrics")
+    except XKDError as error:
+        st.error(str(error))
+        return
+    frame.damaged(shown)
+    work.compute_missing(shown, name="metrics")
+    live_curves.show(shown, one)
 
 
 main()

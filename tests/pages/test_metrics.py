@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 
 import numpy as np
 import pytest
 
-from tests.made_metrics import GONE, MATCHED, NAIVE, N, add_metrics, insertion
-from tests.made_zoo import Made
+from tests.made_metrics import GONE, MATCHED, NAIVE, N, insertion
+from tests.pages.seen import waited
+from xkd_core.evaluation.rows import compared
+from xkd_core.evaluation.scorers import scorer
+from xkd_core.explainers.engine import cams
+from xkd_core.images import datasets
+from xkd_core.images.transforms import to_input
+from xkd_core.metrics.planner import Case, Settings
+from xkd_core.metrics.probes import measure
+from xkd_core.models.checkpoints import load_run
 from xkd_core.results.metric_store import metrics_dir, read_run
-
-
-@pytest.fixture(scope="session")
-def wide(made, tmp_path_factory) -> Made:
-    root = tmp_path_factory.mktemp("wide") / "zoo"
-    shutil.copytree(made.root, root)
-    own = Made(root, made.runs)
-    add_metrics(own)
-    return own
 
 
 def text_of(app):
@@ -31,7 +31,10 @@ def figure(app, key):
 
 
 def values_of(array):
-    return list(array["_inputArray"] if isinstance(array, dict) else array)
+    """A trace's numbers: a list, or bytes in base64."""
+    if isinstance(array, dict):
+        return np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"]).tolist()
+    return list(array)
 
 
 def stored(wide, name):
@@ -138,3 +141,30 @@ def test_what_a_link_cannot_mean_is_said(open_page, wide, query, words):
 def test_numbers_can_be_taken_away(open_page, wide):
     labels = [button.proto.label for button in open_page("metrics", root=wide.root).get("download_button")]
     assert "Numbers (CSV)" in labels and "Tests (CSV)" in labels
+
+
+def test_live_curves_are_those_of_the_metric_and_the_scrubber_shows_the_masked_image(open_page, made):
+    app = waited(open_page("metrics", image="2", step="0"), "live_curves")
+    assert not app.exception
+    lines = [trace for trace in figure(app, "live_curves")["data"] if trace["line"]["dash"] == "solid"]
+    assert [trace["name"] for trace in lines] == ["Teacher", "Naive student", "Matched student"] * 2
+    data = datasets.load("scenes", "test")
+    run = load_run(made.runs["teacher"], made.root)
+    x = to_input(data.pixels([2]), run.card.input_transform())
+    target = run.model(x).argmax(dim=1)
+    maps = compared(cams(run.model, x, target, ["cam"])["cam"].numpy(), "cam")
+    case = Case(score=scorer(run.model), maps=maps, targets=target.numpy())
+    found = measure(x.numpy(), {"it": case}, ["deletion_auc"], Settings(multi_label=True))["it"]["deletion_auc"]
+    deletion = np.array(values_of(lines[3]["y"]))
+    assert np.trapezoid(deletion) / (len(deletion) - 1) == pytest.approx(found.values[0], abs=1e-6)
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
+    assert "Teacher: deletion, 0 % of the pixels" in alts
+    app.slider(key="step").set_value(32).run()
+    assert "Teacher: deletion, 100 % of the pixels" in [p.alt for image in app.image for p in image.proto.imgs]
+    assert "Curves (CSV)" in [button.proto.label for button in app.get("download_button")]
+
+
+def test_one_order_for_all_models_shares_the_masked_images(open_page, made):
+    app = waited(open_page("metrics", image="2", order="teacher"), "live_curves")
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
+    assert [alt.split(":")[0] for alt in alts] == ["Every model"] * 2
