@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages._ui.figures import BAND, COLOURS, GREY
+from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
 from xkd_core.serving.zoo import times
 
@@ -32,6 +33,19 @@ def boxes(found: Chart) -> go.Figure:
                         range=[-0.6, len(ticks) - 0.4])  # fmt: skip
     figure.update_yaxes(title_text=f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}", range=[low, high])
     return _plain(figure, height=480, right=LABELS)
+
+
+def layout(found: Chart) -> Layout:
+    """Where everything stands, for the picture to take away."""
+    colours = {family: _colour(found, family) for family in found.ask.families}
+    return Layout(places=_places(found), ticks=_ticks(found), colours=colours, ends=_ends(found), axis=_axis(found))
+
+
+def picture(found: Chart) -> tuple[Part, ...]:
+    """The same chart as parts of a picture."""
+    own = layout(found)
+    means = sorted(band.estimate.mean for band in found.bands if band.estimate.n)
+    return compose(found, own, spread(means, SPREAD * (own.ends[1] - own.ends[0])))
 
 
 def differences(values: pd.Series, *, first: str, second: str, metric: str) -> go.Figure:

@@ -14,6 +14,7 @@ from xkd_core.models.cards import Card
 from xkd_core.results.compare import per_image
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
+from xkd_core.serving import chart_picture
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
@@ -24,7 +25,7 @@ FAMILIES = {
     "similarity": "Like the teacher's", "localisation": "On the object", "faithfulness": "Faithful",
     "complexity": "Simple", "randomisation": "Depends on the weights", "prediction": "Answers",
 }  # fmt: skip
-RESAMPLES = 999  # of the permutation tests of all pairs; the chosen pair has ten times as many
+FLIPS = 999  # draws of the permutation test of the chosen pair
 
 
 def command(dataset: str, explainer: str, metric: str) -> str:
@@ -142,8 +143,16 @@ def table(found: Chart) -> None:
         "were trained on this explainer's map, so only the other maps judge them."
     )
     name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}"
-    st.download_button("Numbers (CSV)", lambda: csv(rows), f"{name}.csv", "text/csv", on_click="ignore",
-                       type="tertiary")  # fmt: skip
+    with st.container(horizontal=True):
+        _button("Numbers (CSV)", lambda: csv(rows), f"{name}.csv", "text/csv")
+        if found.groups:
+            parts = metric_figures.picture(found)
+            _button("Figure (PNG)", lambda: chart_picture.to_png(parts), f"{name}.png", "image/png")
+            _button("Figure (SVG)", lambda: chart_picture.to_svg(parts), f"{name}.svg", "image/svg+xml")
+
+
+def _button(label: str, make: object, name: str, kind: str) -> None:
+    st.download_button(label, make, name, kind, on_click="ignore", type="tertiary")  # type: ignore[arg-type]
 
 
 def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
@@ -162,19 +171,20 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
         return
     chosen = view.question(found, first, second)
     every = questions if chosen in questions else (*questions, chosen)
-    answers = resources.answers(dataset, found.ask, every, RESAMPLES)
-    st.markdown(view.verdict(answers[every.index(chosen)]))
+    answers = resources.answers(dataset, found.ask, every)
+    (alone,) = resources.answers(dataset, found.ask, (chosen,), FLIPS)
+    st.markdown(f"{view.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
+                f"p = {alone.test.permutation_p:.2g}.")  # fmt: skip
     _one_by_one(found, per_image(metrics, found.groups, chosen), first, second)
     rows = view.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):
         st.dataframe(rows.round(4), hide_index=True, alt=f"Paired tests of {len(every)} comparisons")
         st.caption(
-            "Tests are on each image's mean over seeds: Wilcoxon's signed ranks, and sign flips "
-            f"({RESAMPLES} draws). Holm's correction is over the rows of this table. d_z: mean over standard "
-            "deviation; rank biserial: from -1 to 1; another seed: the largest mean difference between two seeds."
+            "Wilcoxon's signed ranks of each image's mean over seeds; Holm's correction is over the rows of this "
+            "table. d_z: mean over standard deviation; rank biserial: from -1 to 1; another seed: the largest mean "
+            "difference between two seeds."
         )
-        st.download_button("Tests (CSV)", lambda: csv(rows), f"{found.ask.metric}-tests.csv", "text/csv",
-                           on_click="ignore", type="tertiary")  # fmt: skip
+        _button("Tests (CSV)", lambda: csv(rows), f"{found.ask.metric}-tests.csv", "text/csv")
 
 
 def _one_by_one(found: Chart, values: pd.Series, first: str, second: str) -> None:

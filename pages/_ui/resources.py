@@ -61,9 +61,9 @@ def safety(dataset: str) -> tuple[Safety, ...]:
     return _safety(dataset, fingerprint(), metric_rows.stamp(dataset))
 
 
-def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], resamples: int) -> tuple[Difference, ...]:
-    """Paired tests between boxes of a chart."""
-    return _answers(dataset, ask, questions, resamples, fingerprint(), metric_rows.stamp(dataset))
+def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int = 0) -> tuple[Difference, ...]:
+    """Paired tests between boxes of a chart. flips: draws of the permutation test, 0: without it."""
+    return _answers(dataset, ask, questions, flips, fingerprint(), metric_rows.stamp(dataset))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the runs ...")
@@ -99,10 +99,10 @@ def _safety(dataset: str, stamp: str, rows: str) -> tuple[Safety, ...]:
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _answers(
-    dataset: str, ask: Ask, questions: tuple[Question, ...], resamples: int, stamp: str, rows: str
+    dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int, stamp: str, rows: str
 ) -> tuple[Difference, ...]:
     groups = _chart(dataset, ask, stamp, rows).groups
-    return differences(_metrics(dataset, stamp, rows), groups, questions, resamples=resamples)
+    return differences(_metrics(dataset, stamp, rows), groups, questions, resamples=flips)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

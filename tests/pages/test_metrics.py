@@ -140,7 +140,7 @@ def test_what_a_link_cannot_mean_is_said(open_page, wide, query, words):
 
 def test_numbers_can_be_taken_away(open_page, wide):
     labels = [button.proto.label for button in open_page("metrics", root=wide.root).get("download_button")]
-    assert "Numbers (CSV)" in labels and "Tests (CSV)" in labels
+    assert {"Numbers (CSV)", "Tests (CSV)", "Figure (PNG)", "Figure (SVG)"} <= set(labels)
 
 
 def test_live_curves_are_those_of_the_metric_and_the_scrubber_shows_the_masked_image(open_page, made):
