@@ -139,8 +139,8 @@ def table(found: Chart) -> None:
     lost = sum(sum(box.line.undefined.values()) for box in found.boxes)
     st.caption(
         f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
-        f"itself. Undefined and left out: {lost:,} values, each group's with its reason. `in the loss`: the students "
-        "were trained on this explainer's map, so only the other maps judge them."
+        f"itself. Undefined and left out: {lost:,} values, each group's with its reason. Judged by a map `in the "
+        "loss`: the students were trained on it, so only the other maps tell whether it helped."
     )
     name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}"
     with st.container(horizontal=True):
@@ -174,7 +174,7 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
     answers = resources.answers(dataset, found.ask, every)
     (alone,) = resources.answers(dataset, found.ask, (chosen,), FLIPS)
     st.markdown(f"{view.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
-                f"p = {alone.test.permutation_p:.2g}.")  # fmt: skip
+                f"{view.p_words(alone.test.permutation_p)}.")  # fmt: skip
     _one_by_one(found, per_image(metrics, found.groups, chosen), first, second)
     rows = view.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):

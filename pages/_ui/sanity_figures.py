@@ -102,7 +102,8 @@ def _add(
         estimates = [value for _, value in known]
         plot.add_trace(
             go.Scatter(x=[name for name, _ in known], y=[value.mean for value in estimates], mode="markers", name=words,
-                       marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
+                       marker={"color": colour, "symbol": symbol, "size": 11,
+                               "line": {"width": 2, "color": colour}},
                        error_y=_bars(estimates, colour),
                        hovertemplate="%{x}<br>%{y:.3f}<extra>" + words + "</extra>")
         )  # fmt: skip

@@ -53,7 +53,8 @@ def safety(found: Sequence[Safety], zoo: Zoo) -> None:
 
 def _checks(found: Sequence[Safety], zoo: Zoo) -> None:
     rows = view.safety_table(found)
-    st.dataframe(rows.round(3), hide_index=True, alt=f"Checks of {len(found)} explainers")
+    wide = {"why": st.column_config.TextColumn(width="large")}
+    st.dataframe(rows.round(3), hide_index=True, column_config=wide, alt=f"Checks of {len(found)} explainers")
     st.caption(
         "Judged on the teacher. Safe: random weights leave less of the map than half way between a map of another "
         "image and the map itself, and a second, equally good teacher's maps are nearer than maps of other images. "
@@ -223,6 +224,7 @@ def layers(shown: Shown) -> None:
     st.plotly_chart(sanity_figures.layers(students, rows, words), key="layers", config=charts.CONFIG,
                     alt=f"Cosine to the teacher's Grad-CAM by layer. {spoken}")  # fmt: skip
     st.markdown(f"{spoken}. {_ordered(students, rows)}")
+    st.caption("A gap in a line: one of the two maps has no positive evidence there, so the cosine is undefined.")
     for one in found:
         _pictures(shown, words[one.run_id], list(one.names), one.maps)
 

@@ -93,6 +93,7 @@ def test_a_refused_metric_keeps_its_line_with_the_reason(zoo, metrics):
     found = view.chart(metrics, zoo, ask(zoo, families=("naive", "ewa"), axis="method"))
     row = view.table(found).set_index("students").filter(like="EWA", axis=0).iloc[0]
     assert row["why"] == "it was made up" and row["images"] == 0 and np.isnan(row["mean"])
+    assert row["judged by"] == "not in the loss"  # EWA was trained on another map
     lost = view.table(view.chart(metrics, zoo, ask(zoo, axis="lam"))).set_index("students")
     assert lost.filter(like="SWA, λ 0, ", axis=0).iloc[0]["why"] == "not measured"
 
@@ -110,6 +111,10 @@ def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
     assert answers[0].holm_p == pytest.approx(2 * answers[0].test.wilcoxon_p)  # the smaller of two p values
     assert "is better than" in view.verdict(answers[-1]) and "n = 9 images" in view.verdict(answers[-1])
     assert per_image(metrics, found.groups, questions[-1]).isna().sum() == 1
+
+
+def test_small_p_values_are_not_spelled_out():
+    assert (view.p_words(0.0123), view.p_words(4e-245)) == ("p = 0.012", "p < 0.001")
 
 
 def test_the_sentence_names_both_means(zoo, metrics):

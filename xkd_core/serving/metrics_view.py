@@ -210,11 +210,11 @@ def _row(line: Line, box: Box) -> dict[str, object]:
     why = "; ".join([*([line.refused] if line.refused else []), *gaps])
     card = box.cards[0]
     return {
-        "students": line.label, "λ": card.lam, "ratio": card.ratio, "seeds": line.seeds, "mean": line.shared.mean,
-        "low": line.shared.low, "high": line.shared.high, "images": line.shared.n, "median": line.median.mean,
-        "own mean": line.own.mean, "own images": line.own.n, "undefined": sum(line.undefined.values()),
+        "students": line.label, "judged by": "in the loss" if box.in_loss else "not in the loss", "λ": card.lam,
+        "ratio": card.ratio, "seeds": line.seeds, "mean": line.shared.mean, "low": line.shared.low,
+        "high": line.shared.high, "images": line.shared.n, "median": line.median.mean, "own mean": line.own.mean,
+        "own images": line.own.n, "undefined": sum(line.undefined.values()),
         "why": why or ("not measured" if not line.shared.n and not line.own.n else ""),
-        "in the loss": "in the loss" if box.in_loss else "not in the loss",
     }  # fmt: skip
 
 
@@ -364,8 +364,13 @@ def verdict(one: Difference) -> str:
     floor = " That is less than another seed of the same training makes." if one.below_floor else ""
     return (
         f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
-        f"{value.n:,} images), p = {one.holm_p:.2g} after Holm, d_z = {one.test.d_z:.2f}.{floor}"
+        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{floor}"
     )
+
+
+def p_words(p: float) -> str:
+    """'p = 0.012', or 'p < 0.001'."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def headline(found: Chart) -> str:

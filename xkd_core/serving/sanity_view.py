@@ -137,11 +137,11 @@ def safety_table(found: Sequence[Safety]) -> pd.DataFrame:
     """One row per explainer."""
     return pd.DataFrame([
         {
-            "explainer": EXPLAINERS[one.explainer].title, "safe to compare": one.verdict,
+            "explainer": EXPLAINERS[one.explainer].title, "safe to compare": one.verdict, "why": one.why,
             "left of the map": np.nan if one.left is None else one.left.mean,
             "low": np.nan if one.left is None else one.left.low, "high": np.nan if one.left is None else one.left.high,
             "images": 0 if one.left is None else one.left.n,
-            "undefined": 0 if one.left is None else one.left.undefined, "limit": one.limit, "why": one.why,
+            "undefined": 0 if one.left is None else one.left.undefined, "limit": one.limit,
         }
         for one in found
     ])  # fmt: skip
