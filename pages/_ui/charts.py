@@ -37,7 +37,7 @@ def drift(lines: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, ax
         figure, key=f"drift_{axis}", on_select="rerun", selection_mode="points", config=CONFIG,
         alt=f"Drift {words.lower()}. {values}",
     )  # fmt: skip
-    return [str(data[0]) for data in _clicked(event)]
+    return [str(data[0]) for data in clicked(event)]
 
 
 def _values(line: Curve) -> str:
@@ -82,7 +82,7 @@ def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: flo
         bar is not None and same > 0
     )
     st.caption(" ".join([*parts, undefined(len(dots), len(dots) - len(defined))]))
-    for data in _clicked(event):
+    for data in clicked(event):
         open_image(card, int(data[0]))
 
 
@@ -109,7 +109,7 @@ def _front(found: Sequence[Candidate], name: str) -> list[str]:
         "student. Controls, second teachers and runs not trained to the end (hollow) are drawn but do not compete; the "
         "teacher itself has drift 0 and compression 1. Click a dot for its images."
     )
-    return [str(data[0]) for data in _clicked(event)]
+    return [str(data[0]) for data in clicked(event)]
 
 
 def undefined(n: int, without: int) -> str:
@@ -153,7 +153,7 @@ def open_image(card: Card, index: int) -> None:
     st.switch_page("pages/explore.py", query_params=found)
 
 
-def _clicked(event: Any) -> list[Any]:
+def clicked(event: Any) -> list[Any]:
     """Custom data of the clicked dots; traces without any (the lines) do not count."""
     selection = getattr(event, "selection", None) or {}
     return [point["customdata"] for point in selection.get("points", []) if point.get("customdata")]

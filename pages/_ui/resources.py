@@ -7,9 +7,14 @@ import base64
 import streamlit as st
 
 from xkd_core import rendering
-from xkd_core.serving import subjects
+from xkd_core.results.compare import Difference, Question, differences
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving import metric_rows, metrics_view, sanity_view, subjects
 from xkd_core.serving.desk import Desk
+from xkd_core.serving.live import Live
+from xkd_core.serving.metrics_view import Ask, Chart
 from xkd_core.serving.results import Results, read_results
+from xkd_core.serving.sanity_view import Safety
 from xkd_core.serving.stories import Story, tell
 from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
 
@@ -18,6 +23,12 @@ from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
 def desk() -> Desk:
     """Networks, maps and jobs, shared by all sessions."""
     return Desk()
+
+
+@st.cache_resource(show_spinner=False)
+def live() -> Live:
+    """What pages measure on demand, shared by all sessions; its jobs stand in the desk's line."""
+    return Live(desk().jobs)
 
 
 def zoo(dataset: str) -> Zoo:
@@ -35,6 +46,26 @@ def story(dataset: str, choice: Choice) -> Story | None:
     return _story(dataset, choice, fingerprint())
 
 
+def metrics(dataset: str) -> Metrics:
+    """Every stored number of a data set as it is on the disk now."""
+    return _metrics(dataset, fingerprint(), metric_rows.stamp(dataset))
+
+
+def chart(dataset: str, ask: Ask) -> Chart:
+    """The boxes of the Metrics page."""
+    return _chart(dataset, ask, fingerprint(), metric_rows.stamp(dataset))
+
+
+def safety(dataset: str) -> tuple[Safety, ...]:
+    """The checks of every explainer with stored rows."""
+    return _safety(dataset, fingerprint(), metric_rows.stamp(dataset))
+
+
+def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int = 0) -> tuple[Difference, ...]:
+    """Paired tests between boxes of a chart. flips: draws of the permutation test, 0: without it."""
+    return _answers(dataset, ask, questions, flips, fingerprint(), metric_rows.stamp(dataset))
+
+
 @st.cache_resource(max_entries=8, show_spinner="Reading the runs ...")
 def _zoo(dataset: str, stamp: str) -> Zoo:
     return read_zoo(dataset)
@@ -48,6 +79,30 @@ def _results(dataset: str, stamp: str) -> Results:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _story(dataset: str, choice: Choice, stamp: str) -> Story | None:
     return tell(_results(dataset, stamp), _zoo(dataset, stamp), choice)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the metrics ...")
+def _metrics(dataset: str, stamp: str, rows: str) -> Metrics:
+    return metric_rows.all_metrics(_results(dataset, stamp))
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _chart(dataset: str, ask: Ask, stamp: str, rows: str) -> Chart:
+    return metrics_view.chart(_metrics(dataset, stamp, rows), _zoo(dataset, stamp), ask)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _safety(dataset: str, stamp: str, rows: str) -> tuple[Safety, ...]:
+    metrics, zoo = _metrics(dataset, stamp, rows), _zoo(dataset, stamp)
+    return tuple(sanity_view.safety(metrics, zoo, name) for name in sanity_view.explainers(metrics))
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _answers(
+    dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int, stamp: str, rows: str
+) -> tuple[Difference, ...]:
+    groups = _chart(dataset, ask, stamp, rows).groups
+    return differences(_metrics(dataset, stamp, rows), groups, questions, resamples=flips)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

@@ -92,3 +92,8 @@ def test_holm_worked_by_hand() -> None:
     for bad in ({}, {"a": 1.2}):
         with pytest.raises(BadInputError, match="'bad' needs p values"):
             holm(bad, family="bad")
+
+
+def test_without_draws_there_is_no_permutation_test() -> None:
+    found = paired_test([1.0, 2.0, 4.0], [0.0, 1.0, 1.0], n_resamples=0)
+    assert math.isnan(found.permutation_p) and found.wilcoxon_p == pytest.approx(0.25)

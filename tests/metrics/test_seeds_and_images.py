@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xkd_core.errors import BadInputError
+from xkd_core.metrics import seeds_and_images
 from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
 from xkd_core.metrics.statistics import mean_interval
 
@@ -41,6 +42,14 @@ def test_the_interval_equals_a_plain_double_loop() -> None:
     assert found.mean == pytest.approx(values.mean())
     assert (found.low, found.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
     assert (found.n, found.seeds, found.undefined) == (12, (4,), 0)
+
+
+def test_kept_draws_give_the_same_as_draws_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = made(3, 40, 0) + 1.0, made(2, 40, 1)
+    kept = difference_over_seeds(a, b, seed=1), mean_over_seeds(a, seed=1)
+    monkeypatch.setattr(seeds_and_images, "KEPT_VALUES", 0)
+    for found, plain in zip(kept, (difference_over_seeds(a, b, seed=1), mean_over_seeds(a, seed=1)), strict=True):
+        assert (found.low, found.high) == (pytest.approx(plain.low, rel=1e-6), pytest.approx(plain.high, rel=1e-6))
 
 
 def test_a_difference_draws_images_together_and_seeds_apart() -> None:

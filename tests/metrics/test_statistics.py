@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.statistics import mean_interval, paired_difference, share_interval
@@ -27,6 +28,15 @@ def test_intervals_equal_a_plain_percentile_bootstrap() -> None:
     assert found.mean == pytest.approx(values.mean())
     assert found.low == pytest.approx(low, abs=0.03)
     assert found.high == pytest.approx(high, abs=0.03)
+
+
+def test_kept_draws_are_those_of_scipys_bootstrap() -> None:
+    values = np.random.default_rng(0).exponential(size=300)
+    found = mean_interval(values, seed=5)
+    theirs = bootstrap((values,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(5))
+    assert found.low == pytest.approx(theirs.confidence_interval.low, rel=1e-6)
+    assert found.high == pytest.approx(theirs.confidence_interval.high, rel=1e-6)
+    assert mean_interval(values, seed=5) == found  # nothing is drawn from the generator that is kept
 
 
 def test_undefined_values_are_counted_and_left_out() -> None:

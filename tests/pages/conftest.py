@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from tests.made_metrics import add_metrics
 from tests.made_zoo import Made, make_zoo
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +19,16 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Made:
     return make_zoo(tmp_path_factory.mktemp("page_zoo"))
+
+
+@pytest.fixture(scope="session")
+def wide(made, tmp_path_factory) -> Made:
+    """The same zoo with wide rows of metrics."""
+    root = tmp_path_factory.mktemp("wide") / "zoo"
+    shutil.copytree(made.root, root)
+    own = Made(root, made.runs)
+    add_metrics(own)
+    return own
 
 
 @pytest.fixture

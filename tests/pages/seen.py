@@ -29,3 +29,13 @@ def settled(app: AppTest) -> AppTest:
         time.sleep(0.5)
         app.run()
     raise AssertionError("some maps never came")
+
+
+def waited(app: AppTest, key: str) -> AppTest:
+    """Run again until the chart of a job has come."""
+    for _ in range(120):
+        if any(chart.key == key for chart in app.get("plotly_chart")):
+            return app
+        time.sleep(0.5)
+        app.run()
+    raise AssertionError(f"{key} never came")

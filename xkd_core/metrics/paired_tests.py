@@ -37,8 +37,8 @@ class PairedTest:
 def paired_test(a: ArrayLike, b: ArrayLike, *, seed: int = 0, n_resamples: int = 9999) -> PairedTest:
     """Compare two methods on the same images.
 
-    Args: a, b (n,), NaN = undefined; n_resamples of sign flips, all of them where there are no more. Wilcoxon
-    drops differences of 0. All differences 0: both p are 1. Errors: BadInputError if the lengths differ.
+    Args: a, b (n,), NaN = undefined; n_resamples of sign flips, all of them where there are no more, 0 for none.
+    Wilcoxon drops differences of 0. All differences 0: both p are 1. Errors: BadInputError if the lengths differ.
     """
     first, second = (np.asarray(values, dtype=np.float64) for values in (a, b))
     if first.ndim != 1 or first.shape != second.shape:
@@ -84,6 +84,8 @@ def _wilcoxon(differences: Float64) -> float:
 
 
 def _permutation(differences: Float64, seed: int, n_resamples: int) -> float:
+    if n_resamples == 0:
+        return float("nan")
     if len(differences) < 2:  # of one difference, either sign is as extreme
         return 1.0 if len(differences) else float("nan")
     result = permutation_test(

@@ -7,13 +7,14 @@ seeds their part is underestimated by (seeds - 1) / seeds; with one seed only im
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xkd_core.errors import BadInputError
-from xkd_core.metrics.statistics import Estimate
+from xkd_core.metrics.statistics import KEPT_VALUES, Estimate, drawn_counts, drawn_means
 from xkd_core.types import Bool, Float64, Int
 
 BATCH_VALUES = 4_000_000
@@ -71,6 +72,8 @@ class _Draws:
 
     def means(self, groups: list[Float64]) -> Float64:
         """Sum of the groups' means over drawn seeds and images, for each resample: (n_resamples,)."""
+        if self.n_images * self.n_resamples <= KEPT_VALUES:
+            return self._kept(groups)
         generator = np.random.default_rng(self.seed)
         found = []
         step = max(1, BATCH_VALUES // max(1, self.n_images))
@@ -83,6 +86,16 @@ class _Draws:
                 parts.append(((seeds @ group) * images).sum(axis=1))
             found.append(np.sum(parts, axis=0))
         return np.concatenate(found)
+
+    def _kept(self, groups: list[Float64]) -> Float64:
+        """The same in one batch, with the draws of images that all comparisons over so many images share."""
+        counts, drawn = drawn_counts(self.n_images, self.n_resamples, self.seed)
+        generator = copy.deepcopy(drawn)
+        found = np.zeros(self.n_resamples)
+        for group in groups:
+            seeds = _weights(generator.integers(0, len(group), (self.n_resamples, len(group))), len(group))
+            found += (drawn_means(counts, group) * seeds).sum(axis=1)
+        return found
 
 
 def _weights(drawn: Int, size: int) -> Float64:

@@ -8,13 +8,17 @@ differences: `paired_tests`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest, bootstrap
 
 from xkd_core.errors import BadInputError
-from xkd_core.types import Float64
+from xkd_core.types import Float, Float64
+
+KEPT_VALUES = 4_000_000
+"""Draws of at most so many images in all are kept: every group of a chart is drawn over the same images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,11 @@ def share_interval(hits: int, n: int, *, level: float = 0.95) -> Estimate:
 def _interval(defined: Float64, *, seed: int, level: float, n_resamples: int) -> tuple[float, float]:
     if len(defined) < 2:  # one image says nothing about the others
         return float("nan"), float("nan")
+    if len(defined) * n_resamples <= KEPT_VALUES:
+        counts, _ = drawn_counts(len(defined), n_resamples, seed)
+        tail = 100 * (1 - level) / 2
+        low, high = np.percentile(drawn_means(counts, defined[None])[:, 0], [tail, 100 - tail])
+        return float(low), float(high)
     result = bootstrap(
         (defined,),
         np.mean,
@@ -83,6 +92,26 @@ def _interval(defined: Float64, *, seed: int, level: float, n_resamples: int) ->
         rng=np.random.default_rng(seed),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+@lru_cache(maxsize=4)
+def drawn_counts(n: int, n_resamples: int, seed: int) -> tuple[Float, np.random.Generator]:
+    """How often each of ``n`` images is drawn in each resample, (n_resamples, n), and the generator behind the draws.
+
+    The draws are those of scipy's bootstrap with this seed. Copy the generator before you draw from it.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, n, (n_resamples, n))
+    place = (drawn + n * np.arange(n_resamples)[:, None]).ravel()
+    counts = np.bincount(place, minlength=n * n_resamples).reshape(n_resamples, n)
+    return counts.astype(np.float32), generator
+
+
+def drawn_means(counts: Float, groups: Float64) -> Float64:
+    """Means of values (k, n) over drawn images: (n_resamples, k). Around each mean, float32 loses nothing."""
+    centre = groups.mean(axis=1)
+    around = (groups - centre[:, None]).astype(np.float32)
+    return np.asarray(centre + (counts @ around.T).astype(np.float64) / groups.shape[1])
 
 
 def _flat(values: ArrayLike) -> Float64:

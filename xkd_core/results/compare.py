@@ -97,10 +97,11 @@ class Difference:
         return self.floor is not None and abs(self.estimate.mean) <= self.floor
 
 
-def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str) -> Comparison:
+def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str, *, own_intervals: bool = True) -> Comparison:
     """Compare groups of runs. Groups without any value keep their line, with the reason, and cost no image.
 
-    Errors: BadInputError for an empty group.
+    own_intervals: also of what each group has on its own images, which takes most of the time. Errors:
+    BadInputError for an empty group.
     """
     tables = {label: _table(metrics, ids, explainer, metric) for label, ids in groups.items()}
     images = common(list(tables.values()))
@@ -112,6 +113,7 @@ def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str) -> Co
             metric,
             metrics.undefined(ids, explainer, metric),
             _why(metrics, ids, explainer, metric),
+            own_interval=own_intervals,
         )
         for label, ids in groups.items()
     ]
@@ -228,6 +230,8 @@ def _line(
     metric: str,
     undefined: Mapping[str, int],
     refused: str | None,
+    *,
+    own_interval: bool = True,
 ) -> Line:
     shared = table.reindex(images)
     mean = shared.mean(axis=1, skipna=False).to_numpy(dtype=np.float64)
@@ -236,7 +240,7 @@ def _line(
         label=label,
         seeds=table.shape[1],
         shared=found,
-        own=found if table.index.equals(images) else estimate(table, metric),  # an interval takes its time
+        own=found if table.index.equals(images) else estimate(table, metric) if own_interval else _plain(table),
         median=median_interval(mean),
         undefined=undefined,
         refused=refused,
@@ -253,6 +257,14 @@ def estimate(table: pd.DataFrame, metric: str) -> Estimate:
         found = share_interval(int(known.sum()), len(known))
         return Estimate(mean=found.mean, low=found.low, high=found.high, n=found.n, undefined=values.size - len(known))
     return mean_interval(values[0])
+
+
+def _plain(table: pd.DataFrame) -> Estimate:
+    """The mean of the images that every seed has, without an interval."""
+    mean = table.mean(axis=1, skipna=False)
+    known = mean.dropna()
+    value = float(known.mean()) if len(known) else np.nan
+    return Estimate(mean=value, low=np.nan, high=np.nan, n=len(known), undefined=len(mean) - len(known))
 
 
 def _why(metrics: Metrics, run_ids: Sequence[str], explainer: str, metric: str) -> str | None:

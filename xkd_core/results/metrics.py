@@ -60,9 +60,10 @@ class Metrics:
         """Reason -> how many images of these runs have no value for it."""
         found: Counter[str] = Counter()
         for run_id in run_ids:
-            for text in self._of(run_id, explainer).get("undefined", ()):
+            rows = self._of(run_id, explainer)
+            for text, count in rows["undefined"].value_counts().items() if len(rows) else ():
                 reason = reasons_of(text).get(metric)
-                found.update([reason] if reason is not None else [])
+                found.update({reason: int(count)} if reason is not None else {})
         return dict(found.most_common())
 
     def reason(self, run_id: str, explainer: str, metric: str, index: int) -> str | None:
@@ -93,7 +94,8 @@ class Metrics:
         if metric not in rows:
             return None
         values = rows[metric].astype(np.float64)
-        asked = values.notna() | np.array([metric in reasons_of(text) for text in rows["undefined"]], dtype=bool)
+        texts = [text for text in rows["undefined"].unique() if metric in reasons_of(text)]
+        asked = values.notna() | rows["undefined"].isin(texts)
         return values[asked] if asked.any() else None
 
     def _of(self, run_id: str, explainer: str) -> pd.DataFrame:

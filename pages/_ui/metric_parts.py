@@ -1,0 +1,209 @@
+"""The parts of the Metrics page: what a visitor chooses, the chart with its table, and paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from pages._ui import charts, gallery, link, metric_figures, resources, widgets
+from pages._ui.words import cited
+from xkd_core import catalogue
+from xkd_core.models.cards import Card
+from xkd_core.results.compare import per_image
+from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving import chart_picture
+from xkd_core.serving import metrics_view as view
+from xkd_core.serving.exports import csv
+from xkd_core.serving.metrics_view import Ask, Box, Chart
+from xkd_core.serving.zoo import Choice, Zoo, naive_of
+
+AXES = {"ratio": "Compression", "lam": "λ", "method": "Method"}
+FAMILIES = {
+    "similarity": "Like the teacher's", "localisation": "On the object", "faithfulness": "Faithful",
+    "complexity": "Simple", "randomisation": "Depends on the weights", "prediction": "Answers",
+}  # fmt: skip
+FLIPS = 999  # draws of the permutation test of the chosen pair
+
+
+def command(dataset: str, explainer: str, metric: str) -> str:
+    """What makes the rows that are missing."""
+    names = "" if explainer == ANSWERS else f" --explainers {explainer}"
+    return f"`python -m xkd_core evaluate --data {dataset}:test{names} --metrics {metric}`"
+
+
+def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
+    """Metric, map, axis and kinds of students; None where nothing at all is stored."""
+    stored = view.measured(metrics)
+    if not stored:
+        return None
+    titles = {name: f"{FAMILIES[view.info_of(name).family]}: {view.title_of(name)} {view.arrow(name)}"
+              for name in stored}  # fmt: skip
+    words = "Only metrics with stored results. ↑ higher is better, ↓ lower is better."
+    metric = widgets.select("metric", "Metric", list(stored), next(iter(stored)), titles=titles, help=words)
+    explainer = _choose_map(stored[metric])
+    axis = widgets.select("by", "Along", list(AXES), "ratio", titles=AXES,
+                          help="What stands along the axis; the rest is as chosen above.")  # fmt: skip
+    return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice,  # type: ignore[arg-type]
+               families=_choose_families(zoo, choice, everything=axis == "method"))  # fmt: skip
+
+
+def _choose_map(names: Sequence[str]) -> str:
+    if tuple(names) == (ANSWERS,):
+        return ANSWERS  # no map enters
+    titles = {name: catalogue.get("explainer", name).title for name in names}
+    return widgets.select("map", "Map", list(names), names[0], titles=titles,
+                          help="Only explainers with stored results for this metric.")  # fmt: skip
+
+
+def _choose_families(zoo: Zoo, choice: Choice, *, everything: bool) -> tuple[str, ...]:
+    """Kinds of students beside each other, in the link as ?who=naive&who=swa."""
+    known = list(view.families_of(zoo))
+    start = [name for name in (naive_of(choice.family), choice.family) if name in known]
+    start = [name for name in known if everything or name in start]
+    name = "who_all" if everything else "who"
+    link.start(name, lambda texts: [one for one in known if one in texts] or None, start, several=True,
+               problem=lambda text: widgets.unknown("the students", text, known))  # fmt: skip
+    st.session_state[name] = [one for one in st.session_state[name] if one in known] or start
+    chosen = st.multiselect("Students", known, key=name, format_func=view.family_words,
+                            help="Kinds of students that stand beside each other.")  # fmt: skip
+    link.write(name, chosen or start, start)
+    return tuple(one for one in known if one in (chosen or start))
+
+
+def about(ask: Ask) -> None:
+    """Direction, range, chance and source of the metric, from the catalogue."""
+    info = view.info_of(ask.metric)
+    quirk = dict(info.compat).get(ask.metric.partition("@")[2])
+    words = "higher is better ↑" if info.higher_is_better else "lower is better ↓"
+    st.caption(
+        f"{cited(info.summary)} {words.capitalize()}, from {info.low:g} to {info.high:g}. Chance: {info.chance}. "
+        f"{'Never undefined' if info.undefined == 'never' else f'Undefined when {info.undefined}'}. "
+        f"Source: {cited(info.source)}." + (f"  \nHere with a quirk: {quirk}." if quirk else "")
+    )
+
+
+def draw(found: Chart, metrics: Metrics) -> None:
+    """The chart; a click on a mean shows the images behind it."""
+    event = st.plotly_chart(
+        metric_figures.boxes(found), key="boxes", on_select="rerun", selection_mode="points", config=charts.CONFIG,
+        alt=f"{view.title_of(found.ask.metric)}. {_spoken(found)}",
+    )  # fmt: skip
+    shares = all(box.five is None for box in found.boxes)
+    boxes = "" if shares else "Boxes: quartiles over images and seeds, whiskers to 1.5 times their distance. "
+    st.caption(
+        f"{found.n:,} images, the same for every mark. {boxes}Diamonds: mean with its 95 % interval over images"
+        " and, with several seeds, over seeds. Grey: controls on the same images (dotted) and noise floors (dashed)."
+        " Click a diamond for its images."
+    )
+    label = next((str(data[0]) for data in charts.clicked(event)), None)
+    box = next((one for one in found.boxes if one.label == label), None)
+    if box is not None:
+        _images(found, box, metrics)
+
+
+def _spoken(found: Chart) -> str:
+    boxes = "; ".join(f"{box.label}: {box.line.shared}" for box in found.boxes)
+    return "; ".join([boxes, *(f"{band.words}: {band.estimate}" for band in found.bands)])
+
+
+def _images(found: Chart, box: Box, metrics: Metrics) -> None:
+    """The images on which a group does worst; a click opens one."""
+    worst = view.ranked(metrics, box, found.ask).head(charts.N_IMAGES)
+    st.markdown(f"**{box.label}**: the worst images first")
+    pick_image({int(index): f"{value:.3f}" for index, value in worst.items()}, box.cards[0], key="box_images")  # type: ignore[call-overload]
+
+
+def pick_image(words: Mapping[int, str], card: Card, *, key: str) -> None:
+    """Thumbnails with a number each; a click opens the image in Explore with this run."""
+    indices = tuple(words)
+    links = resources.thumbnails(card.dataset, indices)
+    items = [{"index": index, "src": source, "alt": f"Image {index}", "words": words[index], "current": False}
+             for index, source in zip(indices, links, strict=True)]  # fmt: skip
+
+    def picked() -> None:
+        st.session_state[f"_{key}"] = st.session_state[key].picked
+
+    gallery.show(items, key=key, on_pick=picked)
+    index = st.session_state.pop(f"_{key}", None)
+    if isinstance(index, int):
+        charts.open_image(card, index)
+
+
+def table(found: Chart) -> None:
+    """All numbers of the chart, sortable, with what is undefined and why."""
+    rows = view.table(found)
+    st.dataframe(rows.round(4), hide_index=True, alt=f"Numbers of {len(found.boxes)} groups of runs and their controls")
+    lost = sum(sum(box.line.undefined.values()) for box in found.boxes)
+    st.caption(
+        f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
+        f"itself. Undefined and left out: {lost:,} values, each group's with its reason. Judged by a map `in the "
+        "loss`: the students were trained on it, so only the other maps tell whether it helped."
+    )
+    name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}"
+    with st.container(horizontal=True):
+        _button("Numbers (CSV)", lambda: csv(rows), f"{name}.csv", "text/csv")
+        if found.groups:
+            parts = metric_figures.picture(found)
+            _button("Figure (PNG)", lambda: chart_picture.to_png(parts), f"{name}.png", "image/png")
+            _button("Figure (SVG)", lambda: chart_picture.to_svg(parts), f"{name}.svg", "image/svg+xml")
+
+
+def _button(label: str, make: object, name: str, kind: str) -> None:
+    st.download_button(label, make, name, kind, on_click="ignore", type="tertiary")  # type: ignore[arg-type]
+
+
+def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
+    """Paired tests on the same images: every kind against naive, and any two that the visitor chooses."""
+    labels = list(found.groups)
+    if len(labels) < 2:
+        st.info("A paired test needs two groups of runs with values; choose more students in the sidebar.")
+        return
+    questions = view.pairs(found)
+    start = questions[-1] if questions else view.question(found, labels[-1], labels[0])
+    left, right = st.columns(2)
+    first = widgets.select("first", "First", labels, start.first, place=left)
+    second = widgets.select("second", "Second", labels, start.second, place=right)
+    if first == second:
+        st.info("Choose two different groups to compare them.")
+        return
+    chosen = view.question(found, first, second)
+    every = questions if chosen in questions else (*questions, chosen)
+    answers = resources.answers(dataset, found.ask, every)
+    (alone,) = resources.answers(dataset, found.ask, (chosen,), FLIPS)
+    st.markdown(f"{view.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
+                f"{view.p_words(alone.test.permutation_p)}.")  # fmt: skip
+    _one_by_one(found, per_image(metrics, found.groups, chosen), first, second)
+    rows = view.test_table(answers)
+    with st.expander(f"All {len(every)} comparisons that are corrected together"):
+        st.dataframe(rows.round(4), hide_index=True, alt=f"Paired tests of {len(every)} comparisons")
+        st.caption(
+            "Wilcoxon's signed ranks of each image's mean over seeds; Holm's correction is over the rows of this "
+            "table. d_z: mean over standard deviation; rank biserial: from -1 to 1; another seed: the largest mean "
+            "difference between two seeds."
+        )
+        _button("Tests (CSV)", lambda: csv(rows), f"{found.ask.metric}-tests.csv", "text/csv")
+
+
+def _one_by_one(found: Chart, values: pd.Series, first: str, second: str) -> None:
+    if values.dropna().empty:
+        return
+    box = next(one for one in found.boxes if one.label == first)
+    metric, known = found.ask.metric, values.dropna()
+    left, right = st.columns([2, 1])
+    with left:
+        event = st.plotly_chart(
+            metric_figures.differences(values, first=first, second=second, metric=metric), key="differences",
+            on_select="rerun", selection_mode="points", config=charts.CONFIG,
+            alt=f"{first} minus {second} on {len(known)} images: {int((known > 0).sum())} above 0, "
+            f"{int((known < 0).sum())} below",
+        )  # fmt: skip
+    right.plotly_chart(metric_figures.histogram(values, metric=metric), key="spread", config=charts.CONFIG,
+                       alt=f"Spread of {len(known)} differences, median {known.median():.3f}")  # fmt: skip
+    higher, lower = int((known > 0).sum()), int((known < 0).sum())
+    st.caption(f"First is higher on {higher:,} images, lower on {lower:,}, equal on {len(known) - higher - lower:,}; "
+               f"{len(values) - len(known):,} undefined. Click a dot to open the image.")  # fmt: skip
+    for data in charts.clicked(event):
+        charts.open_image(box.cards[0], int(data[0]))

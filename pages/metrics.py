@@ -1,0 +1,94 @@
+"""Metrics: every stored number by λ, compression or method, with controls, tests, and live curves for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages._ui import frame, guard, link, live_curves, metric_parts, resources, screen, widgets, work
+from xkd_core import catalogue
+from xkd_core.errors import XKDError
+from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving import metrics_view as view
+from xkd_core.serving.metrics_view import Ask
+from xkd_core.serving.zoo import Choice, Zoo
+
+guard.page("pages/metrics.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the sidebar says. ask: None where nothing is stored."""
+
+    dataset: str
+    zoo: Zoo
+    choice: Choice
+    metrics: Metrics
+    ask: Ask | None
+
+
+def main() -> None:
+    said = st.container()
+    with st.sidebar:
+        asked = _ask()
+    if frame.usable(asked.zoo, asked.dataset):
+        _page(asked)
+        _live(asked)
+    with said:
+        link.warn()
+    link.finish()
+
+
+def _ask() -> Asked:
+    dataset = widgets.choose_data(networks_only=True)
+    zoo = resources.zoo(dataset)
+    frame.open_link(zoo)
+    choice = widgets.choose_runs(zoo)
+    metrics = resources.metrics(dataset)
+    ask = metric_parts.choose(metrics, zoo, choice)
+    return Asked(dataset=dataset, zoo=zoo, choice=choice, metrics=metrics, ask=ask)
+
+
+def _page(asked: Asked) -> None:
+    if asked.metrics.problem:
+        st.error(asked.metrics.problem)
+        return
+    if asked.ask is None:
+        st.info("No metrics of these runs are stored yet: "
+                f"{metric_parts.command(asked.dataset, 'cam', 'all')} makes them.")  # fmt: skip
+        return
+    found = resources.chart(asked.dataset, asked.ask)
+    name = "the answers" if asked.ask.explainer == ANSWERS else catalogue.get("explainer", asked.ask.explainer).title
+    st.markdown(f"## {view.headline(found) or view.title_of(asked.ask.metric)}")
+    metric_parts.about(asked.ask)
+    if not found.groups:
+        st.info(f"Nothing is stored for {name} of the runs chosen here: "
+                f"{metric_parts.command(asked.dataset, asked.ask.explainer, asked.ask.metric)} makes it, "
+                "or choose other students.")  # fmt: skip
+        metric_parts.table(found)
+        return
+    metric_parts.draw(found, asked.metrics)
+    metric_parts.table(found)
+    st.markdown("### Is the difference real?")
+    metric_parts.compare(found, asked.dataset, asked.metrics)
+
+
+def _live(asked: Asked) -> None:
+    """Insertion and deletion of one image, for the map that the page is about."""
+    st.markdown("### Insertion and deletion of one image")
+    one = "cam" if asked.ask is None or asked.ask.explainer == ANSWERS else asked.ask.explainer
+    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
+    try:
+        wanted = screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=(one,))
+        shown = screen.fetch(wanted, name="metrics")
+    except XKDError as error:
+        st.error(str(error))
+        return
+    frame.damaged(shown)
+    work.compute_missing(shown, name="metrics")
+    live_curves.show(shown, one)
+
+
+main()

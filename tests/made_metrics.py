@@ -1,0 +1,51 @@
+"""Wide rows for the throwaway zoo: values that are simple to work out, with gaps, reasons and controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tests.made_zoo import Made
+from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
+
+N = 10
+GONE = 3  # the image that the naive student at an eighth has no value for
+NAIVE, MATCHED = "kd 0.125 0.5", "swa 0.125 0.5"
+BASE = {"teacher": 0.9, "second": 0.8, NAIVE: 0.3, MATCHED: 0.6, "kd 0.25 0.5": 0.5, "swa 0.25 0.5": 0.7}
+"""Insertion of the first image; it falls by a hundredth from image to image."""
+KEPT = {"teacher": 0.1, NAIVE: 0.2, MATCHED: 0.3}
+"""Weight randomisation of every image: how much of the map survives."""
+
+
+def insertion(name: str) -> np.ndarray:
+    """(N,), NaN where the value is undefined."""
+    values = BASE[name] - 0.01 * np.arange(N)
+    if name == NAIVE:
+        values[GONE] = np.nan
+    return values
+
+
+def add_metrics(made: Made, root: Path | None = None) -> None:
+    """Write the rows below ``root``, the zoo's own folder by default."""
+    for name in BASE:
+        frames = [_rows("cam", insertion_auc=insertion(name))]
+        frames.append(_rows("random_map", insertion_auc=np.full(N, 0.2)))
+        if name in KEPT:
+            half = np.full(N, KEPT[name] / 2)
+            frames.append(_rows("cam", randomisation_cascading=np.full(N, KEPT[name]), randomisation_independent=half))
+        if name != "teacher":
+            close = {"spearman": np.full(N, BASE[name]), "spearman_shuffled": np.full(N, 0.25)}
+            frames.append(_rows("cam", cosine=np.full(N, BASE[name]), cosine_shuffled=np.full(N, 0.25), **close))
+        add_rows("scenes", made.runs[name], frames, root=root or made.root)
+    why = pd.DataFrame([{"run_id": made.runs["ewa"], "explainer": "cam", "metric": "insertion_auc",
+                         "reason": "it was made up", "version": "0"}])  # fmt: skip
+    add_refused("scenes", why, root=root or made.root)
+
+
+def _rows(explainer: str, **metrics: np.ndarray) -> pd.DataFrame:
+    gaps = [{name: "the map is flat" for name, values in metrics.items() if np.isnan(values[index])}
+            for index in range(N)]  # fmt: skip
+    return pd.DataFrame({"explainer": explainer, "index": range(N), "target": 1, **metrics,
+                         "undefined": [reasons_text(gap) for gap in gaps]})  # fmt: skip

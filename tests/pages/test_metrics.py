@@ -1,0 +1,170 @@
+"""The Metrics page: numbers equal stored rows, marks lead to images, and everything that is missing is said."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.made_metrics import GONE, MATCHED, NAIVE, N, insertion
+from tests.pages.seen import waited
+from xkd_core.evaluation.rows import compared
+from xkd_core.evaluation.scorers import scorer
+from xkd_core.explainers.engine import cams
+from xkd_core.images import datasets
+from xkd_core.images.transforms import to_input
+from xkd_core.metrics.planner import Case, Settings
+from xkd_core.metrics.probes import measure
+from xkd_core.models.checkpoints import load_run
+from xkd_core.results.metric_store import metrics_dir, read_run
+
+
+def text_of(app):
+    return "\n".join(str(part.value) for part in (*app.markdown, *app.caption, *app.info, *app.error))
+
+
+def figure(app, key):
+    return json.loads(next(chart.proto.spec for chart in app.get("plotly_chart") if chart.key == key))
+
+
+def values_of(array):
+    """A trace's numbers: a list, or bytes in base64."""
+    if isinstance(array, dict):
+        return np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"]).tolist()
+    return list(array)
+
+
+def stored(wide, name):
+    rows = read_run("scenes", wide.runs[name], root=wide.root)
+    return rows[rows["explainer"] == "cam"].set_index("index")["insertion_auc"]
+
+
+def test_the_marks_of_the_chart_are_means_of_the_stored_rows(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="insertion_auc")
+    assert not app.exception
+    means = [trace for trace in figure(app, "boxes")["data"] if trace["type"] == "scatter"]
+    shown = {data[0]: y for trace in means for data, y in zip(trace["customdata"], values_of(trace["y"]), strict=True)}
+    expected = stored(wide, MATCHED).drop(GONE).mean()
+    found = next(y for label, y in shown.items() if label.startswith("SWA") and "6" in label.split("λ")[1])
+    assert found == pytest.approx(expected)
+    assert f"{N - 1} images, the same for every mark" in text_of(app)
+    assert "random map 0.20" in str(figure(app, "boxes")["layout"]["annotations"])
+
+
+def test_the_sentence_and_the_table_say_the_same(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="insertion_auc")
+    naive, matched = (np.delete(insertion(name), GONE).mean() for name in (NAIVE, MATCHED))
+    assert f"{matched:.2f} against {naive:.2f}" in text_of(app)
+    rows = app.dataframe[0].value
+    line = rows[rows["students"].str.startswith("Naive") & (rows["undefined"] > 0)].iloc[0]
+    assert line["mean"] == pytest.approx(naive, abs=1e-3) and line["why"] == "1 the map is flat"
+    assert "Undefined and left out: 1 values" in text_of(app)
+    assert "higher is better ↑" in text_of(app).lower() and "Chance: read it beside the random map" in text_of(app)
+
+
+def test_two_groups_are_compared_on_the_same_images(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="insertion_auc")
+    assert (
+        "is better than" in text_of(app) and "mean difference +0.300" in text_of(app) and "n = 9 images" in text_of(app)
+    )
+    dots = figure(app, "differences")["data"][0]
+    assert sorted(data[0] for data in dots["customdata"]) == [index for index in range(N) if index != GONE]
+    app.selectbox(key="second").set_value(app.selectbox(key="first").value).run()
+    assert "Choose two different groups" in text_of(app)
+
+
+@pytest.mark.parametrize("axis", ["lam", "ratio", "method"])
+def test_every_axis_has_a_chart_with_an_alt_text(open_page, wide, axis):
+    app = open_page("metrics", root=wide.root, metric="cosine", by=axis)
+    assert not app.exception
+    chart = next(chart for chart in app.get("plotly_chart") if chart.key == "boxes")
+    assert "Cosine to the teacher's map" in chart.proto.alt and "n=" in chart.proto.alt
+    assert app.query_params.get("by", ["ratio"]) in ([axis], axis)
+
+
+def test_without_wide_rows_the_page_shows_what_the_other_pages_have(open_page, made):
+    app = open_page("metrics")
+    assert not app.exception
+    assert app.selectbox(key="metric").options[0].startswith("Like the teacher's: Cosine")
+    assert any(chart.key == "boxes" for chart in app.get("plotly_chart"))
+
+
+def test_answers_need_no_map(open_page, made):
+    app = open_page("metrics", metric="same_answer")
+    assert not app.exception
+    assert "map" not in [box.key for box in app.selectbox]
+
+
+def test_no_rows_at_all_names_the_command(open_page, made, tmp_path):
+    root = tmp_path / "bare"
+    shutil.copytree(made.root, root, ignore=shutil.ignore_patterns("*.parquet"))
+    app = open_page("metrics", root=root)
+    assert not app.exception
+    assert "`python -m xkd_core evaluate --data scenes:test --explainers cam --metrics all` makes them" in text_of(app)
+
+
+def test_runs_without_rows_name_the_command_for_them(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="insertion_auc", lam="0")
+    assert not app.exception
+    assert "--explainers cam --metrics insertion_auc` makes it" in text_of(app)
+    assert (app.dataframe[0].value["why"] == "not measured").any()
+
+
+def test_an_empty_folder_and_a_damaged_file_are_said(open_page, wide, tmp_path):
+    assert "There is no teacher" in text_of(open_page("metrics", root=tmp_path / "nothing"))
+    root = tmp_path / "damaged"
+    shutil.copytree(wide.root, root)
+    (metrics_dir("scenes", root=root) / "refused.parquet").write_bytes(b"no parquet")
+    app = open_page("metrics", root=root)
+    assert not app.exception
+    assert "refused.parquet of the metrics cannot be read" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [({"metric": "magic"}, "metric 'magic'"), ({"by": "size"}, "along 'size'"), ({"who": "nobody"}, "'nobody'")],
+)
+def test_what_a_link_cannot_mean_is_said(open_page, wide, query, words):
+    app = open_page("metrics", root=wide.root)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page("pages/glossary.py").run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page("pages/metrics.py").run()
+    assert any(words in str(warning.value) for warning in app.warning)
+
+
+def test_numbers_can_be_taken_away(open_page, wide):
+    labels = [button.proto.label for button in open_page("metrics", root=wide.root).get("download_button")]
+    assert {"Numbers (CSV)", "Tests (CSV)", "Figure (PNG)", "Figure (SVG)"} <= set(labels)
+
+
+def test_live_curves_are_those_of_the_metric_and_the_scrubber_shows_the_masked_image(open_page, made):
+    app = waited(open_page("metrics", image="2", step="0"), "live_curves")
+    assert not app.exception
+    lines = [trace for trace in figure(app, "live_curves")["data"] if trace["line"]["dash"] == "solid"]
+    assert [trace["name"] for trace in lines] == ["Teacher", "Naive student", "Matched student"] * 2
+    data = datasets.load("scenes", "test")
+    run = load_run(made.runs["teacher"], made.root)
+    x = to_input(data.pixels([2]), run.card.input_transform())
+    target = run.model(x).argmax(dim=1)
+    maps = compared(cams(run.model, x, target, ["cam"])["cam"].numpy(), "cam")
+    case = Case(score=scorer(run.model), maps=maps, targets=target.numpy())
+    found = measure(x.numpy(), {"it": case}, ["deletion_auc"], Settings(multi_label=True))["it"]["deletion_auc"]
+    deletion = np.array(values_of(lines[3]["y"]))
+    assert np.trapezoid(deletion) / (len(deletion) - 1) == pytest.approx(found.values[0], abs=1e-6)
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
+    assert "Teacher: deletion, 0 % of the pixels" in alts
+    app.slider(key="step").set_value(32).run()
+    assert "Teacher: deletion, 100 % of the pixels" in [p.alt for image in app.image for p in image.proto.imgs]
+    assert "Curves (CSV)" in [button.proto.label for button in app.get("download_button")]
+
+
+def test_one_order_for_all_models_shares_the_masked_images(open_page, made):
+    app = waited(open_page("metrics", image="2", order="teacher"), "live_curves")
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
+    assert [alt.split(":")[0] for alt in alts] == ["Every model"] * 2

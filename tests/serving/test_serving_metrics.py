@@ -1,0 +1,172 @@
+"""The Metrics page's numbers: boxes over the same images, controls, tables and tests, by hand-made values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.made_metrics import GONE, MATCHED, NAIVE, N, add_metrics, insertion
+from tests.made_zoo import N_IMAGES, make_zoo
+from xkd_core.results.compare import differences, per_image
+from xkd_core.results.metric_store import metrics_dir
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving import metric_rows
+from xkd_core.serving import metrics_view as view
+from xkd_core.serving.results import Results, read_results
+from xkd_core.serving.zoo import read_zoo
+
+NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    made = make_zoo(tmp_path_factory.mktemp("metrics_zoo"))
+    add_metrics(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def zoo(own):
+    return read_zoo("scenes", root=own.root)
+
+
+@pytest.fixture(scope="module")
+def metrics(own):
+    return metric_rows.all_metrics(read_results("scenes", root=own.root), root=own.root)
+
+
+def ask(zoo, **other):
+    found = view.Ask(metric="insertion_auc", explainer="cam", axis="ratio", families=("naive", "swa"),
+                     choice=zoo.default("swa"))  # fmt: skip
+    return replace(found, **other)
+
+
+def box_of(found, words):
+    return next(
+        box for box in found.boxes if box.label.startswith(words) and box.x == max(one.x for one in found.boxes)
+    )
+
+
+def test_boxes_are_over_the_images_that_all_groups_have(own, zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo))
+    assert found.images == tuple(index for index in range(N) if index != GONE)
+    assert [box.label for box in found.boxes if box.line.shared.n] == list(found.groups)
+    matched, naive = box_of(found, "SWA"), box_of(found, "Naive")
+    kept = np.delete(insertion(MATCHED), GONE)
+    assert matched.line.shared.mean == pytest.approx(kept.mean(), rel=2**-10)
+    assert matched.line.own.mean == pytest.approx(insertion(MATCHED).mean(), rel=2**-10)
+    assert matched.line.own.n == N and matched.line.shared.n == N - 1
+    assert naive.line.undefined == {"the map is flat": 1}
+    assert matched.in_loss and not naive.in_loss
+    assert matched.run_ids == (own.runs[MATCHED],)
+
+
+def test_controls_and_both_teachers_stand_beside_the_boxes(zoo, metrics):
+    bands = {band.words: band for band in view.chart(metrics, zoo, ask(zoo)).bands}
+    assert list(bands) == ["random map", "the teacher", "a second teacher"]
+    assert bands["random map"].estimate.mean == pytest.approx(0.2, rel=2**-10)
+    assert bands["the teacher"].estimate.mean == pytest.approx(np.delete(insertion("teacher"), GONE).mean(), rel=2**-10)
+    assert not any(band.floor for band in bands.values())
+    similar = {band.words: band for band in view.chart(metrics, zoo, ask(zoo, metric="cosine")).bands}
+    assert list(similar) == ["maps of other images", "a second teacher"]
+    assert similar["a second teacher"].floor and similar["a second teacher"].estimate.mean == pytest.approx(0.8, 1e-3)
+
+
+def test_a_box_is_quartiles_and_the_values_within_the_whiskers():
+    five = view.five_of(np.array([0.0, 1.0, 2.0, 3.0, 4.0, 100.0, NAN]))
+    assert five == view.Five(low=0.0, q1=1.25, median=2.5, q3=3.75, high=4.0)
+    assert view.five_of(np.array([NAN])) is None
+
+
+def test_shares_have_no_box_and_are_still_averaged(own, zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo, metric="pointing"))
+    rows = read_results("scenes", root=own.root).of_run(own.runs["swa 0.25 0.5"])["pointing"]
+    assert all(box.five is None for box in found.boxes)
+    box = next(box for box in found.boxes if box.run_ids == (own.runs["swa 0.25 0.5"],))
+    assert box.line.own.mean == pytest.approx(rows.mean()) and box.line.own.n == rows.notna().sum()
+
+
+def test_a_refused_metric_keeps_its_line_with_the_reason(zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo, families=("naive", "ewa"), axis="method"))
+    row = view.table(found).set_index("students").filter(like="EWA", axis=0).iloc[0]
+    assert row["why"] == "it was made up" and row["images"] == 0 and np.isnan(row["mean"])
+    assert row["judged by"] == "not in the loss"  # EWA was trained on another map
+    lost = view.table(view.chart(metrics, zoo, ask(zoo, axis="lam"))).set_index("students")
+    assert lost.filter(like="SWA, λ 0, ", axis=0).iloc[0]["why"] == "not measured"
+
+
+def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo))
+    questions = view.pairs(found)
+    assert [(one.first[:3], one.second[:5]) for one in questions] == [("SWA", "Naive"), ("SWA", "Naive")]
+    assert all(one.first.split(", ", 1)[1] == one.second.split(", ", 1)[1] for one in questions)
+    answers = differences(metrics, found.groups, questions, resamples=99)
+    last = view.test_table(answers).iloc[-1]
+    assert last["difference"] == pytest.approx(0.3, abs=1e-3) and last["images"] == N - 1 and last["undefined"] == 1
+    assert last["first is higher"] == 1 and last["rank biserial"] == 1
+    assert last["p after Holm"] == last["Wilcoxon p"] == pytest.approx(2 / 2**9)  # all of 9 signs alike, two-sided
+    assert answers[0].holm_p == pytest.approx(2 * answers[0].test.wilcoxon_p)  # the smaller of two p values
+    assert "is better than" in view.verdict(answers[-1]) and "n = 9 images" in view.verdict(answers[-1])
+    assert per_image(metrics, found.groups, questions[-1]).isna().sum() == 1
+
+
+def test_small_p_values_are_not_spelled_out():
+    assert (view.p_words(0.0123), view.p_words(4e-245)) == ("p = 0.012", "p < 0.001")
+
+
+def test_the_sentence_names_both_means(zoo, metrics):
+    words = view.headline(view.chart(metrics, zoo, ask(zoo)))
+    naive, matched = (np.delete(insertion(name), GONE).mean() for name in (NAIVE, MATCHED))
+    assert words.startswith("Insertion ↑: SWA") and f"{matched:.2f} against {naive:.2f}" in words
+
+
+def test_the_worst_images_come_first(zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo))
+    assert list(view.ranked(metrics, box_of(found, "SWA"), found.ask).index) == list(range(N))[::-1]
+    lower = view.ranked(metrics, box_of(found, "Naive"), replace(found.ask, metric="cosine"))
+    assert len(lower) == N
+
+
+def test_what_only_the_other_pages_have_is_there_too(own, metrics):
+    assert "same_answer" in metrics.names and "answers" in metrics.explainers
+    stored = metrics.values([own.runs["ewa"]], "cam", "cosine")
+    rows = read_results("scenes", root=own.root).of_run(own.runs["ewa"])
+    assert len(stored) == N_IMAGES
+    np.testing.assert_allclose(stored[own.runs["ewa"]], rows["cosine"], rtol=1e-6)
+    assert len(metrics.values([own.runs[NAIVE]], "cam", "cosine")) == N  # the wide rows win
+
+
+def test_gaps_of_those_rows_have_their_reason():
+    maps = pd.DataFrame({
+        "run_id": "a", "index": [0, 1, 2], "explainer": "cam", "cosine": [0.5, NAN, 0.25],
+        "pointing": [1.0, NAN, NAN], "iou": NAN, "undefined": [None, "the map is zero everywhere", None],
+    })  # fmt: skip
+    found = metric_rows.with_page_rows(Metrics(dataset="scenes"), Results(dataset="scenes", maps=maps))
+    assert found.names == ["cosine", "pointing"]
+    assert found.undefined(["a"], "cam", "cosine") == {"the map is zero everywhere": 1}
+    assert found.undefined(["a"], "cam", "pointing") == {
+        "the map is zero everywhere": 1, "the mask is empty, or the map is constant": 1,
+    }  # fmt: skip
+    assert view.measured(found) == {"cosine": ("cam",), "pointing": ("cam",)}
+
+
+def test_a_damaged_file_is_the_problem_and_new_rows_change_the_stamp(own, tmp_path):
+    before = metric_rows.stamp("scenes", root=own.root)
+    assert before == metric_rows.stamp("scenes", root=own.root) != metric_rows.stamp("scenes", root=tmp_path)
+    path = metrics_dir("scenes", root=tmp_path) / "run.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no parquet")
+    found = metric_rows.all_metrics(read_results("scenes", root=tmp_path), root=tmp_path)
+    assert "cannot be read" in found.problem and found.rows.empty
+
+
+def test_families_have_words_of_their_own(zoo):
+    names = view.families_of(zoo)
+    assert names[0] == "naive" and names[-1] == "shuffled"
+    words = [view.family_words(name) for name in (*names, "filters-ewa", "few naive", "few", "int8-naive", "untrained")]
+    assert (
+        len(set(words)) == len(words) and "EWA (filters pruned)" in words and "Naive, trained on 3,000 images" in words
+    )

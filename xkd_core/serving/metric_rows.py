@@ -1,0 +1,130 @@
+"""All stored numbers of a data set as one table: the wide rows, and what only the rows of the other pages know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xkd_core import settings
+from xkd_core.catalogue import METRICS
+from xkd_core.results.metric_store import ANSWERS, FACTS, merge_cells, place, reasons_of, reasons_text
+from xkd_core.results.metrics import Metrics, read_metrics
+from xkd_core.results.store import results_dir
+from xkd_core.serving.results import Results
+
+MORE = ("cosine_shuffled", "area")
+OF_ANSWERS = ("same_answer", "right")
+
+
+def stamp(dataset: str, *, root: Path | None = None) -> str:
+    """Changes when a table of metrics is written, removed or replaced; cheap enough for each page run."""
+    root = settings.checkpoints_dir() if root is None else root
+    files = sorted((results_dir(dataset, root) / "metrics").glob("*/*.parquet"))
+    return repr([(path.name, status.st_mtime_ns, status.st_size) for path in files if (status := path.stat())])
+
+
+def all_metrics(results: Results, *, root: Path | None = None) -> Metrics:
+    """The wide rows, and what ``results`` has for a run, an explainer and a metric of which there are none.
+
+    A damaged file becomes the ``problem``, never an error.
+    """
+    return with_page_rows(read_metrics(results.dataset, root=root), results)
+
+
+def with_page_rows(metrics: Metrics, results: Results) -> Metrics:
+    """``metrics`` with the rows of the other pages for every (run, explainer, metric) that it knows nothing of."""
+    if metrics.problem or results.problem:
+        return replace(metrics, problem=metrics.problem or results.problem)
+    wide = {} if metrics.rows.empty else dict(list(metrics.rows.groupby(["run_id", "explainer"], observed=True)))
+    fresh, merged = [], {}
+    for rows in (_maps(results), _answers(results)):
+        for pair, own in [] if rows.empty else rows.groupby(["run_id", "explainer"], observed=True):
+            if pair not in wide:
+                fresh.append(own)
+            elif len(more := _unknown(own, wide[pair])):
+                merged[pair] = merge_cells([more, wide[pair].drop(columns="run_id")]).assign(run_id=str(pair[0]))
+    frames = [*({**wide, **merged}).values(), *_with_reasons(fresh)]
+    return replace(metrics, rows=_in_order(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame())
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    facts = [name for name in ("run_id", *FACTS) if name in rows]
+    return rows[[*facts, *sorted((str(name) for name in rows if name not in facts), key=place)]]
+
+
+def _unknown(own: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
+    """The columns of one run and explainer that its wide rows have neither values nor reasons for."""
+    names = _values(own)
+    reasons = {metric for text in wide["undefined"].unique() for metric in reasons_of(text)}
+    left = [name for name in names if name not in reasons and not (name in wide and wide[name].notna().any())]
+    found = own[["explainer", "index", "target", *left, "undefined"]] if left else own.iloc[:0]
+    return _explained(found, left) if left else found
+
+
+def _with_reasons(parts: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    if not parts:
+        return []
+    rows = pd.concat(parts, ignore_index=True)
+    names = _values(rows)
+    # A metric of answers is not undefined for a map, nor one of maps for the answers.
+    halves = [own for _, own in rows.groupby(rows["explainer"] == ANSWERS)]
+    return [_explained(own, _own(own, names)) for own in halves]
+
+
+def _values(rows: pd.DataFrame) -> list[str]:
+    return [str(name) for name in rows if name not in ("run_id", *FACTS)]
+
+
+def _own(rows: pd.DataFrame, names: list[str]) -> list[str]:
+    return [name for name in names if rows[name].notna().any()]
+
+
+def _maps(results: Results) -> pd.DataFrame:
+    rows = results.maps
+    if rows.empty:
+        return rows
+    names = [name for name in (*METRICS, *MORE) if name in rows and rows[name].notna().any()]
+    found = rows[["run_id", "explainer", "index", *names]].astype(dict.fromkeys(names, np.float64))
+    why = rows["undefined"] if "undefined" in rows else pd.Series([None] * len(rows), index=rows.index)
+    return found.assign(undefined=why, target=_targets(rows, results.answers))
+
+
+def _answers(results: Results) -> pd.DataFrame:
+    rows = results.answers
+    if rows.empty:
+        return rows
+    names = [name for name in OF_ANSWERS if name in rows]
+    found = rows[["run_id", "index", "target", *names]].astype(dict.fromkeys(names, np.float64))
+    return found.assign(explainer=ANSWERS, undefined=None)
+
+
+def _targets(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.Series[int]:
+    """The class that each row explains; -1 where the answers do not know the image."""
+    if answers.empty:
+        return pd.Series(-1, index=rows.index)
+    known = answers.drop_duplicates("index").set_index("index")["target"]
+    return rows["index"].map(known).fillna(-1).astype(int)
+
+
+def _explained(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Rows with the reasons of what ``names`` have no value for: the row's own words, or else the catalogue's."""
+    found: dict[tuple[bytes, str], str | None] = {}
+    texts: list[str | None] = []
+    for gap, words in zip(rows[names].isna().to_numpy(), rows["undefined"], strict=True):
+        key = (gap.tobytes(), words if isinstance(words, str) else "")
+        if key not in found:
+            found[key] = _text([name for name, gone in zip(names, gap, strict=True) if gone], key[1])
+        texts.append(found[key])
+    return rows.assign(undefined=pd.Series(texts, index=rows.index, dtype=object))
+
+
+def _text(names: list[str], words: str) -> str | None:
+    return reasons_text({name: words or METRICS[_plain(name)].undefined for name in names})
+
+
+def _plain(name: str) -> str:
+    """The metric whose undefined values a further column shares."""
+    return {"cosine_shuffled": "cosine", "area": "pointing"}.get(name, name)

@@ -1,0 +1,188 @@
+"""Stored sanity checks: does a map depend on the weights, and can two equally good networks be told from noise?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.catalogue import EXPLAINERS
+from xkd_core.metrics.statistics import Estimate
+from xkd_core.models.cards import Card
+from xkd_core.results.compare import estimate
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving.zoo import Zoo
+
+Verdict = Literal["safe", "with care", "not safe", "not known"]
+WAYS: Mapping[str, str] = {
+    "randomisation_cascading": "all layers from the top",
+    "randomisation_independent": "one layer at a time",
+}
+UNRELATED = 0.0  # of ranks that have nothing in common, where no map of another image is stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One run and explainer: how much of the map is left, mean Spearman over steps and images."""
+
+    card: Card
+    explainer: str
+    way: str
+    left: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floor:
+    """Cosines to the teacher's map, None where they are not stored.
+
+    other: of maps of other images; second: of a second, equally good teacher; samples: of the same explainer with
+    other samples; rows: word -> a student's.
+    """
+
+    explainer: str
+    other: Estimate | None
+    second: Estimate | None
+    samples: Estimate | None
+    rows: Mapping[str, Estimate]
+
+    @property
+    def room(self) -> bool | None:
+        """Is the second teacher nearer than another image? Else the explainer measures nothing here."""
+        if self.other is None or self.second is None:
+            return None
+        return bool(self.second.low > self.other.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Safety:
+    """May students be compared by this explainer's maps? why: the sentence with the numbers; complete: all measured."""
+
+    explainer: str
+    verdict: Verdict
+    why: str
+    left: Estimate | None
+    limit: float
+    complete: bool
+
+
+def explainers(metrics: Metrics, names: Sequence[str] = (*WAYS, "cosine")) -> tuple[str, ...]:
+    """Explainers with a value of one of these metrics, in the catalogue's order."""
+    having = set()
+    for name in names:
+        if name in metrics.rows:
+            having |= set(metrics.rows.loc[metrics.rows[name].notna(), "explainer"].astype(str))
+    return tuple(name for name in EXPLAINERS if name in having and EXPLAINERS[name].family != "control")
+
+
+def marks(metrics: Metrics, cards: Sequence[Card]) -> tuple[Mark, ...]:
+    """What is stored of weight randomisation for these runs."""
+    return tuple(
+        Mark(card=card, explainer=name, way=way, left=value)
+        for way in WAYS for name in explainers(metrics, (way,)) for card in cards
+        if (value := mean_of(metrics, card, name, way)) is not None
+    )  # fmt: skip
+
+
+def floor(metrics: Metrics, zoo: Zoo, explainer: str, students: Mapping[str, Card]) -> Floor:
+    """The noise floor of one explainer with the students between it and chance. students: word -> card."""
+    second = zoo.second_teacher
+    seeds = [name for name in metrics.explainers if name.startswith(f"{explainer}~")]
+    rows = {word: mean_of(metrics, card, explainer, "cosine") for word, card in students.items()}
+    return Floor(
+        explainer=explainer,
+        other=None if second is None else mean_of(metrics, second, explainer, "cosine_shuffled"),
+        second=None if second is None else mean_of(metrics, second, explainer, "cosine"),
+        samples=None if zoo.teacher is None or not seeds else mean_of(metrics, zoo.teacher, seeds[0], "cosine"),
+        rows={word: value for word, value in rows.items() if value is not None},
+    )
+
+
+def safety(metrics: Metrics, zoo: Zoo, explainer: str) -> Safety:
+    """Judge an explainer by the teacher's maps: do they follow the weights, is there room above the noise?
+
+    A map follows the weights where less of it is left, on the mean, than half way between the map of another image
+    and the map itself.
+    """
+    left = None if zoo.teacher is None else mean_of(metrics, zoo.teacher, explainer, "randomisation_cascading")
+    second = zoo.second_teacher
+    unrelated = None if second is None else mean_of(metrics, second, explainer, "spearman_shuffled")
+    limit = middle(UNRELATED if unrelated is None else unrelated.mean)
+    band = floor(metrics, zoo, explainer, {})
+    reasons = [_of_weights(left, limit, unrelated), _of_floor(band), *_of_samples(band)]
+    return Safety(
+        explainer=explainer,
+        verdict=_verdict(None if left is None else left.high < limit, band.room, noisy=bool(_of_samples(band))),
+        why=" ".join(reasons),
+        left=left,
+        limit=limit,
+        complete=left is not None and band.room is not None,
+    )
+
+
+def middle(unrelated: float) -> float:
+    """Half way between an unrelated map and the map itself."""
+    return (1 + unrelated) / 2
+
+
+def mean_of(metrics: Metrics, card: Card, explainer: str, metric: str) -> Estimate | None:
+    """Mean over images with its interval; None where nothing is stored or defined."""
+    values = metrics.values([card.id], explainer, metric)
+    return None if values.empty or values.isna().all().all() else estimate(values, metric)
+
+
+def safety_table(found: Sequence[Safety]) -> pd.DataFrame:
+    """One row per explainer."""
+    return pd.DataFrame([
+        {
+            "explainer": EXPLAINERS[one.explainer].title, "safe to compare": one.verdict, "why": one.why,
+            "left of the map": np.nan if one.left is None else one.left.mean,
+            "low": np.nan if one.left is None else one.left.low, "high": np.nan if one.left is None else one.left.high,
+            "images": 0 if one.left is None else one.left.n,
+            "undefined": 0 if one.left is None else one.left.undefined, "limit": one.limit,
+        }
+        for one in found
+    ])  # fmt: skip
+
+
+def sentence(found: Sequence[Safety]) -> str:
+    """How many explainers are safe, and which."""
+    known = [one for one in found if one.verdict != "not known"]
+    if not known:
+        return "No explainer has been checked yet"
+    safe = [EXPLAINERS[one.explainer].title for one in known if one.verdict == "safe"]
+    words = f"{len(safe)} of {len(known)} explainers checked are safe to compare students by"
+    return f"{words}: {', '.join(safe)}" if safe else words
+
+
+def _verdict(follows: bool | None, room: bool | None, *, noisy: bool) -> Verdict:
+    if follows is False or room is False:
+        return "not safe"
+    if follows is None or room is None:
+        return "not known"
+    return "with care" if noisy else "safe"
+
+
+def _of_weights(left: Estimate | None, limit: float, unrelated: Estimate | None) -> str:
+    if left is None:
+        return "Weight randomisation is not measured."
+    beside = "" if unrelated is None else f" (maps of other images: {unrelated.mean:.2f})"
+    word = "below" if left.high < limit else "not clearly below"
+    return f"With random weights {left.mean:.2f} of the map's order is left, {word} {limit:.2f}{beside}."
+
+
+def _of_floor(band: Floor) -> str:
+    if band.second is None or band.other is None:
+        return "The noise floor is not measured."
+    word = "nearer" if band.room else "not clearly nearer"
+    return (f"A second teacher's maps have cosine {band.second.mean:.2f}, {word} than maps of other images "
+            f"({band.other.mean:.2f}).")  # fmt: skip
+
+
+def _of_samples(band: Floor) -> list[str]:
+    """A sentence when the explainer's own samples make as much noise as another teacher."""
+    if band.samples is None or band.second is None or band.samples.low > band.second.high:
+        return []
+    return [f"With other samples the same network's maps have only {band.samples.mean:.2f}: draw more of them."]
