@@ -10,9 +10,9 @@ from xkd_core.study.environment import admin_is_configured
 PAGES = guard.allowed({
     "pages/explore.py": st.Page("pages/explore.py", title="Explore", default=True),
     "pages/compression.py": st.Page("pages/compression.py", title="Compression"),
-    "pages/evidence.py": st.Page("pages/evidence.py", title="Evidence"),
     "pages/metrics.py": st.Page("pages/metrics.py", title="Metrics"),
     "pages/sanity.py": st.Page("pages/sanity.py", title="Sanity"),
+    "pages/evidence.py": st.Page("pages/evidence.py", title="Evidence"),
     "pages/glossary.py": st.Page("pages/glossary.py", title="Glossary"),
     "pages/study_admin.py": st.Page("pages/study_admin.py", title="Studies",
                                     visibility="visible" if admin_is_configured() else "hidden"),
