@@ -146,7 +146,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(server, open_tab):
     assert all(box["width"] > 95 and box["x"] + box["width"] <= 390 for box in boxes)
 
 
-@pytest.mark.parametrize("page_name", ["", "compression", "glossary"])
+@pytest.mark.parametrize("page_name", ["", "compression", "metrics", "sanity", "evidence", "glossary"])
 def test_no_page_overflows_a_phone(server, open_tab, page_name):
     page = open_tab(f"{server.url}/{page_name}", width=390, height=844, wait="h2")
     at_rest(page)

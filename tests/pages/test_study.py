@@ -455,7 +455,7 @@ def test_a_lost_picture_is_said(open_page, database, tmp_path):
 
 
 def test_every_page_but_the_study_refuses_in_study_mode(open_page, database):
-    for page in ("explore", "compression", "glossary", "study_admin"):
+    for page in ("explore", "compression", "metrics", "sanity", "evidence", "glossary", "study_admin"):
         app = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=60).run()
         assert [error.value for error in app.error] == [
             "There is nothing here. If you want to take part in a study, open the link of your invitation."
