@@ -6,6 +6,7 @@ With ``XKD_MODE=study`` every page but the study's refuses here, before it has d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import streamlit as st
 
@@ -21,7 +22,7 @@ _RAN, _WANT = "_entry_ran", "_wanted_page"
 def page(path: str) -> None:
     """First line of every page: if app.py did not run in this session, go there and come back with the link."""
     if not shows(path):
-        refuse(REFUSAL)
+        refuse(REFUSAL, path)
     if not st.session_state.get(_RAN):
         st.session_state[_WANT] = (path, st.query_params.to_dict())
         st.switch_page("app.py")
@@ -36,11 +37,21 @@ def shows(path: str) -> bool:
         return refuse(str(error))
 
 
-def refuse(words: str) -> bool:
-    """Say why there is no page, and end the run."""
+def refuse(words: str, path: str = STUDY) -> bool:
+    """Say why there is no page, and end the run.
+
+    The navigation is replaced first: on a fresh server Streamlit would list every file of pages/ beside the sentence.
+    """
+    start = st.Page(_nothing, title="Study", url_path="start", default=True)
+    asked = st.Page(_nothing, title="Study", url_path=Path(path).stem)
+    st.navigation([start, asked], position="hidden")
     st.error(words)
     st.stop()
     return False
+
+
+def _nothing() -> None:
+    """A page without anything on it."""
 
 
 def allowed(pages: Mapping[str, st.Page]) -> dict[str, st.Page]:

@@ -12,8 +12,8 @@ from xkd_core.study.config import StudyConfig
 
 ROLES = ("teacher", "naive", "matched", "student", "students", "baseline", "kd", "distillation", "distilled", "pruned",
          "xdistillation", "same_a", "same_b", "different")  # fmt: skip
-# Names in the catalogue that are everyday words, and as such in Streamlit's own messages or in the instructions.
-EVERYDAY = {"at", "ab", "few", "full", "plain", "sized", "right", "right answer", "distance", "deletion"}
+# Everyday words among the catalogue's names, which stand in scripts and instructions ('map' is mAP there).
+EVERYDAY = {"at", "ab", "few", "full", "plain", "sized", "right", "right answer", "distance", "deletion", "map"}
 _PICTURE = re.compile(rb"data:image/png;base64,([A-Za-z0-9+/=]+)")
 _CHUNKS = [b"IHDR", b"IDAT", b"IEND"]
 

@@ -20,7 +20,8 @@ _LEFT, _ENROLLED, _KNOWN = "_study_left", "_study_enrolled", "_study_known"
 LOOK = """<style>
 [data-testid="stHeader"] { display: none; }
 [data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2rem; }
-.st-key-text { max-width: 44rem; }
+.st-key-text { max-width: 44rem; margin: 0 auto; }
+[data-testid="stButton"] button[kind="primary"] { min-height: 3rem; padding: 0 1.5rem; }
 @media (max-width: 40rem) { [data-testid="stMainBlockContainer"] { padding: 1rem 0.75rem 2rem; } }
 </style>"""
 NO_LINK = "To take part, open the link of your invitation: it ends in letters and digits that belong to the study."

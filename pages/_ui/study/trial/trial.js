@@ -3,6 +3,9 @@
 
 const AGAIN_MS = 20000 // longer than the server waits for its database
 const SLOW_MS = 700 // before it says that it is still storing
+const LOOK_MS = 1000 // how often it looks whether a lost connection is back
+// An answer that is not known to be stored outlives its elements: after a lost connection the page is drawn anew.
+const unsent = (window.studyUnsent ??= { answer: null, where: "" })
 
 function made(tag, className, text) {
   const element = document.createElement(tag)
@@ -40,6 +43,7 @@ class Trial {
     this.now = next
     this.sent = null
     this.shown = null
+    if (next.feedback !== null || unsent.answer?.index !== next.index || unsent.where !== location.search) unsent.answer = null
     this.blurs = 0
     this.root.dataset.index = next.index
     delete this.root.dataset.ready
@@ -62,6 +66,7 @@ class Trial {
     if (this.now.index !== next.index || next.feedback !== null) return
     this.shown = performance.now()
     this.root.dataset.ready = next.index
+    if (unsent.answer !== null) return this.hold(unsent.answer)
     for (const button of this.root.querySelectorAll("button")) button.disabled = false
   }
 
@@ -113,10 +118,16 @@ class Trial {
   choose(choice, method) {
     if (this.sent || this.shown === null || this.now.feedback !== null) return
     const took = Math.round(performance.now() - this.shown)
-    this.sent = { index: this.now.index, choice, rt_ms: took, method, blurs: this.blurs }
+    unsent.answer = { index: this.now.index, choice, rt_ms: took, method, blurs: this.blurs }
+    unsent.where = location.search
+    this.hold(unsent.answer)
+  }
+
+  hold(answer) {
+    this.sent = answer
     for (const button of this.root.querySelectorAll("button")) {
       button.disabled = true
-      button.classList.toggle("study-chosen", Number(button.dataset.choice) === choice)
+      button.classList.toggle("study-chosen", Number(button.dataset.choice) === answer.choice)
     }
     this.root.dataset.waiting = ""
     this.slow = setTimeout(() => this.say("Storing your answer ..."), SLOW_MS)
@@ -130,12 +141,25 @@ class Trial {
 
   wait() {
     clearTimeout(this.again)
-    this.again = setTimeout(() => { if (this.sent && this.root.isConnected) this.send() }, AGAIN_MS)
+    this.waited = 0
+    this.lost = false
+    this.again = setTimeout(() => this.look(), LOOK_MS)
+  }
+
+  // Sends again as soon as a lost connection is back, and at the latest after a while.
+  look() {
+    if (!this.sent || !this.root.isConnected) return
+    const state = document.querySelector('[data-testid="stApp"]')?.dataset.testConnectionState
+    const connected = state === undefined || state === "CONNECTED"
+    this.waited += LOOK_MS
+    if (connected && (this.lost || this.waited >= AGAIN_MS)) return this.send()
+    this.lost = !connected
+    this.again = setTimeout(() => this.look(), LOOK_MS)
   }
 
   // The server could not store it and says so above: the same trial may be answered again.
   release() {
-    this.sent = null
+    this.sent = unsent.answer = null
     clearTimeout(this.again)
     clearTimeout(this.slow)
     delete this.root.dataset.waiting
