@@ -111,7 +111,7 @@ def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
     """The strongest point off the object says more than a cosine; else say what is known: the map moved."""
     hits = [run.scores["cam"].values.get("pointing") for run in (next(iter(view.runs.values())), matched, naive)]
     if hits == [1.0, 1.0, 0.0]:
-        return "no longer looks at it"
+        return "its strongest evidence lies beside it"
     return "its reasons have moved"
 
 
