@@ -58,7 +58,7 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
     figure.update_xaxes(**_ticks(sorted({point.x for point in points}), axis))
     figure.update_xaxes(title_text=AXES[axis], row=len(places), col=1)
     figure.update_layout(showlegend=False)
-    return _plain(figure, height=560 if masks else 440, right=LABELS)
+    return plain(figure, height=560 if masks else 440, right=LABELS)
 
 
 def legend(curves: Sequence[Curve], controls: Sequence[Curve]) -> list[tuple[str, str, str]]:
@@ -194,7 +194,7 @@ def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None, title: str) -> 
     lowest = min(0.0, float(dots["cosine"].min())) if len(dots) else 0.0
     figure.update_xaxes(title_text="probability of the explained class", range=[-0.03, 1.03])
     figure.update_yaxes(title_text=f"cosine to the teacher's {title}", range=[lowest - 0.03, 1.03])
-    return _plain(figure, height=430, right=64)
+    return plain(figure, height=430, right=64)
 
 
 def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
@@ -214,7 +214,7 @@ def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title_text=f"drift of {title}, 1 - cosine to the teacher's", rangemode="tozero")
     figure.update_yaxes(title_text=next((one.quality_name for one in found), "quality"))
-    return _plain(figure, height=460, right=16)
+    return plain(figure, height=460, right=16)
 
 
 def _candidates(part: Sequence[Candidate], words: str, colour: str, symbol: str) -> go.Scatter:
@@ -234,7 +234,8 @@ def _size(one: Candidate) -> float:
     return 7 + 3 * math.log2(max(one.ratio, 1.0))
 
 
-def _plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:
+def plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:
+    """Margins, letters and clicks as all charts have them."""
     figure.update_layout(
         height=height, margin={"l": 10, "r": right, "t": 10, "b": 10}, font={"size": 14}, clickmode="event+select",
         dragmode=False, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},

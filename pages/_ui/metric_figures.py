@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages._ui.figures import BAND, COLOURS, GREY
+from pages._ui.figures import BAND, COLOURS, GREY, plain
 from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
 from xkd_core.serving.zoo import times
@@ -32,7 +32,7 @@ def boxes(found: Chart) -> go.Figure:
     figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()), title_text=_axis(found),
                         range=[-0.6, len(ticks) - 0.4])  # fmt: skip
     figure.update_yaxes(title_text=f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}", range=[low, high])
-    return _plain(figure, height=480, right=LABELS)
+    return plain(figure, height=480, right=LABELS)
 
 
 def layout(found: Chart) -> Layout:
@@ -64,7 +64,7 @@ def differences(values: pd.Series, *, first: str, second: str, metric: str) -> g
     figure.add_hline(float(ordered.mean()), line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_xaxes(title_text="images, sorted by the difference")
     figure.update_yaxes(title_text=f"{title_of(metric)}: first - second")
-    return _plain(figure, height=360, right=16)
+    return plain(figure, height=360, right=16)
 
 
 def histogram(values: pd.Series, *, metric: str) -> go.Figure:
@@ -78,7 +78,7 @@ def histogram(values: pd.Series, *, metric: str) -> go.Figure:
     figure.add_vline(0, line={"color": GREY, "width": 1})
     figure.update_xaxes(title_text=f"difference in {title_of(metric)}")
     figure.update_yaxes(title_text="images")
-    return _plain(figure, height=360, right=16)
+    return plain(figure, height=360, right=16)
 
 
 def _colour(found: Chart, family: str) -> str:
@@ -177,11 +177,3 @@ def _ends(found: Chart) -> tuple[float, float]:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     room = 0.06 * max(high - low, 1e-3)
     return low - room, high + room
-
-
-def _plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:
-    figure.update_layout(
-        height=height, margin={"l": 10, "r": right, "t": 10, "b": 10}, font={"size": 14}, clickmode="event+select",
-        dragmode=False, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
-    return figure

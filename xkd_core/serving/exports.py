@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from xkd_core import catalogue
-from xkd_core.evaluation.rows import averaged_down
-from xkd_core.serving.scores import SIMILARITIES
+from xkd_core.evaluation.rows import SIMILARITIES, averaged_down
 from xkd_core.serving.sentences import comparable, policy_words
 from xkd_core.serving.sheets import Cell, Sheet
 from xkd_core.serving.subjects import UPLOAD

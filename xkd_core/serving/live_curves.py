@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from xkd_core.evaluation.rows import compared
 from xkd_core.metrics.curves import area, deletion_swaps, edges, insertion_swaps
 from xkd_core.metrics.masking import Pictures, Swap, fitted
 from xkd_core.metrics.planner import Case, Settings, ask
 from xkd_core.models.cards import Card
 from xkd_core.serving.live import Key, Ticks
-from xkd_core.serving.scores import compared
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.views import ImageView
 from xkd_core.types import Float, Float64, UInt8

@@ -13,12 +13,12 @@ import pandas as pd
 
 from xkd_core import catalogue
 from xkd_core.errors import BadInputError
+from xkd_core.evaluation.rows import compared
 from xkd_core.metrics.randomisation import randomisation_curve, randomisation_score
 from xkd_core.metrics.similarity import cosine, spearman
 from xkd_core.models.cards import Card
 from xkd_core.serving import subjects
 from xkd_core.serving.live import Key, Ticks
-from xkd_core.serving.scores import compared
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.subjects import ImageKey, Subject
 from xkd_core.serving.views import ImageView

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xkd_core import catalogue
-from xkd_core.evaluation.rows import on_one_grid
+from xkd_core.evaluation.rows import LOCALISATIONS, SIMILARITIES, compared, on_one_grid
 from xkd_core.metrics.localisation import resize_maps
 from xkd_core.types import Bool, Float, Float64
-
-SIMILARITIES = ("cosine", "distance", "pearson", "spearman", "ssim", "topk_overlap")
-LOCALISATIONS = ("pointing", "attribution_localisation", "roc_auc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +28,6 @@ class Scores:
     def cosine(self) -> float | None:
         """Cosine to the teacher's map; None for the teacher itself or an empty map."""
         return self.values.get("cosine")
-
-
-def compared(maps: Float, explainer: str) -> Float:
-    """Maps as metrics take them: class activation maps after ReLU as in the papers, all others signed."""
-    family = catalogue.get("explainer", explainer).family
-    return np.maximum(maps, np.float32(0)) if family == "cam" else maps
 
 
 def score_all(

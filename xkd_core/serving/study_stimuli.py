@@ -9,13 +9,14 @@ import pandas as pd
 
 from xkd_core import catalogue
 from xkd_core.errors import BadInputError, RunError
+from xkd_core.evaluation.rows import SIMILARITIES
 from xkd_core.images import datasets
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import find_card
 from xkd_core.serving.explaining import explain_image, explain_more
 from xkd_core.serving.figure import fine
 from xkd_core.serving.results import Results, read_results
-from xkd_core.serving.scores import SIMILARITIES, Scores
+from xkd_core.serving.scores import Scores
 from xkd_core.serving.sentences import comparable
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.subjects import SPLITS, key_of, subject
