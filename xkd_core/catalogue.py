@@ -19,9 +19,11 @@ from xkd_core.catalogue_tables import FIRST_EXPLAINERS, ON_GAP, Entry, Options, 
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.types import Param
 
-__all__ = ["EXPLAINERS", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve",
+__all__ = ["EXPLAINERS", "INSTEAD", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve",
            "source_line", "windows"]  # fmt: skip
 
+INSTEAD: Mapping[str, str] = {"cam": "grad_cam"}
+"""What stands in where a network has no CAM; where it has one, the two are equal but for a positive factor."""
 EXPLAINERS: Mapping[str, Entry] = {**FIRST_EXPLAINERS, **MORE_EXPLAINERS}
 METRICS: Mapping[str, MetricInfo] = {**METRICS_OF_MAPS, **METRICS_OF_NETWORKS}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ def test_the_file_does_not_depend_on_the_order_of_merging(tmp_path: Path) -> Non
 
 def test_nothing_stored_is_an_empty_frame(tmp_path: Path) -> None:
     assert read_rows("digits", "maps", root=tmp_path).empty
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_file_damaged_anywhere_is_read_or_is_one_sentence(tmp_path: Path, seed: int) -> None:
+    merge_rows("digits", "maps", rows("a", [0.1, 0.2]), root=tmp_path)
+    path, generator = results_dir("digits", tmp_path) / "maps.parquet", np.random.default_rng(seed)
+    data = bytearray(path.read_bytes())
+    for place in generator.integers(len(data), size=4):
+        data[place] = generator.integers(256)
+    path.write_bytes(data[: generator.integers(1, len(data))] if seed % 3 == 0 else data)
+    with suppress(XKDError):
+        read_rows("digits", "maps", root=tmp_path)
 
 
 def test_a_damaged_file_says_how_to_make_it_again(tmp_path: Path) -> None:

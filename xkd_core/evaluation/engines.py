@@ -68,10 +68,15 @@ def on_ray(ray: Any) -> Engine:
 
 
 def attempt(piece: Piece) -> Outcome:
-    """Compute a piece; an error of the program is told with the outcome and does not stop the others."""
+    """Compute a piece; an error of the program is told with the outcome and does not stop the others.
+
+    The command then ends with an error that names it; XKD_DEBUG=1 stops at once and shows where, as in __main__.
+    """
     try:
         return compute(piece)
     except Exception as error:  # a night's work must not end because of one network
+        if os.environ.get("XKD_DEBUG"):
+            raise
         return Outcome(failed=f"{piece.run}, {piece.explainer}: {type(error).__name__}: {error}")
 
 

@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 
 from xkd_core.catalogue import METRICS
-from xkd_core.errors import XKDError
 from xkd_core.files import alone_with, write_atomic
-from xkd_core.results.store import results_dir
+from xkd_core.results.store import read_parquet, results_dir
 from xkd_core.types import Bool, Float, Float64
 
 KEYS = ["explainer", "index"]
@@ -194,12 +193,7 @@ def _add_table(path: Path, rows: pd.DataFrame, keys: list[str]) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        return pd.DataFrame()
-    try:
-        return pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises several types for a damaged file; each means the same here
-        raise XKDError(f"{path.name} of the metrics cannot be read: {error}. Delete it and evaluate again.") from error
+    return read_parquet(path, f"{path.name} of the metrics", "Delete it and evaluate again.")
 
 
 def _write(path: Path, rows: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ import io
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import ArrowException
 
 from xkd_core import settings
 from xkd_core.errors import XKDError
@@ -24,6 +25,8 @@ KEYS = {
     "gallery": ["run_id", "explainer", "index"],
 }
 FLOAT_DIGITS = 4
+DAMAGED = (ArrowException, OSError, ValueError, LookupError, TypeError)
+"""What reading a cut or changed file raises, by where it is hit."""
 
 
 def results_dir(dataset: str, root: Path | None = None) -> Path:
@@ -31,18 +34,24 @@ def results_dir(dataset: str, root: Path | None = None) -> Path:
     return (settings.checkpoints_dir() if root is None else root) / dataset / "results"
 
 
-def read_rows(dataset: str, table: str, *, root: Path | None = None) -> pd.DataFrame:
-    """Read one table; an empty frame when nothing is stored yet. Errors: XKDError for a damaged file."""
-    path = results_dir(dataset, root) / f"{table}.parquet"
+def read_parquet(path: Path, what: str, again: str) -> pd.DataFrame:
+    """A file's rows; an empty frame where there is no file. what, again: what it is and how to make it again.
+
+    Errors: XKDError for a damaged file.
+    """
     if not path.exists():
         return pd.DataFrame()
     try:
         return pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises several types for a damaged file; each means the same here
-        raise XKDError(
-            f"Results of {dataset} ({path.name}) cannot be read: {error}. Make them again with "
-            f"`python -m xkd_core evaluate --dataset {dataset}`."
-        ) from error
+    except DAMAGED as error:
+        raise XKDError(f"{what} cannot be read: {error}. {again}") from error
+
+
+def read_rows(dataset: str, table: str, *, root: Path | None = None) -> pd.DataFrame:
+    """Read one table; an empty frame when nothing is stored yet. Errors: XKDError for a damaged file."""
+    path = results_dir(dataset, root) / f"{table}.parquet"
+    again = f"Make them again with `python -m xkd_core evaluate --dataset {dataset}`."
+    return read_parquet(path, f"Results of {dataset} ({path.name})", again)
 
 
 def merge_rows(dataset: str, table: str, rows: pd.DataFrame, *, root: Path | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from xkd_core.catalogue import INSTEAD
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
@@ -136,7 +137,8 @@ def explainers_with_rows(results: Results) -> tuple[str, ...]:
     """Explainers of which anything is stored, CAM first; it stands for the Grad-CAM of networks without CAM too."""
     if results.maps.empty:
         return ()
-    found = {"cam" if name == "grad_cam" else name for name in results.maps["explainer"].unique()}
+    stood_for = {other: name for name, other in INSTEAD.items()}
+    found = {stood_for.get(name, name) for name in results.maps["explainer"].unique()}
     return tuple(sorted(found, key=lambda name: (name != "cam", name)))
 
 

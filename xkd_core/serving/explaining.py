@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xkd_core import catalogue
 from xkd_core.errors import RunError
 from xkd_core.explainers import engine
 from xkd_core.explainers.targets import choose_targets, parse_target
@@ -27,7 +28,6 @@ from xkd_core.types import Float
 Progress = Callable[[float, str], None]
 BACKGROUND_IMAGES = 50
 NEED_BACKGROUND = ("gradient_shap",)
-INSTEAD = {"cam": "grad_cam"}  # where a network has no CAM; where it has one, the two are equal but for a factor
 
 
 class _Seen(nn.Module):
@@ -158,7 +158,7 @@ def _explain(run: LoadedRun, subject: Subject, names: Sequence[str], policy: str
         activation = run.model.features(x)
         logits = run.model.head(activation)
     target = _target(policy, logits, subject, teacher)
-    instead = {} if run.model.has_cam else {name: other for name, other in INSTEAD.items() if name in names}
+    instead = {} if run.model.has_cam else {name: other for name, other in catalogue.INSTEAD.items() if name in names}
     asked = list(dict.fromkeys(instead.get(name, name) for name in names))
     maps = engine.cams(_Seen(activation, run.model.head), x, target, asked) if asked else {}
     values = logits[0].numpy()

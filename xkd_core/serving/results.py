@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from xkd_core.catalogue import INSTEAD
 from xkd_core.errors import XKDError
 from xkd_core.results.store import TABLES, read_rows
 
@@ -42,10 +43,10 @@ class Results:
     def of_run(self, run_id: str, explainer: str = "cam") -> pd.DataFrame:
         """Rows of one run and explainer, by image index; empty when it was not evaluated.
 
-        "cam" of a network that has no CAM is its Grad-CAM.
+        "cam" of a network that has no CAM is what stands in for it.
         """
         rows = self._maps_by.get((run_id, explainer), _NONE)
-        return self._maps_by.get((run_id, "grad_cam"), _NONE) if rows.empty and explainer == "cam" else rows
+        return self._maps_by.get((run_id, INSTEAD.get(explainer, "")), _NONE) if rows.empty else rows
 
     def answers_of(self, run_id: str) -> pd.DataFrame:
         """Answers of one run, by image index; empty when it was not evaluated."""
