@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import charts, frame, guard, link, resources, screen, takeaway, widgets, work
+from pages._ui import charts, frame, guard, resources, screen, shell, takeaway, widgets, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves, pareto
@@ -35,22 +35,13 @@ class Asked:
         return str(catalogue.get("explainer", self.explainer).title)
 
 
-def main() -> None:
-    said = st.container()
-    with st.sidebar:
-        asked = _ask()
+def main(asked: Asked) -> None:
     if frame.usable(asked.zoo, asked.dataset):
         _page(asked)
-    with said:
-        link.warn()
-    link.finish()
 
 
 def _ask() -> Asked:
-    dataset = widgets.choose_data(networks_only=True)
-    zoo = resources.zoo(dataset)
-    frame.open_link(zoo)
-    choice = widgets.choose_runs(zoo)
+    dataset, zoo, choice = shell.choose_networks()
     results = resources.results(dataset)
     names = curves.explainers_with_rows(results) or ("cam",)
     titles = {name: catalogue.get("explainer", name).title for name in names}
@@ -139,4 +130,4 @@ def _quadrant(asked: Asked) -> None:
     )
 
 
-main()
+shell.run(_ask, main)

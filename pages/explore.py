@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator as Place
 
-from pages._ui import frame, guard, link, resources, screen, takeaway, talk, widgets, work
+from pages._ui import frame, guard, resources, screen, shell, takeaway, talk, widgets, work
 from xkd_core.errors import XKDError
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD
 from xkd_core.serving.zoo import Choice, Zoo
@@ -47,16 +47,6 @@ class Asked:
     choice: Choice
     explainers: tuple[str, ...]
     policy: str
-
-
-def main() -> None:
-    said = st.container()
-    with st.sidebar:
-        asked = _ask()
-    _page(asked)
-    with said:
-        link.warn()
-    link.finish()
 
 
 def _ask() -> Asked:
@@ -118,4 +108,4 @@ def _places(talking: bool) -> tuple[Place, Place, Place, Place]:
     return head.container(key="top"), head.container(key="photo"), head.container(key="turning"), st.container()
 
 
-main()
+shell.run(_ask, _page)

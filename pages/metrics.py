@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import frame, guard, link, live_curves, metric_parts, resources, screen, widgets, work
+from pages._ui import frame, guard, live_curves, metric_parts, resources, screen, shell, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.results.metric_store import ANSWERS
@@ -29,23 +29,14 @@ class Asked:
     ask: Ask | None
 
 
-def main() -> None:
-    said = st.container()
-    with st.sidebar:
-        asked = _ask()
+def main(asked: Asked) -> None:
     if frame.usable(asked.zoo, asked.dataset):
         _page(asked)
         _live(asked)
-    with said:
-        link.warn()
-    link.finish()
 
 
 def _ask() -> Asked:
-    dataset = widgets.choose_data(networks_only=True)
-    zoo = resources.zoo(dataset)
-    frame.open_link(zoo)
-    choice = widgets.choose_runs(zoo)
+    dataset, zoo, choice = shell.choose_networks()
     metrics = resources.metrics(dataset)
     ask = metric_parts.choose(metrics, zoo, choice)
     return Asked(dataset=dataset, zoo=zoo, choice=choice, metrics=metrics, ask=ask)
@@ -91,4 +82,4 @@ def _live(asked: Asked) -> None:
     live_curves.show(shown, one)
 
 
-main()
+shell.run(_ask, main)

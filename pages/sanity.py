@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import frame, guard, link, resources, sanity_parts, screen, widgets
+from pages._ui import frame, guard, resources, sanity_parts, screen, shell
 from xkd_core.errors import XKDError
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import sanity_view as view
@@ -27,23 +27,14 @@ class Asked:
     way: str
 
 
-def main() -> None:
-    said = st.container()
-    with st.sidebar:
-        asked = _ask()
+def main(asked: Asked) -> None:
     if frame.usable(asked.zoo, asked.dataset):
         _stored(asked)
         _live(asked)
-    with said:
-        link.warn()
-    link.finish()
 
 
 def _ask() -> Asked:
-    dataset = widgets.choose_data(networks_only=True)
-    zoo = resources.zoo(dataset)
-    frame.open_link(zoo)
-    choice = widgets.choose_runs(zoo)
+    dataset, zoo, choice = shell.choose_networks()
     explainer, way = sanity_parts.choose()
     metrics = resources.metrics(dataset)
     return Asked(dataset=dataset, zoo=zoo, choice=choice, metrics=metrics, explainer=explainer, way=way)
@@ -88,4 +79,4 @@ def _live(asked: Asked) -> None:
     sanity_parts.layers(shown)
 
 
-main()
+shell.run(_ask, main)

@@ -212,8 +212,7 @@ def _start(name: str, options: dict[str, str]) -> Any:
     names = list(options)
     link.start(name, lambda text: text if text in options else None, names[0],
                problem=lambda text: widgets.unknown(name.removeprefix("g_"), text, names))  # fmt: skip
-    if st.session_state[name] not in options:
-        st.session_state[name] = names[0]
+    link.first(name, names, names[0])
     link.write(name, st.session_state[name], names[0])
     return st.session_state[name]
 

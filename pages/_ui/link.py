@@ -11,7 +11,7 @@ import streamlit as st
 
 _PAGE, _FRESH, _KEPT = "_page", "_link_fresh", "_link_kept"
 _PENDING, _WRITTEN = "_link_pending", "_link_written"
-_PROBLEMS, _SAID_AT = "_link_problems", "_link_said_at"
+_PROBLEMS, _SAID_AT, _FIRST = "_link_problems", "_link_said_at", "_link_first"
 OF_A_RUN = ("lam", "ratio", "beta", "match", "seed")  # a run named in the link decides these
 N_NEAR = 5
 ON_ITS_WAY_S = 2.0  # for so long after a change, the browser may still send the address as it was before
@@ -27,7 +27,7 @@ def arrive(page: str) -> None:
     chosen: dict[str, Any] = state.setdefault(_KEPT, {})
     for name in chosen:
         state.pop(name, None)
-    for name in ("_link_read", _PROBLEMS, _SAID_AT):
+    for name in ("_link_read", _PROBLEMS, _SAID_AT, _FIRST):
         state.pop(name, None)
     if back:
         chosen.clear()
@@ -73,6 +73,30 @@ def start(
     state[name] = fallback if value is None else value
 
 
+def first(name: str, allowed: Sequence[Any] | range, fallback: Any) -> Any:
+    """The value that the widget of ``name`` is drawn with at first; one that it cannot show becomes the fallback.
+
+    Given to the widget in every run. Without it, a browser that missed the first run's drawing (a second run throws
+    away what was not sent yet) would show the widget's own default, and send that back as if it had been chosen.
+    """
+    state = st.session_state
+    if state[name] not in allowed:
+        state[name] = fallback
+    firsts: dict[str, Any] = state.setdefault(_FIRST, {})
+    if firsts.setdefault(name, state[name]) not in allowed:
+        firsts[name] = state[name]
+    return firsts[name]
+
+
+def first_of_several(name: str, allowed: Sequence[str], fallback: Sequence[str]) -> list[str]:
+    """As ``first``, of a widget with several values: those that it cannot show are left out."""
+    firsts: dict[str, Any] = st.session_state.setdefault(_FIRST, {})
+    for values in (st.session_state, firsts):
+        chosen = values.get(name, st.session_state[name])
+        values[name] = [one for one in chosen if one in allowed] or list(fallback)
+    return list(firsts[name])
+
+
 def write(name: str, value: str | Sequence[str], default: str | Sequence[str]) -> None:
     """After a widget was drawn: keep its value for other pages, and in the address unless it is the default."""
     st.session_state.setdefault(_KEPT, {})[name] = value
@@ -87,8 +111,8 @@ def put(name: str, value: str | Sequence[str] | None) -> None:
 
 def forget(name: str) -> None:
     """A choice that means nothing any more, as an image's number does after a change of data. For callbacks."""
-    st.session_state.pop(name, None)
-    st.session_state.get(_KEPT, {}).pop(name, None)
+    for state in (st.session_state, st.session_state.get(_KEPT, {}), st.session_state.get(_FIRST, {})):
+        state.pop(name, None)
     if name in st.query_params:
         del st.query_params[name]
         st.session_state[_WRITTEN] = (_address(), time.monotonic())

@@ -45,7 +45,8 @@ def _scrub(shown: Shown, explainer: str, order: Order, found: Curves) -> None:
     last = f"there are the steps 0 to {found.steps}"
     link.start("step", lambda text: int(text) if text.isdecimal() and int(text) <= found.steps else None, half,
                problem=lambda text: f"The link asks for step {text[:20]!r}; {last}.")  # fmt: skip
-    step = int(st.slider("Step", 0, found.steps, key="step", help="How many pixels have gone, or have come."))
+    first = link.first("step", range(found.steps + 1), half)
+    step = int(st.slider("Step", 0, found.steps, first, key="step", help="How many pixels have gone, or have come."))
     link.write("step", str(step), str(half))
     name = catalogue.get("explainer", explainer).title
     st.plotly_chart(figure(shown, found, step), key="live_curves", config=charts.CONFIG,

@@ -66,8 +66,8 @@ def _choose_families(zoo: Zoo, choice: Choice, *, everything: bool) -> tuple[str
     name = "who_all" if everything else "who"
     link.start(name, lambda texts: [one for one in known if one in texts] or None, start, several=True,
                problem=lambda text: widgets.unknown("the students", text, known))  # fmt: skip
-    st.session_state[name] = [one for one in st.session_state[name] if one in known] or start
-    chosen = st.multiselect("Students", known, key=name, format_func=view.family_words,
+    first = link.first_of_several(name, known, start)
+    chosen = st.multiselect("Students", known, first, key=name, format_func=view.family_words,
                             help="Kinds of students that stand beside each other.")  # fmt: skip
     link.write(name, chosen or start, start)
     return tuple(one for one in known if one in (chosen or start))

@@ -61,9 +61,9 @@ def select(
     words = dict(titles or {})
     link.start(name, lambda text: text if text in options else None, default,
                problem=lambda text: unknown(label.lower(), text, options))  # fmt: skip
-    _keep(name, options, default)
+    index = list(options).index(link.first(name, options, default))
     place = more.pop("place", st)
-    chosen = str(place.selectbox(label, options, format_func=lambda one: words.get(one, str(one)), key=name, **more))
+    chosen = str(place.selectbox(label, options, index, lambda one: words.get(one, str(one)), key=name, **more))
     link.write(name, chosen, default)
     return chosen
 
@@ -71,12 +71,6 @@ def select(
 def unknown(what: str, text: str, known: Sequence[str]) -> str:
     """The sentence for a name in the link that is not offered."""
     return f"The link asks for {what} {text[:80]!r}, which is not offered here; known: {link.near(text, known)}."
-
-
-def _keep(name: str, allowed: Sequence[Any], fallback: Any) -> None:
-    """A value that the widget cannot show any more becomes the fallback instead of an error."""
-    if st.session_state[name] not in allowed:
-        st.session_state[name] = fallback
 
 
 def choose_runs(zoo: Zoo) -> Choice:
@@ -126,8 +120,8 @@ def _slider(name: str, values: Sequence[float], default: float) -> float:
         return near[0] if near else None
 
     link.start(name, read, start, problem=lambda text: unknown(label, text, [short(value) for value in values]))
-    _keep(name, values, min(values, key=lambda value: abs(value - st.session_state[name])))
-    value = float(st.select_slider(label, values, format_func=short, key=name, help=words))
+    first = link.first(name, values, min(values, key=lambda value: abs(value - st.session_state[name])))
+    value = float(st.select_slider(label, values, first, short, key=name, help=words))
     link.write(name, short(value), short(start))
     return value
 
@@ -168,7 +162,8 @@ def choose_explainers() -> tuple[str, ...]:
     titles = {name: entry.title for name, entry in catalogue.EXPLAINERS.items()}
     link.start("maps", lambda texts: _explainers(texts, names), list(DEFAULT_EXPLAINERS), several=True,
                problem=lambda text: unknown("the explainers", text, names))  # fmt: skip
-    chosen = st.multiselect("Explainers", names, key="maps", format_func=lambda name: titles[name],
+    first = link.first_of_several("maps", names, DEFAULT_EXPLAINERS)
+    chosen = st.multiselect("Explainers", names, first, key="maps", format_func=lambda name: titles[name],
                             help="Columns of the grid. The glossary explains each.")  # fmt: skip
     link.write("maps", chosen or list(DEFAULT_EXPLAINERS[:1]), list(DEFAULT_EXPLAINERS))
     return tuple(chosen) or DEFAULT_EXPLAINERS[:1]
@@ -187,7 +182,7 @@ def _explainers(texts: Sequence[str], names: Sequence[str]) -> list[str] | None:
 def flag(name: str, label: str, words: str) -> bool:
     """A toggle that stands in the link as ?name=1."""
     link.start(name, lambda text: text in ("1", "true"), False, problem=lambda text: unknown(label, text, ["1"]))
-    on = bool(st.toggle(label, key=name, help=words))
+    on = bool(st.toggle(label, link.first(name, (False, True), False), key=name, help=words))
     link.write(name, "1" if on else "", "")
     return on
 
@@ -219,8 +214,8 @@ def choose_image(n: int, start: int) -> int:
 
     words = f"there are the images 0 to {n - 1:,}"
     link.start("image", read, start, problem=lambda text: f"The link asks for image {text[:80]!r}; {words}.")
-    _keep("image", range(n), start)
-    index = int(st.number_input("Image", 0, n - 1, key="image", width=130, label_visibility="collapsed"))
+    first = link.first("image", range(n), start)
+    index = int(st.number_input("Image", 0, n - 1, first, key="image", width=130, label_visibility="collapsed"))
     link.write("image", str(index), str(start))
     return index
 

@@ -107,3 +107,20 @@ def test_titles_stand_for_names(open_page):
     assert "SWA" in app.selectbox(key="match").options
     assert "The teacher's top-1" in app.selectbox(key="target").options
     assert "KernelSHAP on superpixels" in app.multiselect(key="maps").options
+
+
+def test_a_browser_that_missed_the_first_drawing_still_gets_the_links_values(open_page):
+    """A second run throws away what was not sent yet: what it draws must not fall back to the widgets' defaults."""
+    asked = {"image": "7", "lam": "1", "target": "mug", "maps": "cam", "plain": "1", "g_order": "index"}
+    app = open_page(**asked)
+    app.run()
+    assert not any(widget.proto.set_value for widget in (app.number_input(key="image"), app.toggle(key="plain")))
+    assert app.number_input(key="image").proto.default == 7
+    assert app.toggle(key="plain").proto.default is True
+    for name, text in {"target": "mug", "g_order": "As numbered"}.items():
+        box = app.selectbox(key=name)
+        assert box.options[box.proto.default] == text
+    slider = app.select_slider(key="lam")
+    assert [slider.options[int(index)] for index in slider.proto.default] == ["1"]
+    maps = app.multiselect(key="maps")
+    assert [maps.options[index] for index in maps.proto.default] == ["CAM"]
