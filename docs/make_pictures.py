@@ -8,7 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.conftest import Server, chromium
+from tests.app_server import AppServer
+from tests.browser.conftest import chromium
 
 HERE = Path(__file__).parent
 PICTURES = {
@@ -37,7 +38,7 @@ def main(out: Path) -> None:
 
     shipped = Path(os.environ.get("XKD_CHECKPOINTS") or HERE.parent / "checkpoints")
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        server = Server(shipped, Path(home))
+        server = AppServer(Path(home), XKD_CHECKPOINTS=str(shipped))
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
             for name in PICTURES:

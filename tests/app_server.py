@@ -1,4 +1,4 @@
-"""The app as a study server: ``XKD_MODE=study``, on a port that stays the same when it is killed and started again."""
+"""The started app, on a port that stays the same when it is killed and started again; also as a study server."""
 
 from __future__ import annotations
 
@@ -11,23 +11,19 @@ import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
-class StudyServer:
-    """`streamlit run app.py` over a home of its own. mode: value of XKD_MODE."""
+class AppServer:
+    """`streamlit run app.py` over a home of its own. more: variables of its environment."""
 
-    def __init__(self, home: Path, *, url: str | None = None, mode: str = "study", **more: str) -> None:
+    def __init__(self, home: Path, **more: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.home, self.log = home, home / "server.log"
         home.mkdir(parents=True, exist_ok=True)
-        (home / "no_runs").mkdir(exist_ok=True)
-        self.environment = os.environ | {
-            "XKD_HOME": str(home), "XKD_MODE": mode, "XKD_THREADS": "1", "OMP_NUM_THREADS": "1",
-            "XKD_CHECKPOINTS": str(home / "no_runs"),
-        } | ({"XKD_STUDY_DB": url} if url else {}) | more  # fmt: skip
+        self.environment = os.environ | {"XKD_HOME": str(home), "XKD_THREADS": "1", "OMP_NUM_THREADS": "1"} | more
         self.start()
 
     @property
@@ -59,3 +55,13 @@ class StudyServer:
             self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+class StudyServer(AppServer):
+    """With ``XKD_MODE=study`` (or another ``mode``) and without runs. url: of the database, else SQLite."""
+
+    def __init__(self, home: Path, *, url: str | None = None, mode: str = "study", **more: str) -> None:
+        runs = home / "no_runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        database = {"XKD_STUDY_DB": url} if url else {}
+        super().__init__(home, XKD_MODE=mode, XKD_CHECKPOINTS=str(runs), **database, **more)

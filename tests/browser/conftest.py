@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.app_server import AppServer
 from tests.made_zoo import Made, make_zoo
 
 ROOT = Path(__file__).parents[2]
@@ -30,61 +26,25 @@ def chromium() -> str:
     return found
 
 
-class Server:
-    """`streamlit run app.py` on a free port, with a home of its own."""
-
-    def __init__(self, checkpoints: Path, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
-        self.log = home / "server.log"
-        home.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {
-            "XKD_CHECKPOINTS": str(checkpoints), "XKD_HOME": str(home), "XKD_THREADS": "1", "OMP_NUM_THREADS": "1",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
-                   f"--server.port={self.port}", "--server.address=localhost"]  # fmt: skip
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT
-        )
-        self._wait()
-
-    def _wait(self) -> None:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.25)
-        pytest.fail(f"The server did not start:\n{self.log.read_text()}")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Made:
     return make_zoo(tmp_path_factory.mktemp("browser_zoo"))
 
 
 @pytest.fixture(scope="session")
-def server(made, tmp_path_factory) -> Iterator[Server]:
-    running = Server(made.root, tmp_path_factory.mktemp("server"))
+def server(made, tmp_path_factory) -> Iterator[AppServer]:
+    running = AppServer(tmp_path_factory.mktemp("server"), XKD_CHECKPOINTS=str(made.root))
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_server(made, tmp_path) -> Iterator[Callable[..., Server]]:
-    started: list[Server] = []
+def start_server(made, tmp_path) -> Iterator[Callable[..., AppServer]]:
+    started: list[AppServer] = []
 
-    def start(root: Path | None = None) -> Server:
-        started.append(Server(root or made.root, tmp_path / f"server{len(started)}"))
+    def start(root: Path | None = None) -> AppServer:
+        place = tmp_path / f"server{len(started)}"
+        started.append(AppServer(place, XKD_CHECKPOINTS=str(root or made.root)))
         return started[-1]
 
     yield start

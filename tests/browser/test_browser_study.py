@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pages._ui.study import words
+from tests.app_server import StudyServer
 from tests.browser.seen import at_rest
 from tests.study.blind import only_pixels, pictures, told, words_of
 from tests.study.made_study import GIVEN, make_participant, make_study
-from tests.study.server import StudyServer
 from xkd_core.study.store.answers import progress
 from xkd_core.study.store.database import Database
 from xkd_core.study.store.frames import read_data

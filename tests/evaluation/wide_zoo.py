@@ -18,6 +18,8 @@ from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import load_run
 
+N = 4  # images in the stored rows
+EXPLAINERS = ("cam", "kernel_shap", "saliency")
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 512, "epochs": 2, "batch_size": 32}
 
 

@@ -113,12 +113,13 @@ def test_runs_without_rows_name_the_command_for_them(open_page, wide):
     assert (app.dataframe[0].value["why"] == "not measured").any()
 
 
-def test_an_empty_folder_and_a_damaged_file_are_said(open_page, wide, tmp_path):
-    assert "There is no teacher" in text_of(open_page("metrics", root=tmp_path / "nothing"))
+@pytest.mark.parametrize("page", ["metrics", "sanity"])
+def test_an_empty_folder_and_a_damaged_file_are_said(open_page, wide, tmp_path, page):
+    assert "There is no teacher" in text_of(open_page(page, root=tmp_path / "nothing"))
     root = tmp_path / "damaged"
     shutil.copytree(wide.root, root)
     (metrics_dir("scenes", root=root) / "refused.parquet").write_bytes(b"no parquet")
-    app = open_page("metrics", root=root)
+    app = open_page(page, root=root)
     assert not app.exception
     assert "refused.parquet of the metrics cannot be read" in text_of(app)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.made_metrics import KEPT, NAIVE
 from tests.pages.seen import waited
-from xkd_core.results.metric_store import metrics_dir, read_run
+from xkd_core.results.metric_store import read_run
 
 
 def text_of(app):
@@ -87,16 +87,6 @@ def test_the_rows_of_the_other_pages_give_the_noise_floor(open_page, made):
     assert "floors" in [chart.key for chart in app.get("plotly_chart")]
     assert "Some checks are not stored yet" in text_of(app)
     assert "Weight randomisation is not measured" in app.dataframe[0].value.iloc[0]["why"]
-
-
-def test_an_empty_folder_and_a_damaged_file_are_said(open_page, wide, tmp_path):
-    assert "There is no teacher" in text_of(open_page("sanity", root=tmp_path / "nothing"))
-    root = tmp_path / "damaged"
-    shutil.copytree(wide.root, root)
-    (metrics_dir("scenes", root=root) / "refused.parquet").write_bytes(b"no parquet")
-    app = open_page("sanity", root=root)
-    assert not app.exception
-    assert "refused.parquet of the metrics cannot be read" in text_of(app)
 
 
 def test_choices_stand_in_the_link(open_page, made):

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 from websockets.exceptions import WebSocketException
 
+from tests.app_server import StudyServer
 from tests.study.made_study import make_participant, make_study
-from tests.study.server import StudyServer
 from tests.study.visitor import Visitor
 from xkd_core.study.store import answers
 from xkd_core.study.store.database import Database

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
+from tests.app_server import StudyServer
 from tests.study.made_study import make_participant, make_study
 from tests.study.postgres import Postgres
-from tests.study.server import StudyServer
 from tests.study.visitor import Visitor
 from xkd_core.study.store import answers
 from xkd_core.study.store.database import Database

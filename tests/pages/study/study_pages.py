@@ -7,8 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from pages._ui.study import memory, probe, trial
+from tests.study.made_study import make_participant
+
+Opener = Callable[..., AppTest]
 
 
 class FakeBrowser:
@@ -56,3 +60,23 @@ def texts(app: Any) -> str:
     """Every word on the page."""
     parts = [*app.markdown, *app.caption, *app.info, *app.success, *app.warning, *app.error, *app.text, *app.code]
     return "\n".join(str(part.value) for part in parts)
+
+
+def press(app: AppTest, key: str) -> None:
+    app.button(key=key).click().run()
+    assert not app.exception
+
+
+def token_of(app: AppTest) -> str:
+    value = app.query_params["p"]
+    return value if isinstance(value, str) else value[0]
+
+
+def begin(open_page: Opener, study, **query: str) -> AppTest:
+    app = open_page(s=study.id, **query)
+    press(app, "begin")
+    return app
+
+
+def to_trials(open_page: Opener, database, study) -> AppTest:
+    return open_page(p=make_participant(database, study))

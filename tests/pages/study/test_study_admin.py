@@ -7,37 +7,27 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.study import recruit, store
+from pages._ui.study import recruit
 from tests.pages.conftest import ROOT
-from tests.pages.study_pages import texts
+from tests.pages.study.study_pages import texts
 from tests.study.made_study import answer_all, make_participant, make_study
 from xkd_core.study import access
 from xkd_core.study.analysis.report import analyse
 from xkd_core.study.export import export_zip
 from xkd_core.study.store import participants, studies
-from xkd_core.study.store.database import Database
 from xkd_core.study.store.frames import read_data, read_platform
 
 Opener = Callable[..., AppTest]
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture
-def database(monkeypatch, tmp_path):
-    monkeypatch.setenv("XKD_HOME", str(tmp_path / "home"))
-    for name in ("XKD_MODE", "XKD_STUDY_DB", "XKD_ADMIN_EMAILS"):
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in ("XKD_MODE", "XKD_ADMIN_EMAILS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XKD_ADMIN_PASSWORD_HASH", access.hash_password(PASSWORD))
-    monkeypatch.chdir(ROOT)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    opened = Database(busy_ms=300)
-    monkeypatch.setattr(store, "_database", lambda url: opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
