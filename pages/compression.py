@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import charts, frame, guard, resources, screen, shell, takeaway, widgets, work
+from pages._ui import charts, frame, guard, planned, resources, screen, shell, takeaway, widgets, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves, pareto
@@ -72,6 +72,7 @@ def _page(asked: Asked) -> None:
     _curves(asked, lines, controls)
     _quadrant(asked)
     charts.every_run(every, asked.results, asked.zoo, asked.explainer)
+    planned.draw(asked.dataset)
 
 
 def _curve(asked: Asked, row: str, axis: Axis) -> Curve:

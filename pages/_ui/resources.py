@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -17,6 +18,9 @@ from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.sanity_view import Safety
 from xkd_core.serving.stories import Story, tell
 from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
+
+if TYPE_CHECKING:
+    from xkd_core.sweep.planned import Planned
 
 
 @st.cache_resource(show_spinner=False)
@@ -64,6 +68,18 @@ def safety(dataset: str) -> tuple[Safety, ...]:
 def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int = 0) -> tuple[Difference, ...]:
     """Paired tests between boxes of a chart. flips: draws of the permutation test, 0: without it."""
     return _answers(dataset, ask, questions, flips, fingerprint(), metric_rows.stamp(dataset))
+
+
+def planned(dataset: str) -> Planned:
+    """What the sweep files of a data set promise, and what of it is missing."""
+    return _planned(dataset, fingerprint())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _planned(dataset: str, stamp: str) -> Planned:
+    from xkd_core.sweep.planned import planned  # imports torch
+
+    return planned(dataset)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the runs ...")

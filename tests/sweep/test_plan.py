@@ -46,12 +46,20 @@ def test_pruned_groups_are_chains_and_int8_forms_follow_their_runs(tmp_path: Pat
     assert all(order.index(str(r.source_id)) < order.index(r.run_id) for r in plan if r.source_id)
 
 
+def test_a_group_may_begin_with_a_named_recipe(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(TINY + "  - {recipe: park-004-swa-small, dataset: digits, seed: [0, 1]}\n")
+    *_, first, second = read_sweep(tmp_path / "sweep.yaml")
+    assert first.name == "park-004-swa-small" and first.batch_size == 128 and first.limit is None
+    assert (first.seed, second.seed, first.method) == (0, 1, "swa")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY.replace("width", "witdh"), "witdh"),
      (TINY.replace("epochs: 1", "epochs: 0"), "epochs"), (TINY.replace("epochs: 1", "epochs: abc"), "type int"),
      (TINY.replace("split: train, ", ""), "needs 'split'"),
      (TINY.replace("width: 0.5}", "width: 0.5, teacher: 4}"), "teacher"), ("teachers: 5", "list of groups"),
+     ("teachers: [{recipe: park-005}]", "park-004"),
      (TINY.replace("[{method: ce}]", "[ce]"), "mapping"), ("defaults: 3\nteachers: [{}]", "mapping")],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:

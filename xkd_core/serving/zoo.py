@@ -195,9 +195,10 @@ def read_zoo(dataset: str, *, root: Path | None = None) -> Zoo:
 
 
 def fingerprint(root: Path | None = None) -> str:
-    """Changes when a card or a table of results is written, removed or replaced; cheap enough for each page run."""
+    """Changes when a card, a table or a sweep file is written, removed or replaced; cheap enough for each page run."""
     root = settings.checkpoints_dir() if root is None else root
-    files = sorted((*root.glob("*/*/card.json"), *root.glob("*/results/*.parquet")))
+    kinds = ("*/*/card.json", "*/results/*.parquet", "*/sweep*.yaml")
+    files = sorted(path for kind in kinds for path in root.glob(kind))
     seen = [(str(path), status.st_mtime_ns, status.st_size) for path in files if (status := path.stat())]
     return hashlib.sha256(repr((str(root), seen)).encode()).hexdigest()[:16]
 

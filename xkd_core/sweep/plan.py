@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from xkd_core.distillation.named import get_named
 from xkd_core.distillation.recipes import Recipe, int8_of, recipe_of
-from xkd_core.errors import BadInputError
+from xkd_core.errors import BadInputError, UnknownNameError
 
 FIELDS = tuple(field.name for field in fields(Recipe))
 
@@ -23,6 +24,7 @@ def read_sweep(path: Path) -> list[Recipe]:
     field with a list stands for each of its values). Students learn from the first teacher unless
     their group says ``teacher: N``. A pruned group begins with that teacher's weights; ``rounds: N`` prunes
     and trains N times, each on the one before. ``int8: true`` adds the int8 form of each run of the group.
+    ``recipe: NAME`` begins a group with a named recipe's fields instead of the defaults.
     Errors: BadInputError that names the file and the field.
     """
     document = _read(path)
@@ -63,7 +65,8 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[Recipe]:
-    merged = {**defaults, **group}
+    merged = {**_named(path, group.get("recipe", ""), defaults), **group}
+    merged.pop("recipe", None)
     for name in merged:
         if name not in FIELDS:
             raise BadInputError(f"Sweep file {path}: no field {name!r}. Fields: {', '.join(FIELDS)}.")
@@ -73,6 +76,16 @@ def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -
             yield recipe_of(dict(zip(merged, values, strict=True)))
         except BadInputError as error:
             raise BadInputError(f"Sweep file {path}: {error}") from error
+
+
+def _named(path: Path, name: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a group begins with: the fields of the recipe called ``name``, without one the file's defaults."""
+    if not name:
+        return defaults
+    try:
+        return {**get_named(name).fields, "name": name}
+    except UnknownNameError as error:
+        raise BadInputError(f"Sweep file {path}: {error}") from error
 
 
 def _groups(path: Path, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
