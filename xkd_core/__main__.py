@@ -53,7 +53,8 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for
         return
     for card in found.cards:
         lam = "" if card.lam is None else f"λ {card.lam:g}"
-        print(f"{card.id:56} {card.role:9} {card.method:5} 1/{1 / card.width:<3g} {card.params:>10,} {lam}")
+        away = " (weights not here)" if card.id in found.away else ""
+        print(f"{card.id:56} {card.role:9} {card.method:5} 1/{1 / card.width:<3g} {card.params:>10,} {lam}{away}")
 
 
 @app.command()
@@ -78,6 +79,7 @@ def distill(
     fr_weight: Annotated[float | None, typer.Option(help="xd: weight of F_R; default: 5e-4")] = None,
     recipe_name: Annotated[str | None, typer.Option(help="start from a named recipe, see `recipes`")] = None,
     recipe: Annotated[str | None, typer.Option(help="a whole recipe as JSON, instead of the other options")] = None,
+    run: Annotated[str | None, typer.Option(help="train this run again, where only its card is here")] = None,
     quiet: bool = False,
 ) -> None:
     """Train one run and print its id. Killed at any moment, the same command goes on where it was."""
@@ -85,6 +87,7 @@ def distill(
     from xkd_core.distillation.named import named_recipe
     from xkd_core.distillation.recipes import recipe_from, recipe_of
     from xkd_core.distillation.runs import distill as train_run
+    from xkd_core.models.checkpoints import find_card
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -106,7 +109,9 @@ def distill(
         "explained": explained,
         "fr_weight": fr_weight,
     }
-    if recipe is not None:
+    if run is not None:
+        chosen = recipe_of(find_card(run).recipe)
+    elif recipe is not None:
         chosen = recipe_of(_json(recipe))
     elif recipe_name is not None:
         chosen = named_recipe(recipe_name, given)
@@ -313,12 +318,12 @@ def sweep_collect(
     from xkd_core.evaluation.evaluate import evaluate as measure_all
     from xkd_core.evaluation.quick import measure_card
     from xkd_core.models.cards import widths
-    from xkd_core.models.checkpoints import find_card
+    from xkd_core.models.checkpoints import find_card, is_here
     from xkd_core.sweep.local import status
     from xkd_core.sweep.plan import read_sweep
 
     done = [find_card(run_id) for run_id in status(read_sweep(file)).done]
-    cards = [measure_card(one) for card in done for one in widths(card)]
+    cards = [measure_card(one) for card in done if is_here(card) for one in widths(card)]
     for dataset in sorted({card.dataset for card in cards}):
         ids = [card.id for card in cards if card.dataset == dataset]
         count = measure_all(dataset, run_ids=ids, heavy=heavy, workers=workers)

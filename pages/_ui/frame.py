@@ -69,6 +69,9 @@ def open_link(zoo: Zoo) -> None:
         link.complain(f"The link names the run {run_id[:90]!r}, which is not here; near it: {near}. "
                       "The nearest runs are shown.")  # fmt: skip
         return
+    if run_id in zoo.away:
+        link.complain(f"Of the run {run_id[:90]!r} only the results are here, not its weights: maps are those of the "
+                      f"nearest run. `python -m xkd_core distill --run {run_id[:90]}` trains it again.")  # fmt: skip
     wanted = {
         "lam": chosen.lam,
         "ratio": chosen.ratio,

@@ -60,10 +60,11 @@ class Shown:
 
 
 def fetch(ask: Ask, *, name: str = "viewer") -> Shown:
-    """Explain the image with all runs, with every heavier map that is known. Errors: XKDError with a sentence."""
+    """Explain the image with all runs in reach, with every heavier map that is known. Errors: XKDError."""
     desk, zoo = resources.desk(), ask.zoo
     cams = tuple(dict.fromkeys(["cam", *[one for one in ask.explainers if light(one)]]))
-    request = ViewRequest(key=ask.key, stamp=f"{zoo.dataset} {zoo.stamp}", explainers=cams, policy=ask.policy)
+    request = ViewRequest(key=ask.key, stamp=f"{zoo.dataset} {zoo.stamp}", explainers=cams, policy=ask.policy,
+                          runs=zoo.within_reach(ask.choice))  # fmt: skip
     view = desk.view(request, zoo, upload=ask.upload)
     rows = resources.results(ask.key.dataset)
     view = desk.with_maps(view, zoo, [one for one in ask.explainers if not light(one)], rows)

@@ -90,7 +90,8 @@ def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
     """Any two runs beside the teacher instead of those of the sliders, also ?pair=1&left=RUN&right=RUN."""
     if not flag("pair", "Compare any two runs", "Instead of a naive and a matched student of the same size."):
         return choice
-    cards = [card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id]
+    others = (card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id)
+    cards = [card for card in others if card.id not in zoo.away]
     titles = {card.id: f"{title(card)}, {describe(card)} ({family_of(card)})" for card in cards}
     starts = [pick.card.id for row in ("naive", "matched") if (pick := zoo.pick(row, choice))]  # type: ignore[arg-type]
     if len(starts) < 2:

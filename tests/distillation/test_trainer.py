@@ -71,6 +71,16 @@ def test_a_student_repeats_to_the_byte(teacher: Card, zoo: Path, tmp_path: Path,
     assert first.teacher_id == teacher.id and first.ratio > 3
 
 
+def test_a_run_of_which_only_the_card_is_left_is_trained_again_to_the_same_bytes(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, epochs=1, seed=7)
+    first = distill(recipe, root=zoo)
+    weights = zoo / "digits" / first.id / "model.safetensors"
+    data = weights.read_bytes()
+    weights.unlink()
+    assert distill(recipe, root=zoo).sha256 == first.sha256
+    assert weights.read_bytes() == data
+
+
 def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(
     teacher: Card, zoo: Path, tmp_path: Path
 ) -> None:

@@ -90,9 +90,12 @@ def test_weights_of_another_width_are_refused(run: Path, tmp_path: Path) -> None
         load_run(run.name, tmp_path)
 
 
-def test_missing_weights_are_named(run: Path, tmp_path: Path) -> None:
+def test_a_run_without_weights_counts_but_cannot_be_loaded(run: Path, tmp_path: Path) -> None:
+    assert scan(tmp_path).away == frozenset()
     (run / "model.safetensors").unlink()
-    with pytest.raises(RunError, match=r"model\.safetensors is missing"):
+    found = scan(tmp_path)
+    assert [card.id for card in found.cards] == [run.name] and found.away == {run.name} and not found.problems
+    with pytest.raises(RunError, match=rf"not here.*distill --run {run.name}"):
         load_run(run.name, tmp_path)
 
 

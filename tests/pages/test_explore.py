@@ -20,6 +20,11 @@ def stored(made, run_id, index, explainer="cam"):
     return chosen.iloc[0]
 
 
+def in_reach(made):
+    """The runs that the sliders can show while the kind of matching stays SWA."""
+    return {made.runs[name] for name in made.runs if name == "teacher" or name.startswith(("kd ", "swa "))}
+
+
 def words(app):
     parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error]
     return "\n".join(str(part.value) for part in parts)
@@ -62,8 +67,9 @@ def test_nine_heatmaps_and_more_reach_the_browser(open_page):
 def test_heavier_maps_of_all_runs_are_a_job_with_its_cost_shown_first(open_page, made):
     app = settled(open_page(maps="occlusion"))
     button = app.button(key="viewer_compute_all")
-    passes = 50 * (len(made.runs) + 1)  # the teacher explains the image of the shuffled control, too
-    assert f"Compute Occlusion for all {len(made.runs)} runs: {passes:,} forward passes, " in button.label
+    runs = in_reach(made)
+    passes = 50 * (len(runs) + 1)  # the teacher explains the image of the shuffled control, too
+    assert f"Compute Occlusion for all {len(runs)} runs: {passes:,} forward passes, " in button.label
     assert button.label.endswith(("s", "min", "less than a second"))  # at the pace of the maps on screen
     button.click().run()
     for _ in range(60):
@@ -77,7 +83,7 @@ def test_heavier_maps_of_all_runs_are_a_job_with_its_cost_shown_first(open_page,
 
 def test_all_runs_travel_with_the_image_so_that_sliders_need_no_server(open_page, made):
     data = payload(open_page())
-    assert set(data["runs"]) == set(made.runs.values())
+    assert set(data["runs"]) == in_reach(made)
     assert all(run["cells"]["cam"]["height"] == 8 for run in data["runs"].values())
     assert data["axes"] == {"lam": [0.0, 0.5, 1.0], "ratio": pytest.approx([15.8, 62.19], rel=0.01), "beta": [2.0, 8.0]}
 
@@ -122,6 +128,18 @@ def test_the_sliders_change_the_runs_on_screen(open_page, made):
     app.selectbox(key="match").select("ewa").run()
     assert not app.exception
     assert app.query_params["run"] == made.runs["ewa"]
+
+
+def test_a_link_to_a_run_without_weights_says_so_and_shows_the_nearest(open_page, made, tmp_path):
+    root, gone = tmp_path / "runs", made.runs["swa 0.125 1"]
+    shutil.copytree(made.root, root)
+    (root / "scenes" / gone / "model.safetensors").unlink()
+    app = open_page(run=gone, root=root)
+    assert not app.exception and not app.error
+    assert f"distill --run {gone}" in str(app.warning[0].value)
+    assert app.query_params["run"] != [gone]
+    app.switch_page("pages/compression.py").run()
+    assert not app.exception and not app.error
 
 
 def test_next_follows_the_order_of_the_gallery(open_page):
@@ -236,7 +254,7 @@ def test_images_of_other_kinds_are_explained_by_cifar_networks_and_marked(open_p
     app = open_page(root=cifar.root, data=data, image="2", maps="cam")
     assert not app.exception
     assert "Outside the training data" in words(app)
-    assert set(payload(app)["runs"]) == set(cifar.runs.values())
+    assert set(payload(app)["runs"]) == in_reach(cifar)
     assert "label" not in app.selectbox(key="target").options
 
 

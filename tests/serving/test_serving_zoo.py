@@ -109,6 +109,28 @@ def test_a_broken_card_is_named_and_the_rest_is_used(made, tmp_path):
     assert found.teacher is not None
 
 
+def test_a_run_without_weights_is_in_the_numbers_but_not_on_the_sliders(made, tmp_path):
+    shutil.copytree(made.root, tmp_path, dirs_exist_ok=True)
+    gone = made.runs["swa 0.125 1"]
+    (tmp_path / "scenes" / gone / "model.safetensors").unlink()
+    zoo = read_zoo("scenes", root=tmp_path)
+    whole = read_zoo("scenes", root=made.root)
+    assert zoo.away == {gone} and not zoo.problems and zoo.stamp != whole.stamp
+    assert gone in zoo.by_id and gone in {card.id for card in zoo.students}
+    choice = whole.choice_of(gone)
+    pick = zoo.pick("matched", choice)
+    assert whole.pick("matched", choice).card.id == gone
+    assert pick.card.id != gone and pick.note.startswith("nearest run")
+
+
+def test_runs_within_reach_are_those_that_sliders_can_show_and_the_pair(zoo, made):
+    reach = set(zoo.within_reach(zoo.default("swa")))
+    assert {made.runs["swa 0.125 1"], made.runs["kd 0.25 0.5"]} <= reach
+    assert not reach & {made.runs["ewa"], made.runs["second"], made.runs["teacher"]}
+    pair = replace(zoo.default("swa"), pair=(made.runs["ewa"], made.runs["second"]))
+    assert set(zoo.within_reach(pair)) == reach | {made.runs["ewa"], made.runs["second"]}
+
+
 def test_an_empty_folder_is_an_empty_zoo(tmp_path):
     found = read_zoo("scenes", root=tmp_path)
     assert (found.teacher, found.students, found.families) == (None, (), ())

@@ -22,7 +22,7 @@ from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import CARD, LoadedRun, load_run, read_card, run_folder, save_run
+from xkd_core.models.checkpoints import CARD, WEIGHTS, LoadedRun, load_run, read_card, run_folder, save_run
 from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
@@ -41,10 +41,15 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
     """
     folder = run_folder(recipe.dataset, recipe.run_id, root)
     state_path = settings.home() / "training" / f"{recipe.run_id}.safetensors"
-    if not (folder / CARD).exists():
+    if not _is_done(folder):
         with alone_with(state_path):  # a second process waits here and then finds the run done
-            return read_card(folder) if (folder / CARD).exists() else _make(recipe, folder, state_path, root, report)
+            return read_card(folder) if _is_done(folder) else _make(recipe, folder, state_path, root, report)
     return read_card(folder)
+
+
+def _is_done(folder: Path) -> bool:
+    """A card alone is a run whose weights are elsewhere: whoever asks for it wants them."""
+    return (folder / CARD).exists() and (folder / WEIGHTS).exists()
 
 
 def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, report: Report | None) -> Card:

@@ -22,7 +22,7 @@ from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import load
 from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
-from xkd_core.models.checkpoints import LoadedRun, find_card, list_runs, load_run, write_metrics
+from xkd_core.models.checkpoints import LoadedRun, find_card, is_here, list_runs, load_run, write_metrics
 from xkd_core.results.aggregate import of_run
 from xkd_core.results.store import merge_rows, read_rows
 from xkd_core.types import Float, Int
@@ -267,7 +267,8 @@ def _class_maps(bench: Bench, root: Path | None) -> list[str]:
 
 
 def _cards(dataset: str, root: Path | None) -> list[Card]:
-    return [card for card in list_runs(root) if card.dataset == dataset]
+    """Runs that can be measured: of others, only the results are here."""
+    return [card for card in list_runs(root) if card.dataset == dataset and is_here(card, root)]
 
 
 def _is_there(run_id: str, name: str, have: set[tuple[str, str]]) -> bool:

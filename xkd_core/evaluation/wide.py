@@ -24,7 +24,7 @@ from xkd_core.evaluation.pieces import EVERY, Outcome, Piece, Ranked, pieces, re
 from xkd_core.evaluation.wholes import whole_rows
 from xkd_core.images.datasets import info
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import find_card
+from xkd_core.models.checkpoints import find_card, is_here
 from xkd_core.results.metric_store import (
     ANSWERS,
     add_refused,
@@ -128,7 +128,7 @@ def evaluate_metrics(
     a teacher, XKDError of the store; errors of single pieces are in the report.
     """
     metrics = metrics_like(order.metrics)
-    cards = cards_like(order.runs, order.dataset, root)
+    cards = [card for card in cards_like(order.runs, order.dataset, root) if is_here(card, root)]
     first = first_teacher(order.dataset, root)
     writer = _Writer(order, root)
     work = list(_plan(order, cards, first, metrics, writer))

@@ -1,7 +1,8 @@
 """Runs on disk: ``checkpoints/<dataset>/<run id>/{model.safetensors, card.json}``.
 
 Weights are safetensors only, verified by sha256 before they are parsed; the architecture comes from
-the allow-list of architectures.py. The card is written last: a folder without one is no run.
+the allow-list of architectures.py. The card is written last: a folder without one is no run. A folder with a card
+alone is a run whose weights are elsewhere: its results count, but it cannot explain.
 """
 
 from __future__ import annotations
@@ -37,10 +38,14 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class Scan:
-    """All readable cards, and a sentence for each folder that looks like a run but is not one."""
+    """All readable cards, and a sentence for each folder that looks like a run but is not one.
+
+    away: ids of the runs whose weights are not here.
+    """
 
     cards: tuple[Card, ...]
     problems: tuple[str, ...]
+    away: frozenset[str] = frozenset()
 
 
 def scan(root: Path | None = None) -> Scan:
@@ -48,19 +53,28 @@ def scan(root: Path | None = None) -> Scan:
     root = settings.checkpoints_dir() if root is None else root
     cards: list[Card] = []
     problems: list[str] = []
+    away: set[str] = set()
     for folder in sorted(root.glob("*/*/")):
         if folder.name == "results" or folder.name.startswith("."):
             continue
         try:
-            cards += widths(read_card(folder))
+            found = widths(read_card(folder))
         except RunError as error:
             problems.append(str(error))
-    return Scan(tuple(cards), tuple(problems))
+            continue
+        cards += found
+        away |= set() if (folder / WEIGHTS).exists() else {card.id for card in found}
+    return Scan(tuple(cards), tuple(problems), frozenset(away))
 
 
 def list_runs(root: Path | None = None) -> list[Card]:
     """The cards of all readable runs, ordered by data set and id."""
     return list(scan(root).cards)
+
+
+def is_here(card: Card, root: Path | None = None) -> bool:
+    """Whether the weights of a run are here, not only its card."""
+    return (run_folder(card.dataset, card.id.partition("@")[0], root) / WEIGHTS).exists()
 
 
 def find_card(run_id: str, root: Path | None = None) -> Card:
@@ -77,6 +91,12 @@ def find_card(run_id: str, root: Path | None = None) -> Card:
 def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
     """Load, verify and freeze a run. Errors: UnknownNameError; RunError for damaged or foreign files."""
     card = find_card(run_id, root)
+    if not is_here(card, root):
+        whole = run_id.partition("@")[0]
+        raise RunError(
+            f"Run {run_id}: its weights ({WEIGHTS}) are not here, only its card. "
+            f"`python -m xkd_core distill --run {whole}` trains it again."
+        )
     state = parse_verified(_read(_folder(run_id, root) / WEIGHTS), card)
     floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     try:

@@ -27,11 +27,15 @@ AUTOMATIC_FORWARDS = 700  # of one network; above it a visitor is asked first, w
 
 @dataclass(frozen=True, kw_only=True)
 class ViewRequest:
-    """What decides an image view: small and frozen, so it is its own cache key."""
+    """What decides an image view: small and frozen, so it is its own cache key.
+
+    runs: ids of the students to explain besides the teacher; None: all that can.
+    """
 
     key: ImageKey
     stamp: str
     explainers: tuple[str, ...]
+    runs: tuple[str, ...] | None = None
     policy: str = "teacher"
 
 
@@ -169,7 +173,8 @@ def _explain(request: ViewRequest, zoo: Zoo, shelf: Shelf, upload: UInt8 | None)
     from xkd_core.serving.explaining import explain_image
 
     torch.set_num_threads(settings.threads())
-    cards = [card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id]
+    runs = set(zoo.by_id if request.runs is None else request.runs) - zoo.away
+    cards = [card for card in zoo.cards if card.id in runs and zoo.teacher is not None and card.id != zoo.teacher.id]
     return explain_image(
         subjects.subject(request.key, upload=upload),
         [*([zoo.teacher] if zoo.teacher else []), *cards],

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -91,16 +92,20 @@ class Pick:
 
 @dataclass(frozen=True, kw_only=True)
 class Zoo:
-    """All usable runs of one data set. ``problems``: a sentence for each folder that could not be read."""
+    """All usable runs of one data set. ``problems``: a sentence for each folder that could not be read.
+
+    away: ids of runs of which only the card and the results are here: in charts and tables, but without live maps.
+    """
 
     dataset: str
     cards: tuple[Card, ...]
     problems: tuple[str, ...] = ()
+    away: frozenset[str] = frozenset()
 
     @cached_property
     def stamp(self) -> str:
         """Changes whenever a run does: part of every cache key."""
-        text = "\n".join(f"{card.id} {card.sha256}" for card in self.cards)
+        text = "\n".join(f"{card.id} {card.sha256} {card.id in self.away}" for card in self.cards)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -130,15 +135,29 @@ class Zoo:
         return tuple(c for c in self.cards if c.role != "teacher" and c.lam is not None and c.beta is not None)
 
     def of(self, row: Row, family: str) -> tuple[Card, ...]:
-        """Students that may stand in a row of the grid when ``family`` is chosen."""
-        wanted = naive_of(family) if row == "naive" else family
-        return tuple(card for card in self.students if family_of(card) == wanted)
+        """Students that may stand in a row of the grid when ``family`` is chosen: those that can explain."""
+        return self._of_family.get(naive_of(family) if row == "naive" else family, ())
+
+    @cached_property
+    def _of_family(self) -> Mapping[str, tuple[Card, ...]]:
+        found: dict[str, tuple[Card, ...]] = {}
+        for card in self.students:
+            if card.id not in self.away:
+                found[family_of(card)] = (*found.get(family_of(card), ()), card)
+        return found
+
+    def within_reach(self, choice: Choice) -> tuple[str, ...]:
+        """Runs that the sliders can bring on the screen while family and seed stay, and the pair; in order of cards."""
+        axes = [self.axis(name, choice.family) or (getattr(choice, name),) for name in ("lam", "ratio", "beta")]
+        choices = [replace(choice, lam=lam, ratio=ratio, beta=beta, pair=None) for lam, ratio, beta in product(*axes)]
+        picks = [self.pick(row, one) for one in (*choices, choice) for row in ("naive", "matched")]
+        wanted = {pick.card.id for pick in picks if pick is not None}
+        return tuple(card.id for card in self.cards if card.id in wanted)
 
     @cached_property
     def families(self) -> tuple[str, ...]:
         """The kinds of matching of which a run exists, in the order of ``FAMILIES``."""
-        found = {family_of(card) for card in self.students}
-        return tuple(name for name in FAMILIES if name in found)
+        return tuple(name for name in FAMILIES if name in self._of_family)
 
     def axis(self, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
         """Values of a slider, ascending: only those of which a run exists. β: of the matched runs alone."""
@@ -191,7 +210,8 @@ def read_zoo(dataset: str, *, root: Path | None = None) -> Zoo:
     root = settings.checkpoints_dir() if root is None else root
     found = scan(root)
     cards = tuple(card for card in found.cards if card.dataset == dataset)
-    return Zoo(dataset=dataset, cards=cards, problems=found.problems)
+    away = found.away & {card.id for card in cards}
+    return Zoo(dataset=dataset, cards=cards, problems=found.problems, away=away)
 
 
 def fingerprint(root: Path | None = None) -> str:

@@ -65,7 +65,7 @@ def payload(scene: Scene) -> dict[str, Any]:
         "axes": axes,
         "where": {row: _where(scene, row, axes) for row in ROWS},
         "runs": {run_id: _run(scene, scene.zoo.by_id[run_id], run) for run_id, run in view.runs.items()},
-        "lost": {card.id: lost(view, card) for card in scene.zoo.cards if card.id not in view.runs},
+        "lost": {run_id: lost(view, scene.zoo.by_id[run_id]) for run_id in _wanted(scene) if run_id not in view.runs},
         "choice": {name: getattr(scene.choice, name) for name in AXES} | {"turn": scene.turn},
         "look": asdict(scene.look),
         "talk": scene.talk,
@@ -246,6 +246,11 @@ def _pointing(run: RunView, name: str) -> str:
     scores = run.scores.get(name)
     hit = None if scores is None else scores.values.get("pointing")
     return "" if hit is None else ("peak on the object" if hit else "peak off the object")
+
+
+def _wanted(scene: Scene) -> tuple[str, ...]:
+    """The teacher and every student that the sliders can show."""
+    return (*([scene.zoo.teacher.id] if scene.zoo.teacher else []), *scene.zoo.within_reach(scene.choice))
 
 
 def _teacher_id(scene: Scene) -> str | None:
