@@ -16,6 +16,7 @@ from xkd_core.serving.live_curves import Curves, Order
 from xkd_core.serving.subjects import DISPLAY_PX
 from xkd_core.serving.zoo import title
 
+PICTURE_PX = 150
 ORDERS = {"own": "Each model's own map", "teacher": "The teacher's map for all"}
 
 
@@ -113,7 +114,8 @@ def _pictures(shown: Shown, explainer: str, order: Order, found: Curves, step: i
         percent = round(100 * float(found.shares[step]))
         with column:
             st.markdown(f"**{words}**")
-            for one, way in zip(st.columns(2), live_curves.WAYS, strict=True):
-                one.image(rendering.png(rendering.enlarge(pixels[way], DISPLAY_PX)), caption=f"{way}, {percent} %",
-                          output_format="PNG", width="stretch",
-                          alt=f"{words}: {way}, {percent} % of the pixels")  # fmt: skip
+            with st.container(horizontal=True):  # columns would stand below each other on a phone
+                for way in live_curves.WAYS:
+                    st.image(rendering.png(rendering.enlarge(pixels[way], DISPLAY_PX)), caption=f"{way}, {percent} %",
+                             output_format="PNG", width=PICTURE_PX,
+                             alt=f"{words}: {way}, {percent} % of the pixels")  # fmt: skip

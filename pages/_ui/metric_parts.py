@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from pages._ui import charts, gallery, link, metric_figures, resources, widgets
+from pages._ui import charts, gallery, link, metric_figures, resources, tables, widgets
 from pages._ui.words import cited
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
@@ -135,7 +135,7 @@ def pick_image(words: Mapping[int, str], card: Card, *, key: str) -> None:
 def table(found: Chart) -> None:
     """All numbers of the chart, sortable, with what is undefined and why."""
     rows = view.table(found)
-    st.dataframe(rows.round(4), hide_index=True, alt=f"Numbers of {len(found.boxes)} groups of runs and their controls")
+    tables.show(rows, alt=f"Numbers of {len(found.boxes)} groups of runs and their controls")
     lost = sum(sum(box.line.undefined.values()) for box in found.boxes)
     st.caption(
         f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
@@ -178,7 +178,7 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
     _one_by_one(found, per_image(metrics, found.groups, chosen), first, second)
     rows = view.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):
-        st.dataframe(rows.round(4), hide_index=True, alt=f"Paired tests of {len(every)} comparisons")
+        tables.show(rows, alt=f"Paired tests of {len(every)} comparisons")
         st.caption(
             "Wilcoxon's signed ranks of each image's mean over seeds; Holm's correction is over the rows of this "
             "table. d_z: mean over standard deviation; rank biserial: from -1 to 1; another seed: the largest mean "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from pages._ui import resources
+from pages._ui import resources, tables
 from xkd_core.serving.zoo import MATCHED
 
 if TYPE_CHECKING:  # it imports torch
@@ -29,7 +29,7 @@ def draw(dataset: str) -> None:
     if not found.gaps:
         return
     with st.expander(f"{found.missing} of {found.total} planned runs are not trained yet"):
-        st.dataframe(_table(found), hide_index=True, alt="Planned runs that are missing")
+        tables.show(_table(found), alt="Planned runs that are missing")
         names = sorted({gap.file for gap in found.gaps})
         files = "\n".join(f"python -m xkd_core sweep run checkpoints/{dataset}/{name}" for name in names)
         st.caption("They are trained by the files beside the runs; what is finished is never repeated.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages._ui import charts, live_job, metric_parts, resources, sanity_figures, widgets
+from pages._ui import charts, live_job, metric_parts, resources, sanity_figures, tables, widgets
 from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.catalogue import EXPLAINERS
@@ -54,7 +54,7 @@ def safety(found: Sequence[Safety], zoo: Zoo) -> None:
 def _checks(found: Sequence[Safety], zoo: Zoo) -> None:
     rows = view.safety_table(found)
     wide = {"why": st.column_config.TextColumn(width="large")}
-    st.dataframe(rows.round(3), hide_index=True, column_config=wide, alt=f"Checks of {len(found)} explainers")
+    tables.show(rows, column_config=wide, alt=f"Checks of {len(found)} explainers")
     st.caption(
         "Judged on the teacher. Safe: random weights leave less of the map than half way between a map of another "
         "image and the map itself, and a second, equally good teacher's maps are nearer than maps of other images. "

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import pandas as pd
 import streamlit as st
 
-from pages._ui import link
+from pages._ui import link, tables
 from pages._ui.screen import Shown
 from pages._ui.viewer.look import Look
 from xkd_core import catalogue
@@ -34,7 +34,7 @@ def bar(shown: Shown, *, more: Mapping[str, pd.DataFrame] | None = None, said: S
 def numbers(shown: Shown) -> None:
     """Every metric of every map on screen, undefined ones empty."""
     table = exports.table(shown.view, shown.sheet)
-    st.dataframe(table.round(4), hide_index=True, alt="All metrics of the maps on screen")
+    tables.show(table, alt="All metrics of the maps on screen")
     st.caption("Empty: undefined or not measurable here. The glossary says when and why.")
 
 
