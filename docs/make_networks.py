@@ -71,7 +71,8 @@ def table() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for one in NETWORKS:
         ours, printed = count(one), "" if one.printed is None else f"{one.printed:,}"
-        yield f"| {one.name} | {one.source} | {one.classes} | {one.width:g} | {printed} | {ours:,} | {_verdict(one, ours)} |"
+        cells = (one.name, one.source, one.classes, f"{one.width:g}", printed, f"{ours:,}", _verdict(one, ours))
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
 def count(one: Printed) -> int:
