@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xkd_core import settings
 from xkd_core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -34,14 +33,13 @@ def create(
     begin: Annotated[bool, typer.Option("--open", help="let participants in at once")] = False,
 ) -> None:
     """Set up a study: draw images and pictures, store it as a draft, print its id."""
-    from xkd_core.serving.study_stimuli import candidates, maps_of
+    from xkd_core.serving.study_stimuli import candidates, maps_of, strata
     from xkd_core.study.build import create_study
     from xkd_core.study.presets import preset as preset_of
     from xkd_core.study.store.studies import open_study
 
     given = {"name": name, "contact": contact, "dataset": dataset, **_runs(dataset, naive, matched), **_fields(config)}
-    chosen = preset_of(preset, given)
-    _use_threads()
+    chosen = preset_of(preset, given, strata=strata(dataset))
     made = create_study(_database(), chosen, candidates=candidates(chosen), maps_of=maps_of(chosen), progress=_progress)
     if begin:
         made = open_study(_database(), made.id)
@@ -174,12 +172,6 @@ def _database() -> Database:
     from xkd_core.study.store.database import Database
 
     return Database()
-
-
-def _use_threads() -> None:
-    import torch
-
-    torch.set_num_threads(settings.threads())
 
 
 def _runs(dataset: str, naive: list[str] | None, matched: list[str] | None) -> dict[str, Any]:

@@ -81,11 +81,10 @@ def _summary(config: StudyConfig) -> None:
 
 
 def _create(config: StudyConfig) -> None:
-    running = _job()
-    if running is None and st.button("Create the study", type="primary", key="create"):
-        st.session_state[_JOB] = resources.desk().jobs.submit(("study", config.sha256), _work(config))
-        running = _job()
-    if running is None:
+    job = _job()
+    if (job is None or job.finished) and st.button("Create the study", type="primary", key="create"):
+        job = st.session_state[_JOB] = resources.desk().errands.submit(("study", config.sha256), _work(config))
+    if job is None:
         st.caption("Draws all pictures once, which takes some minutes, and stores the study as a draft.")
     _follow()
 
@@ -101,11 +100,11 @@ def _follow() -> None:
     if job is None:
         return
     widgets.follow(job, lambda: 0 if job.finished else 1, doing="Drawing")
-    if job.finished:
-        st.session_state.pop(_JOB)
-        if job.result is not None:
-            st.session_state[CREATED] = job.result
-            st.rerun()
+    if not job.finished and st.button("Stop the drawing", key="stop"):
+        resources.desk().errands.leave(job)
+    if job.result is not None:
+        st.session_state[CREATED] = st.session_state.pop(_JOB).result
+        st.rerun()
 
 
 def _work(config: StudyConfig) -> Callable[[Callable[[float, str], None], threading.Event], str]:
