@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xkd_core.errors import unknown_name
-from xkd_core.study.config import Stratum, StudyConfig, config_from
+from xkd_core.study.config import Stratum, StudyConfig, config_from, minutes_of
 
 ALL_STRATA: tuple[Stratum, ...] = ("class", "correctness", "habitat")
 
@@ -89,9 +89,8 @@ def preset(name: str, given: Mapping[str, Any], *, strata: Collection[Stratum] =
     for key, value in given.items():
         old = fields.get(key)
         fields[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    # A guess that errs on the long side: ten seconds a trial, and three minutes of reading.
     shown = sum(int(fields.get(part, 0)) for part in ("trials", "practice", "catches", "repeats"))
-    ready = {"minutes": 3 + round(shown / 6), "contact": str(fields["contact"])}
+    ready = {"minutes": minutes_of(shown), "contact": str(fields["contact"])}
     fields.setdefault("consent_md", _unwrapped(CONSENT).format(**ready))
     return config_from(fields)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages._ui import resources, widgets
-from pages._ui.study import fields, power, store, words
+from pages._ui.study import fields, power, store
 from xkd_core.errors import XKDError
 from xkd_core.serving.jobs import Job
 from xkd_core.study.build import create_study
@@ -72,7 +72,7 @@ def _summary(config: StudyConfig) -> None:
     pairs = f"{len(config.pairs)} pair{'s' if len(config.pairs) > 1 else ''} of students"
     st.markdown(
         f"**{config.n_items} items** ({config.selection.n_images} images x {pairs}); each of **{config.participants} "
-        f"people** sees **{config.n_shown} trials**, about {words.minutes(config)} minutes; about "
+        f"people** sees **{config.n_shown} trials**, about {config.minutes} minutes; about "
         f"{config.participants * config.trials / config.n_items:.0f} answers for each item. "
         f"Configuration sha256 `{config.sha256[:12]}`."
     )

@@ -70,7 +70,7 @@ def welcome() -> None:
         if study.status != "open":
             st.info("This study does not take new participants now. If you have begun already, open your own link.")
             return
-        st.markdown(f"You will compare small pictures. It takes about {words.minutes(study.config)} minutes. You can "
+        st.markdown(f"You will compare small pictures. It takes about {study.config.minutes} minutes. You can "
                     "pause at any time: the page goes on where you were, also after a reload.")  # fmt: skip
         words_of = "Begin" if known is None else "I am someone else: begin"
         if st.button(words_of, type="primary" if known is None else "secondary", key="begin"):
