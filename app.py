@@ -23,7 +23,13 @@ ONLY_STUDY = "pages/explore.py" not in PAGES
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.75rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; }
 [data-testid="stMainBlockContainer"] h2 { padding: 0 0 0.25rem; font-size: 1.5rem; line-height: 1.2; }
-@media (max-width: 40rem) { [data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; } }
+[data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; line-height: 1.25; }
+/* Streamlit writes white on the dark theme's light primary colour, which nobody can read. */
+button[kind^="primary"], a[kind^="primary"] { color: light-dark(#ffffff, #12171b); }
+@media (max-width: 40rem) {
+  [data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; }
+  [data-testid="stMainBlockContainer"] h3 { font-size: 1.05rem; }
+}
 </style>"""
 
 st.set_page_config(page_title="Study" if ONLY_STUDY else "XKD Explorer", page_icon="🔎", layout="wide")

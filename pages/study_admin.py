@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._ui import guard
-from pages._ui.study import door, recruit, removal, results, setup, store
+from pages._ui.study import door, pictures, recruit, removal, results, setup, store
 from xkd_core.errors import XKDError
 from xkd_core.study.store import studies
 from xkd_core.study.store.studies import Study
@@ -15,6 +15,7 @@ guard.page("pages/study_admin.py")
 NEW = "new"
 VIEWS = {
     "Participants": recruit.page,
+    "Pictures": pictures.page,
     "Results": results.page,
     "Configuration": lambda study: _configuration(study),
     "Export and deletion": removal.page,
@@ -34,13 +35,17 @@ def _page() -> None:
     made = st.session_state.pop(setup.CREATED, None)
     if made in known:
         st.session_state["study"] = made
-    if st.session_state.get("study") not in known:
-        st.session_state["study"] = NEW if not known else next(iter(known))
+    offered = [*known, NEW]
+    if st.session_state.get("study") not in offered:
+        st.session_state["study"] = offered[0]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("## Studies")
         door.leave()
     removal.said()
-    chosen = st.selectbox("Study", [*known, NEW], key="study", format_func=lambda one: _name(known.get(one)))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox("Study", offered, key="study", format_func=lambda one: _name(known.get(one)))
+        if chosen != NEW:
+            st.button("New study", key="new", on_click=lambda: st.session_state.update(study=NEW))
     if chosen == NEW:
         setup.page()
         return

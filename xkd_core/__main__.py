@@ -29,11 +29,6 @@ app.add_typer(study, name="study")
 SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
-@app.callback()
-def prepare() -> None:
-    """Set the number of torch threads once, before any command runs."""
-
-
 def _use_threads() -> None:
     import torch
 

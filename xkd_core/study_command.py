@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xkd_core import settings
 from xkd_core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -27,21 +26,25 @@ def create(
     name: Annotated[str, typer.Option(help="small letters, digits and dashes; a known name gets the next version")],
     contact: Annotated[str, typer.Option(help="who answers participants, e.g. an email address")],
     preset: Annotated[str, typer.Option(help="recommended or paper-003")] = "recommended",
-    dataset: str = "scenes",
+    dataset: Annotated[str | None, typer.Option(help="default: the one of --config, or scenes")] = None,
     naive: Runs = None,
     matched: Runs = None,
-    config: Annotated[Path | None, typer.Option(help="JSON with any other field of the configuration")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with other fields, e.g. an exported configuration")] = None,
     begin: Annotated[bool, typer.Option("--open", help="let participants in at once")] = False,
 ) -> None:
     """Set up a study: draw images and pictures, store it as a draft, print its id."""
-    from xkd_core.serving.study_stimuli import candidates, maps_of
+    from xkd_core.serving.study_stimuli import candidates, maps_of, strata
     from xkd_core.study.build import create_study
     from xkd_core.study.presets import preset as preset_of
     from xkd_core.study.store.studies import open_study
 
-    given = {"name": name, "contact": contact, "dataset": dataset, **_runs(dataset, naive, matched), **_fields(config)}
-    chosen = preset_of(preset, given)
-    _use_threads()
+    fields = _fields(config)
+    images = str(dataset or fields.get("dataset", "scenes"))
+    runs = _runs(images, naive, matched)
+    # What the command line says wins over the file, and the file over what is usual.
+    given = {**runs, **fields} if naive is None and matched is None else {**fields, **runs}
+    given |= {"name": name, "contact": contact, "dataset": images}
+    chosen = preset_of(preset, given, strata=strata(images))
     made = create_study(_database(), chosen, candidates=candidates(chosen), maps_of=maps_of(chosen), progress=_progress)
     if begin:
         made = open_study(_database(), made.id)
@@ -174,12 +177,6 @@ def _database() -> Database:
     from xkd_core.study.store.database import Database
 
     return Database()
-
-
-def _use_threads() -> None:
-    import torch
-
-    torch.set_num_threads(settings.threads())
 
 
 def _runs(dataset: str, naive: list[str] | None, matched: list[str] | None) -> dict[str, Any]:

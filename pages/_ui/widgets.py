@@ -231,7 +231,7 @@ def offer_download(dataset: str, reason: str) -> None:
     st.warning(reason)
     if dataset not in subjects.DOWNLOADABLE:
         return
-    jobs = resources.desk().jobs
+    jobs = resources.desk().errands
 
     def work(progress: Callable[[float, str], None], _: Any) -> bool:
         subjects.download(dataset, progress=lambda done, total: progress(done / max(1, total), f"{done >> 20} MB"))

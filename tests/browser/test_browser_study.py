@@ -316,3 +316,24 @@ def test_a_fresh_study_server_shows_no_other_page(home, browser):
         assert not page.locator(".xkd-viewer, input").count()
     context.close()
     own.stop()
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of "rgb(r, g, b)"."""
+    values = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_main_button_can_be_read(server, database, open_tab, scheme):
+    page = open_tab("about:blank", wait="body")
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server.url}/study?s={make_study(database).id}")
+    button = page.get_by_role("button", name="Begin", exact=True)
+    button.wait_for(timeout=60_000)
+    at_rest(page)
+    words_of = button.locator("p").evaluate("one => getComputedStyle(one).color")
+    ground = button.evaluate("one => getComputedStyle(one).backgroundColor")
+    low, high = sorted(luminance(colour) for colour in (words_of, ground))
+    assert (high + 0.05) / (low + 0.05) >= 4.5, (words_of, ground)

@@ -38,7 +38,7 @@ def enter(open_tab, server, **window: int) -> Page:
 
 def test_a_study_is_set_up_and_opened(server, open_tab, made):
     page = enter(open_tab, server)
-    for label, value in (("Images", "4"), ("Trials of each", "3"), ("Catch trials", "1"), ("Repeats", "1")):
+    for label, value in (("How many images", "4"), ("Trials of each", "3"), ("Catch trials", "1"), ("Repeats", "1")):
         field = page.get_by_role("spinbutton", name=label, exact=True)
         field.fill(value)
         field.press("Enter")

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from xkd_core.errors import BadInputError, XKDError
+from xkd_core.serving.desk import Desk
 from xkd_core.serving.jobs import Jobs
 
 
@@ -76,3 +77,23 @@ def test_work_goes_on_while_one_of_two_callers_still_waits(jobs):
     assert not first.cancel.is_set()
     jobs.leave(first)
     assert first.cancel.is_set()
+
+
+def test_who_is_refused_reads_the_sentence_of_the_line():
+    line, gate = Jobs(workers=1, waiting=0, busy="Come back later."), threading.Event()
+    line.submit(("a",), lambda progress, cancel: gate.wait(10))
+    with pytest.raises(BadInputError, match="Come back later"):
+        line.submit(("b",), lambda progress, cancel: None)
+    gate.set()
+    line.close()
+
+
+def test_an_errand_keeps_no_map_waiting_and_the_other_way_round():
+    desk = Desk()
+    for slow, quick in ((desk.errands, desk.jobs), (desk.jobs, desk.errands)):
+        gate = threading.Event()
+        slow.submit(("slow",), lambda progress, cancel, gate=gate: gate.wait(30))
+        assert quick.submit(("quick",), lambda progress, cancel: 42).future.result(timeout=10) == 42
+        gate.set()
+    desk.jobs.close()
+    desk.errands.close()

@@ -67,6 +67,25 @@ def test_a_study_is_made_from_runs_answered_exported_and_deleted(home, tmp_path,
     database.close()
 
 
+def test_a_studys_configuration_can_be_used_again_under_another_name(home, tmp_path, zoo):
+    fields = {"selection": {"n_images": 4, "strata": ["class"]}, "trials": 3, "practice": 0, "catches": 0, "repeats": 0,
+              "explainer": "cam"}  # fmt: skip
+    (tmp_path / "first.json").write_text(json.dumps(fields))
+    for name, config in (("first", "first.json"), ("again", "used.json")):
+        made = call(home, "create", "--name", name, "--contact", f"{name}@example.org", "--config",
+                    str(tmp_path / config), root=zoo.root)  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        if name == "first":
+            database = Database()
+            used = find_study(database, "first").config
+            (tmp_path / "used.json").write_text(used.to_json())
+    again = find_study(database, "again").config
+    assert (again.name, again.contact) == ("again", "again@example.org")
+    same = used.model_copy(update={"name": again.name, "contact": again.contact})
+    assert again == same
+    database.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

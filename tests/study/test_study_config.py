@@ -11,6 +11,7 @@ from tests.study.made_study import GIVEN, make_config
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.study.config import config_from_json
 from xkd_core.study.presets import PRESETS, preset
+from xkd_core.study.simulation import Design, Truth, power
 
 BASE = {name: GIVEN[name] for name in ("name", "dataset", "teacher", "pairs", "contact")}
 
@@ -74,10 +75,25 @@ def test_the_recommended_preset_has_controls_and_rules():
 
 def test_given_fields_win_over_a_preset_and_parts_are_merged():
     config = preset("recommended", BASE | {"trials": 10, "selection": {"seed": 3}})
-    assert (config.trials, config.selection.seed, config.selection.n_images) == (10, 3, 80)
+    assert (config.trials, config.selection.seed, config.selection.n_images) == (10, 3, 160)
 
 
 def test_an_unknown_preset_names_the_known():
     with pytest.raises(UnknownNameError, match="paper-003"):
         preset("paper-03", BASE)
     assert set(PRESETS) == {"paper-003", "recommended"}
+
+
+def test_strata_that_the_data_set_lacks_are_left_out_of_a_preset_but_not_of_what_was_asked():
+    two = ("class", "correctness")
+    assert preset("recommended", BASE).selection.strata == (*two, "habitat")
+    assert preset("recommended", BASE, strata=two).selection.strata == two
+    asked = BASE | {"selection": {"strata": ["habitat"]}}
+    assert preset("recommended", asked, strata=two).selection.strata == ("habitat",)
+
+
+def test_the_recommended_preset_has_the_power_that_its_note_says():
+    config = preset("recommended", BASE)
+    design = Design(participants=config.participants, trials=config.trials, items=config.n_items)
+    assert "40 %" in PRESETS["recommended"].note and "80 %" in PRESETS["recommended"].note
+    assert power(design, Truth(matched=0.4, naive=0.3), studies=400).rejected.share > 0.8

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from docs import make_study
 from xkd_core.errors import BadInputError
 from xkd_core.study.analysis.primary import primary
 from xkd_core.study.simulation import Design, Truth, answer_chances, expected_share, power, simulate
 
+ROOT = Path(__file__).parents[2]
 NULL = Truth(matched=1 / 3, naive=1 / 3)
 
 
@@ -93,3 +97,14 @@ def test_power_grows_with_people_and_with_the_effect():
 def test_impossible_designs_and_truths_are_refused(make, words):
     with pytest.raises(BadInputError, match=words):
         make()
+
+
+def test_the_docs_show_the_false_alarms_that_the_code_gives():
+    said = (ROOT / "docs" / "study.md").read_text()
+    designs = make_study.designs()
+    rows = {name: next(line for line in said.splitlines() if line.startswith(f"| {name} |")) for name in designs}
+    share = make_study.false_alarms(designs["small"])
+    assert f"{share.share:.1%} [{share.low:.1%}, {share.high:.1%}]" in rows["small"]
+    claimed = {name: float(row.split(" | ")[4].split("%")[0]) for name, row in rows.items()}
+    assert all(3 <= value <= 7 for value in claimed.values()), claimed
+    assert make_study.command_of(designs["recommended"], "--null", make_study.NULL_STUDIES) in said

@@ -24,7 +24,8 @@ from xkd_core.study.stimuli import (
     stimuli_dir,
     write_stimuli,
 )
-from xkd_core.study.store.studies import list_studies
+from xkd_core.study.store.frames import read_items
+from xkd_core.study.store.studies import item_pictures, list_studies
 
 
 def chunks(data: bytes) -> list[str]:
@@ -131,6 +132,21 @@ def test_a_missing_or_changed_picture_is_not_shown(sqlite):
         read_stimulus(study.id, path.name, "0" * 64)
     with pytest.raises(BadInputError, match="32 hexadecimal"):
         read_stimulus(study.id, "../../../etc/passwd", "0" * 64)
+
+
+def test_the_study_leader_gets_the_pictures_of_an_item_by_role(sqlite):
+    study = make_study(sqlite)
+    items = read_items(sqlite, study)
+    assert list(items["item"]) == list(range(len(items))) and set(items["kind"]) == {"main", "practice", "catch"}
+    assert items.loc[0, "matched"] == study.config.pairs[0].matched
+    found = item_pictures(sqlite, study.id, 0)
+    assert list(found) == ["photo", "teacher", "naive", "matched"]
+    with Image.open(io.BytesIO(found["teacher"])) as drawn:
+        assert drawn.size == (study.config.rendering.size_px,) * 2
+    catch = int(items.index[items["kind"] == "catch"][0])
+    assert list(item_pictures(sqlite, study.id, catch)) == ["photo", "same_a", "same_b", "different"]
+    with pytest.raises(BadInputError, match="no item 9999"):
+        item_pictures(sqlite, study.id, 9999)
 
 
 def test_only_rgb_bytes_become_a_picture():

@@ -22,6 +22,7 @@ from xkd_core.serving.views import ImageView, light, scored
 from xkd_core.serving.zoo import Zoo
 from xkd_core.types import Float, UInt8
 
+BUSY = "The pictures of other studies are being drawn, or data fetched; try again in some minutes."
 AUTOMATIC_FORWARDS = 700  # of one network; above it a visitor is asked first, with the cost shown
 
 
@@ -60,6 +61,8 @@ class Desk:
         default_factory=lambda: Recent(64)
     )
     jobs: Jobs = field(default_factory=Jobs)
+    # Drawing a study or fetching data takes minutes: in a line of their own, so that no visitor's map waits for them.
+    errands: Jobs = field(default_factory=lambda: Jobs(waiting=2, busy=BUSY))
     pace: dict[str, float] = field(default_factory=dict)  # explainer -> seconds of a unit of `_work`, as last measured
 
     def view(self, request: ViewRequest, zoo: Zoo, *, upload: UInt8 | None = None) -> ImageView:

@@ -14,6 +14,7 @@ from xkd_core.errors import BadInputError, XKDError
 Progress = Callable[[float, str], None]
 Work = Callable[[Progress, threading.Event], Any]
 LOGGER = logging.getLogger(__name__)
+BUSY = "Many maps are being computed already; try again in a minute."
 
 
 @dataclass(kw_only=True)
@@ -45,7 +46,9 @@ class Job:
 class Jobs:
     """A bounded executor. At most ``waiting`` jobs stand in line; then new ones are refused."""
 
-    def __init__(self, *, workers: int = 1, waiting: int = 8) -> None:
+    def __init__(self, *, workers: int = 1, waiting: int = 8, busy: str = BUSY) -> None:
+        """busy: what is said to whom is refused."""
+        self._busy = busy
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="xkd-job")
         self._limit = workers + waiting
         self._jobs: dict[Hashable, Job] = {}
@@ -59,7 +62,7 @@ class Jobs:
                 self._jobs[key].waiting += 1
                 return self._jobs[key]
             if len(self._jobs) >= self._limit:
-                raise BadInputError("Many maps are being computed already; try again in a minute.")
+                raise BadInputError(self._busy)
             job = Job(key=key, waiting=1)
             self._jobs[key] = job
             job.future = self._pool.submit(_run, job, work)

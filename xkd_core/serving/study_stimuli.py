@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
-from xkd_core import catalogue
+from xkd_core import catalogue, settings
 from xkd_core.errors import BadInputError, RunError
 from xkd_core.evaluation.rows import SIMILARITIES
 from xkd_core.images import datasets
@@ -21,7 +22,7 @@ from xkd_core.serving.sentences import comparable
 from xkd_core.serving.shelf import Shelf
 from xkd_core.serving.subjects import SPLITS, key_of, subject
 from xkd_core.serving.views import light
-from xkd_core.study.config import StudyConfig
+from xkd_core.study.config import Stratum, StudyConfig
 from xkd_core.study.selection import Candidate
 from xkd_core.study.stimuli import ImageMaps, MapsOf
 
@@ -49,6 +50,11 @@ def candidates(config: StudyConfig) -> tuple[Candidate, ...]:
     )
 
 
+def strata(dataset: str) -> tuple[Stratum, ...]:
+    """What the images of a data set can be drawn evenly by: not all have habitats."""
+    return ("class", "correctness", *(("habitat",) if _habitats(read_results(dataset)) else ()))
+
+
 def maps_of(config: StudyConfig) -> MapsOf:
     """The function that explains one image with all runs of the study. Errors: those of runs, when it is made."""
     cards = [find_card(run) for run in config.run_ids]
@@ -57,6 +63,7 @@ def maps_of(config: StudyConfig) -> MapsOf:
     if foreign:
         raise BadInputError(f"{', '.join(foreign)} was not trained on {config.dataset}.")
     shelf, smooth = Shelf(), fine(config.explainer)
+    torch.set_num_threads(settings.threads())
 
     def explained(index: int) -> ImageMaps:
         return _explain(config, cards, shelf, index, smooth=smooth)

@@ -173,6 +173,11 @@ class StudyConfig(Frozen):
         return tuple(dict.fromkeys((self.teacher, *students)))
 
     @property
+    def minutes(self) -> int:
+        """About how long it takes a participant."""
+        return minutes_of(self.n_shown)
+
+    @property
     def chance(self) -> float:
         """How often blind guessing gives one certain answer."""
         return CHANCE[self.question]
@@ -190,6 +195,11 @@ class StudyConfig(Frozen):
     def sha256(self) -> str:
         """The hash that names this configuration in the store, the export and a preregistration."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def minutes_of(trials: int) -> int:
+    """About how long so many trials take, on the long side: ten seconds each, and three minutes of reading."""
+    return 3 + round(trials / 6)
 
 
 def config_from(fields: Any) -> StudyConfig:

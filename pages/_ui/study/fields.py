@@ -11,10 +11,10 @@ from pages._ui import resources
 from pages._ui.widgets import DATA_TITLES
 from xkd_core import catalogue
 from xkd_core.rendering import MODES, SCALES
+from xkd_core.serving import subjects
 from xkd_core.serving.zoo import Choice, Zoo, describe, family_of, title
 from xkd_core.study.config import StudyConfig
 
-DATA = ("scenes", "cifar10")
 QUESTIONS = {
     "most_similar_pair": "Which two of three are most alike?",
     "odd_one_out": "Which of three is least like the other two?",
@@ -88,7 +88,8 @@ def about(form: Form) -> Fields:
 
 def models(form_key: str) -> tuple[Fields, Zoo] | None:
     """Data set, teacher and pairs of students; None where there is nothing to study."""
-    dataset = st.selectbox("Images", DATA, key=f"new_{form_key}_data", format_func=lambda name: DATA_TITLES[name])
+    names = subjects.choices(lambda name: bool(resources.zoo(name).students), networks_only=True)
+    dataset = st.selectbox("Images", names, key=f"new_{form_key}_data", format_func=lambda name: DATA_TITLES[name])
     zoo = resources.zoo(dataset)
     if zoo.teacher is None or not zoo.families:
         st.warning(f"There is no teacher with students of {dataset} yet; `python -m xkd_core runs` lists the runs.")
@@ -132,7 +133,7 @@ def images(form: Form, *, habitats: bool) -> Fields:
     """How the images are drawn, and what explains them."""
     base, columns = form.base, st.columns(3)
     with columns[0]:
-        n = form.whole("n_images", "Images", base.selection.n_images, 1, 2000)
+        n = form.whole("n_images", "How many images", base.selection.n_images, 1, 2000)
         seed = form.whole("image_seed", "Seed of the draw", base.selection.seed, 0, 2**31 - 1)
     with columns[1]:
         only = form.one("only", "Which", ONLY, base.selection.only)

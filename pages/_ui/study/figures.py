@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages._ui.figures import COLOURS, GREY
+from xkd_core import catalogue
 from xkd_core.study.analysis.predictors import Predictor
 from xkd_core.study.analysis.proportions import Share
 from xkd_core.study.analysis.report import Cell
@@ -26,7 +27,8 @@ def shares(found: Mapping[str, Share], reference: Mapping[str, Share], chance: f
         given = [reference[pair] for pair in found]
         _dots(figure, names, given, "paper 003 (30 people)", [GREY] * len(names), "diamond-open", 0.18)
     _chance(figure, chance)
-    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names, range=[-0.5, len(names) - 0.5])
+    words = [name.replace(" and ", " and<br>").replace("both ", "both<br>") for name in names]
+    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=words, tickangle=0, range=[-0.5, len(names) - 0.5])
     figure.update_yaxes(title_text="share of the answers", range=[0, 1], tickformat=".0%")
     return _plain(figure, 360)
 
@@ -54,12 +56,17 @@ def cell_name(cell: Cell) -> str:
     return ", ".join(part for part in (f"{cell.students + 1}: {ratio}", lam) if part)
 
 
+def metric_name(name: str) -> str:
+    """The glossary's word for a metric; a study of an older program may hold one that this one does not know."""
+    return catalogue.get("metric", name).title if name in catalogue.METRICS else name
+
+
 def metrics(found: Sequence[Predictor]) -> go.Figure:
     """How often each metric and people name the same student, the best on top; the line is chance."""
     figure = go.Figure()
     rows = list(reversed(found))
     figure.add_scatter(
-        x=[one.agreement for one in rows], y=[one.metric for one in rows], mode="markers",
+        x=[one.agreement for one in rows], y=[metric_name(one.metric) for one in rows], mode="markers",
         marker={"size": 10, "color": COLOURS["teacher"]},
         error_x={"type": "data", "symmetric": False, "array": [one.interval.high - one.agreement for one in rows],
                  "arrayminus": [one.agreement - one.interval.low for one in rows]},
@@ -109,7 +116,7 @@ def _dots(
 
 def _chance(figure: go.Figure, chance: float) -> None:
     figure.add_hline(chance, line={"color": GREY, "dash": "dot"}, annotation_text="chance",
-                     annotation_position="bottom right")  # fmt: skip
+                     annotation_position="top left")  # fmt: skip
 
 
 def _plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,8 @@ from xkd_core.study.config import StudyConfig
 from xkd_core.study.simulation import ITEM_SD, PERSON_SD, Design, Power, Truth, power
 
 STUDIES = 200
+NULL_STUDIES = 1000
+ALPHA = 0.05
 ENOUGH = 0.8
 SHARES = (0.5, 0.75, 1.0, 1.5, 2.0)  # of the planned participants
 
@@ -22,15 +25,26 @@ def block(config: StudyConfig) -> None:
         st.markdown("**Power**")
         truth = _truth(config)
         if not st.button("Simulate", key="simulate"):
-            st.caption(f"{STUDIES} studies for each of several numbers of people and trials: about ten seconds.")
+            st.caption(
+                f"{STUDIES} studies for each of several numbers of people and trials, and {NULL_STUDIES:,} without any "
+                "effect: some ten seconds."
+            )
             return
         with st.spinner("Simulating ..."):
             found = [
-                _power(Design(participants=people, trials=trials, items=config.n_items), truth, config.seed)
+                _power(_design(config, people, trials), truth, STUDIES, config.seed)
                 for trials in _trials(config)
                 for people in _people(config.participants)
             ]
+            planned = _design(config, max(2, config.participants), config.trials)
+            null = _power(planned, no_effect(config, truth), NULL_STUDIES, config.seed)
         _say(config, found)
+        _say_false_alarms(null)
+
+
+def no_effect(config: StudyConfig, truth: Truth) -> Truth:
+    """Blind guessing on average, by people and images that differ as much as in ``truth``."""
+    return replace(truth, matched=config.chance, naive=config.chance)
 
 
 def _truth(config: StudyConfig) -> Truth:
@@ -56,9 +70,13 @@ def _trials(config: StudyConfig) -> list[int]:
     return sorted({max(1, config.trials // 2), config.trials, min(config.n_items, 2 * config.trials)})
 
 
+def _design(config: StudyConfig, people: int, trials: int) -> Design:
+    return Design(participants=people, trials=trials, items=config.n_items)
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
-def _power(design: Design, truth: Truth, seed: int) -> Power:
-    return power(design, truth, studies=STUDIES, seed=seed)
+def _power(design: Design, truth: Truth, studies: int, seed: int) -> Power:
+    return power(design, truth, studies=studies, seed=seed, alpha=ALPHA)
 
 
 def _say(config: StudyConfig, found: Sequence[Power]) -> None:
@@ -79,6 +97,14 @@ def _say(config: StudyConfig, found: Sequence[Power]) -> None:
     said = ", ".join(f"{row.people} x {row.trials}: {row.power:.0%}" for row in table.itertuples())
     chart = figures.power(table, ENOUGH)
     st.plotly_chart(chart, config=figures.CONFIG, alt=f"Power by people x trials. {said}", key="power_chart")
+
+
+def _say_false_alarms(null: Power) -> None:
+    share = null.rejected
+    st.markdown(
+        f"Where there is no effect, it claims one in **{share.share:.1%}** of {null.studies:,} studies (95 % interval "
+        f"{share.low:.1%} to {share.high:.1%}; {ALPHA:.0%} is meant)."
+    )
 
 
 def _enough(table: pd.DataFrame) -> str:

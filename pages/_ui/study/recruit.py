@@ -44,7 +44,7 @@ def _status(study: Study) -> None:
 def _link(study: Study) -> None:
     st.markdown("**Link for participants**")
     address = st.text_input("Address of the study's server", _origin(), key="address").strip().rstrip("/")
-    st.code(link(address, study), language=None)
+    st.code(link(address, study), language=None, wrap_lines=True)
     if study.config.platform:
         st.caption("The words in braces are filled in by the recruiting platform; put its own where they differ.")
     if not only_study():
@@ -75,8 +75,9 @@ def _live(study: Study) -> None:
         "withdrawn": found.withdrawn,
         "deleted": found.deleted,
     }
-    for column, (name, count) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
-        column.metric(name.capitalize(), count)
+    with st.container(horizontal=True):
+        for name, count in numbers.items():
+            st.metric(name.capitalize(), count, width=110)
     _stages(found)
     _items(study)
 

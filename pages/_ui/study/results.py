@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from pages._ui.study import door, figures, store
-from xkd_core import catalogue
 from xkd_core.study.analysis.clusters import Clustered
+from xkd_core.study.analysis.predictors import Predictor
 from xkd_core.study.analysis.proportions import Share
 from xkd_core.study.analysis.report import Report, analyse
 from xkd_core.study.store.frames import StudyData, read_data
@@ -21,6 +22,7 @@ NOTE = (
     "alarms more likely."
 )
 MAJORITIES = {"TM": "teacher and matched", "TN": "teacher and naive", "NM": "both students", "tie": "a tie"}
+MATCHED = "matched of the teacher's"
 WAYS = {"participant": "participants drawn anew", "item": "items drawn anew", "both": "both drawn anew"}
 
 
@@ -87,11 +89,12 @@ def _primary(report: Report) -> None:
         st.info(f"No test yet: {test.reason}.")
         return
     st.markdown(f"**{test.mean:.1%}** of {test.n:,} answers, 95 % interval {test.low:.1%} to {test.high:.1%}; "
-                f"t({test.df}) = {(test.mean - test.against) / test.se:.2f}, **p = {_p(test.p)}**; odds "
+                f"t({test.df}) = {(test.mean - test.against) / test.se:.2f}, **p {_p(test.p)}**; odds "
                 f"{report.primary.odds:.2f}; {test.participants} people, {test.items} items.")  # fmt: skip
     rows = [{"interval": f"bootstrap, {WAYS[by]}", "low": one.low, "high": one.high}
             for by, one in report.primary.bootstrap.items()]  # fmt: skip
-    _table([{"interval": "two-way clustered", "low": test.low, "high": test.high}, *rows], "Intervals of the share")
+    _table([{"interval": "two-way clustered", "low": test.low, "high": test.high}, *rows], "Intervals of the share",
+           shares=("low", "high"))  # fmt: skip
     model = report.primary.model
     if model is not None:
         st.caption(
@@ -119,7 +122,7 @@ def _quality(report: Report) -> None:
         ("Agreement between people (Krippendorff's alpha; 1 all agree, 0 chance)", agreement),
         ("The same answer to a repeated trial", _share(report.repeats)),
         ("Right answers to catch trials, excluded people too", _share(report.catches)),
-        ("Places chosen, from the left", f"{shown}; equal use: p = {_p(place.p)}"),
+        ("Places chosen, from the left", f"{shown}; equal use: p {_p(place.p)}"),
     ]
     _table([{"check": name, "found": value} for name, value in rows], "Checks of the answers")
 
@@ -130,13 +133,13 @@ def _pairs(report: Report) -> None:
     for cell in report.cells:
         row = {"pair": figures.cell_name(cell), "ratio": cell.ratio, "λ": cell.lam, "answers": cell.shares["TM"].n}
         row |= {figures.ANSWERS[pair]: share.share for pair, share in cell.shares.items()}
-        rows.append(row | {"matched of the teacher's": cell.test.mean, "low": cell.test.low, "high": cell.test.high,
-                           "p (Holm)": cell.p_holm})  # fmt: skip
+        rows.append(row | {MATCHED: cell.test.mean, "low": cell.test.low, "high": cell.test.high,
+                           "p (Holm)": _p(cell.p_holm).removeprefix("= ").removeprefix("is ")})  # fmt: skip
     if len(report.cells) > 1:
         said = "; ".join(f"{figures.cell_name(cell)}: {_interval(cell.test)}" for cell in report.cells)
         st.plotly_chart(figures.cells(report.cells), config=figures.CONFIG, key="cells",
                         alt=f"Share of matched by pair of students. {said}")  # fmt: skip
-    _table(rows, "Answers by pair of students")
+    _table(rows, "Answers by pair of students", shares=(*figures.ANSWERS.values(), MATCHED, "low", "high"))
 
 
 def _metrics(report: Report) -> None:
@@ -145,24 +148,35 @@ def _metrics(report: Report) -> None:
         st.info("No metric is defined on the items that were answered.")
         return
     best = report.predictors[0]
-    names = {one.metric: catalogue.get("metric", one.metric).title for one in report.predictors
-             if one.metric in catalogue.METRICS}  # fmt: skip
-    st.markdown(f"**{names.get(best.metric, best.metric)}** names the student that people name in {best.agreement:.0%} "
+    st.markdown(f"**{figures.metric_name(best.metric)}** names the student that people name in {best.agreement:.0%} "
                 f"of {best.n:,} answers, 95 % interval {best.interval.low:.0%} to {best.interval.high:.0%}; 50 % is "
                 "chance.")  # fmt: skip
-    said = "; ".join(f"{one.metric} {one.agreement:.0%}" for one in report.predictors)
+    said = "; ".join(f"{figures.metric_name(one.metric)} {one.agreement:.0%}" for one in report.predictors)
     st.plotly_chart(figures.metrics(report.predictors), config=figures.CONFIG, key="metrics",
                     alt=f"Agreement of each metric with people. {said}")  # fmt: skip
-    _table([{"metric": names.get(one.metric, one.metric), "agreement": one.agreement, "low": one.interval.low,
-             "high": one.interval.high, "behind the best": one.behind,
-             "behind, low": None if one.behind_interval is None else one.behind_interval.low,
-             "behind, high": None if one.behind_interval is None else one.behind_interval.high,
-             "rank correlation over items": one.rank_correlation, "undefined": one.undefined}
-            for one in report.predictors], "Metrics beside people")  # fmt: skip
+    _table([_metric_row(one) for one in report.predictors], "Metrics beside people",
+           shares=("agreement", "low", "high", "behind the best", "behind, low", "behind, high"))  # fmt: skip
 
 
-def _table(rows: list[dict[str, object]], words: str) -> None:
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=words)
+def _metric_row(one: Predictor) -> dict[str, object]:
+    behind = one.behind_interval
+    return {
+        "metric": figures.metric_name(one.metric),
+        "agreement": one.agreement,
+        "low": one.interval.low,
+        "high": one.interval.high,
+        "behind the best": one.behind,
+        "behind, low": None if behind is None else behind.low,
+        "behind, high": None if behind is None else behind.high,
+        "rank correlation over items": one.rank_correlation,
+        "undefined": one.undefined,
+    }
+
+
+def _table(rows: list[dict[str, object]], words: str, *, shares: Sequence[str] = ()) -> None:
+    """shares: columns that are written in per cent."""
+    percent = {name: st.column_config.NumberColumn(format="percent") for name in shares}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=words, column_config=percent)
 
 
 def _share(share: Share) -> str:
@@ -176,4 +190,4 @@ def _interval(test: Clustered) -> str:
 
 
 def _p(p: float) -> str:
-    return "undefined" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "is undefined" if math.isnan(p) else "< 0.001" if p < 0.001 else f"= {p:.3f}"

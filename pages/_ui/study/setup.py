@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages._ui import resources, widgets
-from pages._ui.study import fields, power, store, words
+from pages._ui.study import fields, power, store
 from xkd_core.errors import XKDError
 from xkd_core.serving.jobs import Job
 from xkd_core.study.build import create_study
@@ -72,7 +72,7 @@ def _summary(config: StudyConfig) -> None:
     pairs = f"{len(config.pairs)} pair{'s' if len(config.pairs) > 1 else ''} of students"
     st.markdown(
         f"**{config.n_items} items** ({config.selection.n_images} images x {pairs}); each of **{config.participants} "
-        f"people** sees **{config.n_shown} trials**, about {words.minutes(config)} minutes; about "
+        f"people** sees **{config.n_shown} trials**, about {config.minutes} minutes; about "
         f"{config.participants * config.trials / config.n_items:.0f} answers for each item. "
         f"Configuration sha256 `{config.sha256[:12]}`."
     )
@@ -81,11 +81,10 @@ def _summary(config: StudyConfig) -> None:
 
 
 def _create(config: StudyConfig) -> None:
-    running = _job()
-    if running is None and st.button("Create the study", type="primary", key="create"):
-        st.session_state[_JOB] = resources.desk().jobs.submit(("study", config.sha256), _work(config))
-        running = _job()
-    if running is None:
+    job = _job()
+    if (job is None or job.finished) and st.button("Create the study", type="primary", key="create"):
+        job = st.session_state[_JOB] = resources.desk().errands.submit(("study", config.sha256), _work(config))
+    if job is None:
         st.caption("Draws all pictures once, which takes some minutes, and stores the study as a draft.")
     _follow()
 
@@ -101,11 +100,11 @@ def _follow() -> None:
     if job is None:
         return
     widgets.follow(job, lambda: 0 if job.finished else 1, doing="Drawing")
-    if job.finished:
-        st.session_state.pop(_JOB)
-        if job.result is not None:
-            st.session_state[CREATED] = job.result
-            st.rerun()
+    if not job.finished and st.button("Stop the drawing", key="stop"):
+        resources.desk().errands.leave(job)
+    if job.result is not None:
+        st.session_state[CREATED] = st.session_state.pop(_JOB).result
+        st.rerun()
 
 
 def _work(config: StudyConfig) -> Callable[[Callable[[float, str], None], threading.Event], str]:

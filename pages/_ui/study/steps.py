@@ -19,9 +19,11 @@ LINK = "p"  # of a participant; "s" is the study's, for everyone
 _LEFT, _ENROLLED, _KNOWN = "_study_left", "_study_enrolled", "_study_known"
 LOOK = """<style>
 [data-testid="stHeader"] { display: none; }
-[data-testid="stMainBlockContainer"] { max-width: 64rem; margin: 0 auto; padding-top: 2rem; }
+[data-testid="stMainBlockContainer"] { max-width: 74rem; margin: 0 auto; padding-top: 2rem; }
 .st-key-text { max-width: 44rem; margin: 0 auto; }
+.st-key-text :is([role="radiogroup"], [data-testid="stCheckbox"]) label { min-height: 2.75rem; align-items: center; }
 [data-testid="stButton"] button[kind="primary"] { min-height: 3rem; padding: 0 1.5rem; }
+@media (hover: none) { [data-testid="stButton"] kbd { display: none; } }
 @media (max-width: 40rem) { [data-testid="stMainBlockContainer"] { padding: 1rem 0.75rem 2rem; } }
 </style>"""
 NO_LINK = "To take part, open the link of your invitation: it ends in letters and digits that belong to the study."
@@ -68,7 +70,7 @@ def welcome() -> None:
         if study.status != "open":
             st.info("This study does not take new participants now. If you have begun already, open your own link.")
             return
-        st.markdown(f"You will compare small pictures. It takes about {words.minutes(study.config)} minutes. You can "
+        st.markdown(f"You will compare small pictures. It takes about {study.config.minutes} minutes. You can "
                     "pause at any time: the page goes on where you were, also after a reload.")  # fmt: skip
         words_of = "Begin" if known is None else "I am someone else: begin"
         if st.button(words_of, type="primary" if known is None else "secondary", key="begin"):
@@ -202,16 +204,19 @@ def show(place: Place) -> None:
     if said := answering.problem():
         st.error(said)
     if place.now.trial is not None or answering.feedback() is not None:
+        # In no container: when that changed after the last trial, the browser would put the old trial into it first.
         _trials(place)
+        _leave(place)
     else:
         with st.container(key="text"):
             STEPS[place.now.stage](place)
-    if place.now.stage != "consent":
-        _leave(place)
+            _leave(place)
     memory.keep(place.now.study_id, place.token)
 
 
 def _leave(place: Place) -> None:
+    if place.now.stage == "consent":
+        return  # nothing was answered yet
     with st.popover("Withdraw", type="tertiary"):
         st.markdown(LEAVE)
         if st.button("Delete my answers and leave", key="withdraw"):

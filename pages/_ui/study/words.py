@@ -82,8 +82,3 @@ def instructions(config: StudyConfig) -> str:
     how_many = "three pictures" if n == 3 else "three pictures, marked X, 1 and 2,"
     keys = "keys 1, 2 and 3" if n == 3 else "keys 1 and 2"
     return INSTRUCTIONS.format(how_many=how_many, task=form.task, keys=keys)
-
-
-def minutes(config: StudyConfig) -> int:
-    """About how long it takes: ten seconds a trial, and three minutes of reading."""
-    return 3 + round(config.n_shown / 6)

@@ -22,6 +22,7 @@ class FakeBrowser:
         self.data: Mapping[str, Any] = {}
         self.kept: Mapping[str, Any] = {}
         self.sends: Any = None
+        self.late = False
         monkeypatch.setattr(trial, "_COMPONENT", self.trial)
         monkeypatch.setattr(probe, "_COMPONENT", self.probe)
         monkeypatch.setattr(memory, "_COMPONENT", self.memory)
@@ -37,13 +38,22 @@ class FakeBrowser:
         self.kept = data
         st.button("fake memory", key="fake_memory", on_click=self._fire, args=(key, "known", on_known_change))
 
+    def sends_late(self, app: Any, key: str) -> None:
+        """A message of a component that is not on the page any more comes without its state."""
+        self.late = True
+        app.button(key=key).click().run()
+        self.late = False
+
     def remembers(self, app: Any, token: Any) -> None:
         """The browser says what it kept."""
         self.sends = token
         app.button(key="fake_memory").click().run()
 
     def _fire(self, key: str, event: str, callback: Callable[[], None]) -> None:
-        st.session_state[key] = SimpleNamespace(**{event: self.sends})
+        if self.late:
+            st.session_state.pop(key, None)
+        else:
+            st.session_state[key] = SimpleNamespace(**{event: self.sends})
         callback()
 
     def screen(self, app: Any, width: Any = 1200) -> None:

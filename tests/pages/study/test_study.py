@@ -150,6 +150,15 @@ def test_a_forged_width_changes_nothing(open_page, fake, database, width):
     assert progress(database, token_of(app)).stage == "screen"
 
 
+def test_a_late_message_of_the_last_trial_is_no_error(open_page, fake, database):
+    study = make_study(database)
+    app = to_trials(open_page, database, study)
+    before = progress(database, token_of(app))
+    fake.sends_late(app, "fake_trial")
+    assert not app.exception and not app.error
+    assert progress(database, token_of(app)) == before
+
+
 def test_two_wrong_checks_end_the_participation(open_page, database):
     study = make_study(database, practice=0)
     token = participants.enrol(database, study.id).token

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages._ui import resources
 from pages._ui.study import recruit
 from tests.pages.conftest import ROOT
 from tests.pages.study.study_pages import texts
 from tests.study.made_study import answer_all, make_participant, make_study
+from xkd_core.serving.jobs import Jobs
 from xkd_core.study import access
 from xkd_core.study.analysis.report import analyse
 from xkd_core.study.export import export_zip
@@ -203,6 +206,63 @@ def test_a_study_is_set_up_from_a_preset_with_name_and_contact_alone(enter, data
     assert studies.find_study(database, study.id).status == "closed"
 
 
+def test_a_second_study_can_be_set_up_beside_the_first(enter, database, made):
+    study = make_study(database)
+    app = enter()
+    assert app.selectbox(key="study").value == study.id
+    press(app, "new")
+    assert app.selectbox(key="study").value == "new" and "### New study" in texts(app)
+    app.selectbox(key="study").set_value(study.id).run()
+    assert app.metric
+    app.selectbox(key="study").set_value("new").run()
+    assert "### New study" in texts(app) and not app.metric
+
+
+@pytest.fixture
+def held():
+    """Hold the one worker of a line of jobs until the test is over; call it to let go before."""
+    gates = []
+
+    def hold(line: Jobs) -> Callable[[], None]:
+        gates.append(threading.Event())
+        line.submit(("held", len(gates)), lambda progress, cancel, gate=gates[-1]: gate.wait(120))
+        return gates[-1].set
+
+    yield hold
+    for gate in gates:
+        gate.set()
+
+
+def small_study(app: AppTest) -> None:
+    fill(app, "recommended", n_images=4, trials=3, catches=1, repeats=1, practice=1, size=128)
+    app.selectbox(key="new_recommended_explainer").set_value("cam").run()
+
+
+def test_a_study_is_drawn_while_visitors_wait_for_maps(enter, database, made, held):
+    app = enter()
+    held(resources.desk().jobs)
+    small_study(app)
+    press(app, "create")
+    wait_for_job(app)
+    assert len(studies.list_studies(database)) == 1
+
+
+def test_the_drawing_is_stopped_and_leaves_nothing(enter, database, made, held):
+    app = enter()
+    let_go = held(resources.desk().errands)
+    small_study(app)
+    press(app, "create")
+    press(app, "stop")
+    let_go()
+    job = app.session_state["_study_job"]
+    job.future.result(timeout=60)
+    app.run()
+    assert "Stopped" in texts(app) and not studies.list_studies(database)
+    press(app, "create")  # and it can be begun again
+    wait_for_job(app)
+    assert len(studies.list_studies(database)) == 1
+
+
 def wait_for_job(app: AppTest) -> None:
     import time
 
@@ -260,12 +320,14 @@ def test_power_is_simulated_before_the_study_starts(enter, made):
     press(app, "simulate")
     from xkd_core.study.simulation import Design, Truth, power
 
-    truth = Truth(matched=0.4, naive=0.3)
-    expected = power(Design(participants=40, trials=40, items=80), truth, studies=200, seed=0).rejected.share
+    design = Design(participants=60, trials=40, items=160)
+    expected = power(design, Truth(matched=0.4, naive=0.3), studies=200, seed=0).rejected.share
     assert f"**{expected:.0%}** of the studies" in texts(app)
-    assert "With 40 people x 40 trials" in texts(app) and "Power of 80% from: " in texts(app)
+    assert "With 60 people x 40 trials" in texts(app) and "Power of 80% from: " in texts(app)
+    null = power(design, Truth(matched=1 / 3, naive=1 / 3), studies=1000, seed=0).rejected
+    assert f"**{null.share:.1%}** of 1,000 studies" in texts(app) and 0.03 < null.share < 0.07
     chart = next(one for one in app.get("plotly_chart") if one.key == "power_chart")
-    assert f"40 x 40: {expected:.0%}" in chart.proto.alt and "80 x 80" in chart.proto.alt
+    assert f"60 x 40: {expected:.0%}" in chart.proto.alt and "120 x 80" in chart.proto.alt
 
 
 def test_the_link_carries_the_platforms_parameters(database):
@@ -285,6 +347,18 @@ def test_recruitment_counts_who_came_and_who_finished(enter, database):
     assert "12 answers to main trials; of each item 1 to 1" in texts(app)
     assert "XKD_MODE=study" in texts(app)
     assert token
+
+
+def test_the_pictures_of_every_item_can_be_looked_at_with_their_roles(enter, database):
+    study = make_study(database)
+    app = enter("Pictures")
+    alts = [picture.alt for image in app.image for picture in image.proto.imgs]
+    assert alts == ["Photo", "Teacher", "Naive student", "Matched student"]
+    assert study.config.pairs[0].matched in texts(app)
+    [numbers] = [frame.value for frame in app.dataframe]
+    assert {"metric", "naive", "matched"} <= set(numbers.columns)
+    app.number_input(key=f"item_{study.id}").set_value(study.config.n_items).run()
+    assert "for practice" in texts(app) and not app.dataframe
 
 
 def test_results_are_those_of_the_analysis(enter, database):

@@ -35,7 +35,6 @@ class Database:
         """Connect and bring the tables up to date. Errors: BadInputError for a bad URL, StoreError."""
         self.url = _checked(url or database_url())
         self.engine = _engine(self.url, busy_ms)
-        # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
         self._patience_s = max(POOL_S, busy_ms / 1000)
         # SQLite has one writer at a time and lets the others poll: the threads of a process stand in line instead.
         self._one_writer = self.engine.dialect.name == "sqlite"

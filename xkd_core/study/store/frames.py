@@ -37,8 +37,6 @@ def read_data(database: Database, study: Study) -> StudyData:
     """Read a study in one transaction, so that the three tables agree."""
     of_study = ParticipantRow.study_id == study.id
     people = select(ParticipantRow.id.label("participant"), *(getattr(ParticipantRow, name) for name in _PARTICIPANT))
-    items = select(ItemRow.number.label("item"), ItemRow.kind, ItemRow.image, ItemRow.stratum,
-                   ItemRow.pair.label("students"), ItemRow.similarities)  # fmt: skip
     trials = (
         select(
             ParticipantRow.id.label("participant"),
@@ -52,7 +50,7 @@ def read_data(database: Database, study: Study) -> StudyData:
     )
     queries: tuple[Select[*tuple[Any, ...]], ...] = (
         people.where(of_study).order_by(ParticipantRow.number),
-        items.where(ItemRow.study_id == study.id).order_by(ItemRow.number),
+        _items(study),
         trials.where(of_study).order_by(ParticipantRow.number, TrialRow.idx),
     )
 
@@ -60,12 +58,16 @@ def read_data(database: Database, study: Study) -> StudyData:
         return [_frame(session, query) for query in queries]
 
     participants, item_table, trial_table = database.read(work)
-    pairs = pd.DataFrame([{"students": place, **pair.model_dump()} for place, pair in enumerate(study.config.pairs)])
-    item_table = item_table.astype({"students": "Int64"}).merge(pairs.astype({"students": "Int64"}), how="left")
+    item_table = _with_pairs(item_table, study)
     about = item_table[["item", "image", "stratum", "students", "ratio", "lam"]]
     return StudyData(
         study=study, participants=participants, items=item_table, trials=trial_table.merge(about, how="left")
     )
+
+
+def read_items(database: Database, study: Study) -> pd.DataFrame:
+    """What a study shows: one row per item, with its pair of students where it has one."""
+    return _with_pairs(database.read(lambda session: _frame(session, _items(study))), study)
 
 
 def read_platform(database: Database, study: Study) -> pd.DataFrame:
@@ -77,6 +79,17 @@ def read_platform(database: Database, study: Study) -> pd.DataFrame:
         .order_by(ParticipantRow.number, PlatformRow.name)
     )
     return database.read(lambda session: _frame(session, query))
+
+
+def _items(study: Study) -> Select[*tuple[Any, ...]]:
+    columns = (ItemRow.number.label("item"), ItemRow.kind, ItemRow.image, ItemRow.stratum,
+               ItemRow.pair.label("students"), ItemRow.similarities)  # fmt: skip
+    return select(*columns).where(ItemRow.study_id == study.id).order_by(ItemRow.number)
+
+
+def _with_pairs(items: pd.DataFrame, study: Study) -> pd.DataFrame:
+    pairs = pd.DataFrame([{"students": place, **pair.model_dump()} for place, pair in enumerate(study.config.pairs)])
+    return items.astype({"students": "Int64"}).merge(pairs.astype({"students": "Int64"}), how="left")
 
 
 def _frame(session: Session, query: Select[*tuple[Any, ...]]) -> pd.DataFrame:

@@ -14,9 +14,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from xkd_core.errors import BadInputError, UnknownNameError, unknown_name
-from xkd_core.study.config import StudyConfig, config_from_json
-from xkd_core.study.plan import Item
-from xkd_core.study.stimuli import Stimulus, read_stimulus, stimuli_dir
+from xkd_core.study.config import ROLES, StudyConfig, config_from_json
+from xkd_core.study.plan import KNOWN_ROLES, Item
+from xkd_core.study.stimuli import PHOTO, Stimulus, read_stimulus, stimuli_dir
 from xkd_core.study.store.database import Database
 from xkd_core.study.store.tables import EventRow, ItemRow, ParticipantRow, StimulusRow, StudyRow, now
 
@@ -138,6 +138,22 @@ def check_stimuli(database: Database, study_id: str) -> int:
     for row in rows:
         read_stimulus(study_id, row.name, row.sha256)
     return len(rows)
+
+
+def item_pictures(database: Database, study_id: str, number: int) -> Mapping[str, bytes]:
+    """For the study leader: role -> PNG of an item, in the order of the roles. Errors: BadInputError, XKDError."""
+    query = (
+        select(StimulusRow.role, StimulusRow.name, StimulusRow.sha256)
+        .join(ItemRow)
+        .where(ItemRow.study_id == study_id, ItemRow.number == number)
+    )
+    rows = {
+        str(role): (name, sha256) for role, name, sha256 in database.read(lambda session: session.execute(query).all())
+    }
+    if not rows:
+        raise BadInputError(f"This study has no item {number}.")
+    ordered = (role for role in (PHOTO, *ROLES, *KNOWN_ROLES) if role in rows)
+    return {role: read_stimulus(study_id, *rows[role]) for role in ordered}
 
 
 def delete_study(database: Database, study_id: str) -> None:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from pages._ui.study import browser
 
-_HERE = Path(__file__).parent
 KEY = "memory"
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_COMPONENT = st.components.v2.component(
-    "study_memory", html=_text("memory.html"), js=_text("memory.js"), isolate_styles=False
-)
+_COMPONENT = browser.component(__file__, KEY)
 
 
 def keep(study_id: str, token: str) -> None:
@@ -37,4 +27,4 @@ def ask(study_id: str, on_known: Callable[[Any], None]) -> None:
 
 
 def _show(data: dict[str, object], on_known: Callable[[Any], None]) -> None:
-    _COMPONENT(key=KEY, data=data, on_known_change=lambda: on_known(st.session_state[KEY].known))
+    _COMPONENT(key=KEY, data=data, on_known_change=lambda: on_known(browser.sent(KEY, "known")))
