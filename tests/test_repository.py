@@ -71,6 +71,11 @@ def test_no_source_file_has_four_hundred_lines() -> None:
     assert not long
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))  # pytest takes two of one name for the same module
+
+
 def test_pages_are_short_and_know_no_torch() -> None:
     for page in sorted(ROOT.glob("pages/*.py")):
         text = page.read_text()
