@@ -11,8 +11,8 @@ from xkd_core.claims.stored import TEACHER, Runs
 
 STRONG = 5.0
 MAKE = (
-    "python -m xkd_core evaluate --data scenes:test --runs 'scenes-surrogate-*' --explainers "
-    "surrogate,grad_cam,rise,lime --metrics insertion_auc,deletion_auc,mean_l1 --images 200"
+    "python -m xkd_core evaluate --data scenes:test --runs 'scenes-*-surrogate-*' --explainers "
+    "surrogate,grad_cam,rise,lime --metrics insertion_auc,deletion_auc,pointing,mean_l1 --images 200"
 )
 
 

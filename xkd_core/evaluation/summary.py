@@ -6,9 +6,10 @@ and the same class; the shuffled control and the teacher-against-teacher floor s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -69,26 +70,46 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
                 and c.lam == wanted
             ]
             if found:
-                yield f"{_width(-width)} {_name(method, wanted)} β {beta:g}{kind}", found
+                yield f"{fraction(-width)} {name_of(method, wanted)} β {beta:g}{kind}", found
 
 
-def _width(width: float) -> str:
+def fraction(width: float) -> str:
     """'/8' for an eighth, '3/16' for widths between."""
     share = Fraction(width).limit_denominator(64)
     return f"/{share.denominator}" if share.numerator == 1 else str(share)
 
 
+def kind(card: Card) -> tuple[str, ...]:
+    """Words for all that sets a run apart from the plain narrow student of its method, width, λ and β."""
+    recipe = card.recipe
+    known = {
+        card.compression: card.compression in ("slimmable", "structured", "unstructured", "int8"),
+        f"{recipe.get('amount', 0):.0%} off": bool(recipe.get("amount")),
+        f"round {recipe.get('round')}": card.compression == "unstructured",
+        str(recipe.get("label")): bool(recipe.get("label")),
+        "shuffled": bool(recipe.get("shuffled")),
+        "plain": recipe.get("split") == "plain",
+        _explained(recipe): card.method == "xd",
+        f"F_R {recipe.get('fr_weight')}": "fr_weight" in recipe,
+        f"ℓ1 weight {recipe.get('l1_weight', 0.5):g}": card.method == "surrogate",
+        str(recipe.get("name")): bool(recipe.get("name")),
+    }
+    return tuple(word for word, true in known.items() if true)
+
+
+def _explained(recipe: Mapping[str, Any]) -> str:
+    """Whose maps the autoencoder of an XDistillation student draws."""
+    target = recipe.get("explained", "gradient_shap")
+    return "untrained autoencoder" if target == "none" else f"target {target}"
+
+
 def _kind(card: Card) -> str:
-    if card.compression not in ("none", "width"):
-        rounds = f" {card.recipe.get('round')}" if card.compression == "unstructured" else ""
-        return f" {card.compression}{rounds}"
-    if card.recipe.get("label"):
-        return f" {card.recipe['label']}"
-    return " shuffled" if card.recipe.get("shuffled") else " plain" if card.recipe.get("split") == "plain" else ""
+    return "".join(f" {word}" for word in kind(card))
 
 
-def _name(method: str, lam: float) -> str:
-    return {"kd": "naive" if lam else "hard labels"}.get(method, method.upper())
+def name_of(method: str, lam: float) -> str:
+    """The word for a method: "naive", "hard labels", "SWA"."""
+    return {"kd": "naive" if lam else "hard labels", "surrogate": "attentive"}.get(method, method.upper())
 
 
 def _answers(groups: Sequence[Group]) -> Iterator[str]:
@@ -98,16 +119,17 @@ def _answers(groups: Sequence[Group]) -> Iterator[str]:
     yield "| runs | seeds | not flat | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 3) + "|"
     for title, cards in groups:
-        cells = [_over_seeds([c.metrics[name].value for c in cards if name in c.metrics]) for name in names]
+        cells = [over_seeds([c.metrics[name].value for c in cards if name in c.metrics]) for name in names]
         yield f"| {title} | {len(cards)} | {sum(c.undertrained for c in cards)} | " + " | ".join(cells) + " |"
 
 
-def _over_seeds(values: Sequence[float | None]) -> str:
+def over_seeds(values: Sequence[float | None], show: str = ".3f") -> str:
+    """Mean of runs that differ in the seed, with the smallest and the largest; "-" without a value."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
-    spread = f" ({min(known):.3f}-{max(known):.3f})" if len(known) > 1 else ""
-    return f"{sum(known) / len(known):.3f}{spread}"
+    spread = f" ({min(known):{show}}-{max(known):{show}})" if len(known) > 1 else ""
+    return f"{sum(known) / len(known):{show}}{spread}"
 
 
 def _table(rows: pd.DataFrame, groups: Sequence[Group], explainer: str, metrics: Sequence[str]) -> Iterator[str]:

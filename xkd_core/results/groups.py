@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from xkd_core.models.cards import Card
 
+WRITTEN_OUT = ("amount", "compress", "round", "slimmable")
+"""Fields of a recipe that the oldest cards write out at their default, which later ones leave away."""
+
 
 def seed_groups(cards: Sequence[Card]) -> Mapping[str, tuple[str, ...]]:
     """Label -> run ids in the order of their seeds. The label is the id without seed and hash.
@@ -26,7 +29,8 @@ def seed_groups(cards: Sequence[Card]) -> Mapping[str, tuple[str, ...]]:
 
 def _setting(card: Card) -> str:
     """Everything that decides the run but its seed. An int8 form and a width of a slimmable run are their own."""
-    recipe = {name: value for name, value in card.recipe.items() if name not in ("seed", "source_id")}
+    own = {name: value for name, value in card.recipe.items() if name not in ("seed", "source_id")}
+    recipe = {name: value for name, value in own.items() if value or name not in WRITTEN_OUT}
     facts = [card.dataset, card.arch, card.role, card.method, card.compression, card.width, card.teacher_id]
     return json.dumps([facts, recipe], sort_keys=True, default=str)
 

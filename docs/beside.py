@@ -1,0 +1,162 @@
+"""Numbers that the papers print beside ours for the same comparison: values, gaps to one row, and their direction.
+
+The printed numbers are in docs/printed.json. Networks, data and recipes are others there, so only directions are
+compared, and each table names both settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docs.lines import measured
+from docs.text import interval, side, table
+from xkd_core.claims.contrasts import MissingRowsError, between, measure
+from xkd_core.claims.stored import Runs, Stored
+from xkd_core.evaluation.summary import over_seeds
+from xkd_core.metrics.statistics import Estimate
+
+HERE = Path(__file__).parent
+HEAD = ("what", "size", "method", "paper", "here", "seeds", "paper: gap", "here: gap", "direction")
+EXPLAINED = """Paper and settings are named. "gap" is to the row that the table names; ours is paired over the same
+images, with a 95 % interval over images and seeds (of quality: the share of right answers). "same" and "other": ours
+excludes 0, with the printed sign or the other one; "open": it contains 0. All our images count; paper 004 leaves out
+those that a network answers wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A printed column and what is measured here: a metric of an explainer's map, or of answers and cards.
+
+    printed: table -> column, None where the paper prints none. card: the cards' own metric, for the value. scale: of
+    our value, 100 where the paper prints percent.
+    """
+
+    title: str
+    printed: tuple[str, str] | None
+    explainer: str
+    metric: str
+    card: str = ""
+    scale: float = 1.0
+
+    @property
+    def digits(self) -> int:
+        """Of our values."""
+        return 2 if self.scale > 1 else 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A method at one size. key: how its printed row begins; () where the paper has none.
+
+    only: the explainers for which the printed row is meant, () for all.
+    """
+
+    size: str
+    name: str
+    key: tuple[str, ...]
+    runs: Runs
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A comparison. base: the method that gaps are to. settings: theirs and ours. make: measures what is not stored."""
+
+    title: str
+    there: str
+    here: str
+    base: str
+    rows: tuple[Row, ...]
+    measures: tuple[Measure, ...]
+    note: str = ""
+    make: str = ""
+
+
+@cache
+def tables() -> Mapping[str, Mapping[str, Any]]:
+    """Table id -> the printed table."""
+    return {one["id"]: one for one in json.loads((HERE / "printed.json").read_text())}
+
+
+def printed(row: Row, wanted: Measure) -> float | None:
+    """The paper's number for a row, or None. Errors: KeyError for a row or column that the table does not have."""
+    if wanted.printed is None or not row.key or (row.only and wanted.explainer not in row.only):
+        return None
+    name, column = wanted.printed
+    found = tables()[name]
+    place = found["columns"].index(column)
+    for line in found["rows"]:
+        if tuple(line[: len(row.key)]) == row.key:
+            return None if line[place] is None else float(line[place])
+    raise KeyError(f"{name} has no row {row.key}")
+
+
+def block(one: Beside, stored: Stored) -> str:
+    """The comparison as Markdown."""
+    head = f"### {one.title}\n\nThere: {one.there} Here: {one.here} Gaps are to {one.base}. {one.note}".rstrip()
+    rows = [line for wanted in one.measures for line in _lines(one, wanted, stored)]
+    return f"{head}\n\n{table(HEAD, rows)}"
+
+
+def wanting(one: Beside, stored: Stored) -> bool:
+    """Whether rows of trained runs are not measured yet."""
+    trained = [row for row in one.rows if stored.ids(row.runs)]
+    return any(_here(row, wanted, stored)[0] == "not measured" for row in trained for wanted in one.measures)
+
+
+def _lines(one: Beside, wanted: Measure, stored: Stored) -> Iterator[Sequence[str]]:
+    bases = {row.size: row for row in one.rows if row.name == one.base}
+    for row in one.rows:
+        base = bases.get(row.size) or bases.get("")
+        value, theirs = printed(row, wanted), None if base is None else printed(base, wanted)
+        gap = None if value is None or theirs is None or row is base else value - theirs
+        ours = None if base is None or row is base else _gap(row, base, wanted, stored)
+        here, seeds = _here(row, wanted, stored)
+        yield (wanted.title, row.size, row.name, _plain(value), here, seeds, _plain(gap, sign=True),
+               interval(_scaled(ours, wanted.scale), wanted.digits), _direction(gap, ours))  # fmt: skip
+
+
+def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
+    """Our value and of how many seeds."""
+    ids = tuple(stored.ids(row.runs).values())
+    if not ids:
+        return "not trained", "0"
+    if wanted.card:
+        cards = [stored.zoo.by_id[run_id] for run_id in ids]
+        values = [card.metrics[wanted.card].value for card in cards if wanted.card in card.metrics]
+        scaled = [None if value is None else wanted.scale * value for value in values]
+        return over_seeds(scaled, ".2f") if scaled else "not measured", str(len(ids))
+    found = measured(stored, ids, wanted.explainer, wanted.metric)
+    return "not measured" if found is None else interval(_scaled(found, wanted.scale), wanted.digits), str(len(ids))
+
+
+def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Estimate | None:
+    try:
+        check = between(row.name, row.runs, base.runs, wanted.explainer, wanted.metric)
+        return measure(stored, check).estimate
+    except MissingRowsError:
+        return None
+
+
+def _scaled(found: Estimate | None, scale: float) -> Estimate | None:
+    if found is None:
+        return None
+    mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
+    return Estimate(mean=mean, low=low, high=high, n=found.n, undefined=found.undefined)
+
+
+def _plain(value: float | None, *, sign: bool = False) -> str:
+    return "-" if value is None else f"{value:+.4g}" if sign else f"{value:.5g}"
+
+
+def _direction(printed_gap: float | None, ours: Estimate | None) -> str:
+    if printed_gap is None or ours is None or not printed_gap:
+        return "-"
+    if not side(ours):
+        return "open"
+    return "same" if (side(ours) > 0) == (printed_gap > 0) else "other"
