@@ -16,7 +16,7 @@ from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
 from xkd_core.serving.zoo import times
 
-PALETTE = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f", "#9467bd", "#17becf", "#bcbd22")
+PALETTE = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#3f51b5", "#9467bd", "#17becf", "#bcbd22")
 SIGNS = [[0, COLOURS["naive"]], [0.4, COLOURS["naive"]], [0.4, GREY], [0.6, GREY], [0.6, COLOURS["matched"]],
          [1, COLOURS["matched"]]]  # fmt: skip
 """Colours of a difference below 0, of none, and above 0."""

@@ -355,7 +355,7 @@ def _other_samples(metrics: Metrics, zoo: Zoo, ask: Ask, images: Sequence[int]) 
 
 def _on_images(metrics: Metrics, card: Card, explainer: str, metric: str, images: Sequence[int]) -> Estimate | None:
     values = metrics.values([card.id], explainer, metric)
-    shown = values.reindex(list(images)) if len(images) else values
+    shown = values[values.index.isin(list(images))] if len(images) else values
     return None if shown.empty or shown.isna().all().all() else estimate(shown, metric)
 
 
