@@ -93,6 +93,12 @@ class Card(Frozen):
     differs: tuple[str, ...] = ()
     extras: dict[str, float] = {}
 
+    @property
+    def network(self) -> str:
+        """What computes: the sha256 of the weights and, of a slimmable run, which width of them; for keys of caches."""
+        _, at, width = self.id.partition("@")
+        return f"{self.sha256}{at}{width}"
+
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""
         return Transform(size=self.transform.size, mean=self.transform.mean, std=self.transform.std)
