@@ -101,7 +101,7 @@ def _padded(parts: list[Float]) -> Float:
 
 def _key(run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int) -> str:
     said = [
-        run.card.sha256,
+        run.card.weights_key,
         explainer,
         seed,
         split.data.info.name,

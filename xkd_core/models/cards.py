@@ -93,6 +93,12 @@ class Card(Frozen):
     differs: tuple[str, ...] = ()
     extras: dict[str, float] = {}
 
+    @property
+    def weights_key(self) -> str:
+        """What caches go by: the file's sha256, and which width of a slimmable run's file it is."""
+        _, at, width = self.id.partition("@")
+        return f"{self.sha256}{at}{width}"
+
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""
         return Transform(size=self.transform.size, mean=self.transform.mean, std=self.transform.std)

@@ -142,7 +142,7 @@ class Desk:
 
 def work_on(view: ImageView, cards: Sequence[Card]) -> tuple[Hashable, ...]:
     """What a job is about, whatever explainers it computes: the start of its key."""
-    return view.subject.key, view.policy, tuple(card.sha256 for card in cards)
+    return view.subject.key, view.policy, tuple(card.weights_key for card in cards)
 
 
 def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
@@ -197,7 +197,7 @@ def _partner(key: ImageKey) -> subjects.Subject:
 
 
 def _key(view: ImageView, card: Card, name: str) -> MapKey:
-    return MapKey(key=view.subject.key, sha256=card.sha256, explainer=name, target=view.runs[card.id].target)
+    return MapKey(key=view.subject.key, sha256=card.weights_key, explainer=name, target=view.runs[card.id].target)
 
 
 def _part(progress: Progress, place: int, parts: int) -> Progress:
