@@ -11,6 +11,7 @@ from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
+from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.metrics_view import Ask
 from xkd_core.serving.zoo import Choice, Zoo
@@ -52,12 +53,12 @@ def _page(asked: Asked) -> None:
         return
     found = resources.chart(asked.dataset, asked.ask)
     name = "the answers" if asked.ask.explainer == ANSWERS else catalogue.get("explainer", asked.ask.explainer).title
-    st.markdown(f"## {view.headline(found) or view.title_of(asked.ask.metric)}")
+    st.markdown(f"## {pairs.headline(found) or view.title_of(asked.ask.metric)}")
     metric_parts.about(asked.ask)
     if not found.groups:
         st.info(f"Nothing is stored for {name} of the runs chosen here: "
-                f"{metric_parts.command(asked.dataset, asked.ask.explainer, asked.ask.metric)} makes it, "
-                "or choose other students.")  # fmt: skip
+                f"{metric_parts.command(asked.dataset, asked.ask.explainer, asked.ask.metric)} makes it."
+                f"{metric_parts.elsewhere(asked.metrics, asked.zoo, asked.ask)}")  # fmt: skip
         metric_parts.table(found)
         return
     metric_parts.draw(found, asked.metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,6 +12,9 @@ from xkd_core.errors import XKDError
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import sanity_view as view
 from xkd_core.serving.zoo import ROWS, Choice, Zoo
+
+if TYPE_CHECKING:
+    from xkd_core.evaluation.randomise import Way
 
 guard.page("pages/sanity.py")
 
@@ -24,7 +28,7 @@ class Asked:
     choice: Choice
     metrics: Metrics
     explainer: str
-    way: str
+    way: Way
 
 
 def main(asked: Asked) -> None:

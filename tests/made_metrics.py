@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tests.made_zoo import Made
-from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
+from xkd_core.results.metric_store import add_refused, add_rows, add_whole, metrics_dir, reasons_text
+from xkd_core.results.store import results_dir
 
 N = 10
 GONE = 3  # the image that the naive student at an eighth has no value for
@@ -17,6 +18,10 @@ BASE = {"teacher": 0.9, "second": 0.8, NAIVE: 0.3, MATCHED: 0.6, "kd 0.25 0.5": 
 """Insertion of the first image; it falls by a hundredth from image to image."""
 KEPT = {"teacher": 0.1, NAIVE: 0.2, MATCHED: 0.3}
 """Weight randomisation of every image: how much of the map survives."""
+
+
+MEAN_AP = {"teacher": 0.99, "second": 0.98, NAIVE: 0.9, MATCHED: 0.95}
+"""One number for all images, with an interval of 0.01 on both sides."""
 
 
 def insertion(name: str) -> np.ndarray:
@@ -42,6 +47,20 @@ def add_metrics(made: Made, root: Path | None = None) -> None:
     why = pd.DataFrame([{"run_id": made.runs["ewa"], "explainer": "cam", "metric": "insertion_auc",
                          "reason": "it was made up", "version": "0"}])  # fmt: skip
     add_refused("scenes", why, root=root or made.root)
+    whole = [{"run_id": made.runs[name], "metric": "mAP", "value": value, "low": value - 0.01, "high": value + 0.01,
+              "n": 2000, "undefined": 1} for name, value in MEAN_AP.items()]  # fmt: skip
+    add_whole("scenes", pd.DataFrame(whole), root=root or made.root)
+
+
+def without_cam(made: Made, name: str) -> None:
+    """As if this network had no CAM: its rows are Grad-CAM's."""
+    run_id = made.runs[name]
+    for path in (metrics_dir("scenes", root=made.root) / f"{run_id}.parquet", results_dir("scenes", made.root) /
+                 "maps.parquet"):  # fmt: skip
+        rows = pd.read_parquet(path)
+        own = (rows["run_id"] == run_id) if "run_id" in rows else pd.Series(True, index=rows.index)
+        names = rows["explainer"].astype(str)
+        rows.assign(explainer=names.where(~own | (names != "cam"), "grad_cam")).to_parquet(path)
 
 
 def _rows(explainer: str, **metrics: np.ndarray) -> pd.DataFrame:

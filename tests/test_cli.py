@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
@@ -164,7 +165,15 @@ def test_collect_measures_each_width_of_a_finished_slimmable_run(place: Path, ru
     listed = [card for card in json.loads(call(place, "runs", "--json").stdout) if card["compression"] == "slimmable"]
     assert len(listed) == 7 and all(card["metrics"]["accuracy"]["n"] > 0 for card in listed)
     rows = read_rows("digits", "maps", root=place / "runs")
-    assert {card["id"] for card in listed} <= set(rows["run_id"])
+    means = rows[rows["run_id"].isin([card["id"] for card in listed])].groupby("run_id")["norm"].mean()
+    assert len(set(means)) == len(means) == 7  # one file, seven networks
+    data = load("digits", "test")
+    for card in listed:
+        own = load_run(card["id"], place / "runs")
+        x = to_input(data.pixels(range(len(data))), own.card.input_transform())
+        with torch.no_grad():
+            right = own.model(x).argmax(dim=1).numpy() == data.labels().argmax(axis=1)
+        assert card["metrics"]["accuracy"]["value"] == pytest.approx(right.mean(), abs=1e-4)
 
 
 @pytest.mark.timeout(600)

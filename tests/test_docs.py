@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from docs import make_methods, make_networks, make_slimmable, make_surrogate
+from docs import make_methods, make_metrics, make_networks, make_oracles, make_slimmable, make_surrogate
+from tests.made_zoo import make_zoo
+from tests.oracles import REFERENCE_TESTS
+from xkd_core.catalogue import EXPLAINERS, METRICS
+from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
 
 DOCS = Path(__file__).parents[1] / "docs"
 NUMBER = re.compile(r"(?<![\d.])[-+]?\d+(?:\.\d+)?")
+NAN = float("nan")
 
 
 def assert_alike(stored: str, fresh: str) -> None:
@@ -21,6 +28,58 @@ def assert_alike(stored: str, fresh: str) -> None:
         assert abs(float(old) - float(new)) <= (1.01 * unit if "." in new else 0), (old, new)
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A zoo whose naive student at an eighth, λ .5, has FE of CAM and PG of Grad-CAM on few images."""
+    made = make_zoo(tmp_path_factory.mktemp("docs_zoo"), rows=False)
+    run = made.runs["kd 0.125 0.5"]
+    add_rows("scenes", run, [_rows("cam", 5, faithfulness_estimate=[0.1, 0.2, 0.3, NAN, 0.9]),
+                             _rows("grad_cam", 4, faithfulness_estimate=[0.25] * 4),
+                             _rows("random_map", 5, faithfulness_estimate=[0.0] * 5),
+                             _rows("grad_cam", 4, pointing=[1.0, 1.0, 0.0, 1.0])], root=made.root)  # fmt: skip
+    why = {"run_id": made.runs["swa 0.125 0.5"], "explainer": "cam", "metric": "*", "reason": "made up", "version": "0"}
+    add_refused("scenes", pd.DataFrame([why]), root=made.root)
+    return made
+
+
+def _rows(explainer: str, n: int, **metrics: list[float]) -> pd.DataFrame:
+    gaps = [{name: "flat" for name, values in metrics.items() if np.isnan(values[place])} for place in range(n)]
+    return pd.DataFrame({"explainer": explainer, "index": range(n), "target": 1, **metrics,
+                         "undefined": [reasons_text(gap) for gap in gaps]})  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", make_metrics.DATASETS)
+def test_the_tables_of_metrics_are_those_of_the_stored_rows(dataset) -> None:
+    path = DOCS / f"metrics_{dataset}.md"
+    assert (path.read_text() if path.exists() else "") == make_metrics.page(dataset)
+
+
+def test_a_cell_is_the_mean_on_the_images_of_all_cells_and_says_how_many_have_a_value(own) -> None:
+    text = make_metrics.page("scenes", root=own.root)
+    heads = [line for line in text.splitlines() if line.startswith("| network")]
+    assert heads[0] == "| network | λ | seeds | CAM | Grad-CAM | Random map |"
+    line = next(line for line in text.splitlines() if line.startswith("| naive, 1/8 | 0.5 | 1 |"))
+    cells = [cell.strip() for cell in line.split("|")[4:-1]]
+    assert cells[0].startswith("0.200 [") and cells[0].endswith("] n=3")  # image 4 was asked of CAM only
+    assert cells[1] == "0.250 [0.250, 0.250] n=4" and cells[2].startswith("0.000 ")
+    hits = next(line for line in text.split("## PG")[1].splitlines() if line.startswith("| naive"))
+    assert "| 0.750 [" in hits and "n=4" in hits
+
+
+def test_what_is_not_stored_is_named_and_what_cannot_be_is_not_missing(own) -> None:
+    missing = make_metrics.page("scenes", root=own.root).split("## Missing")[1]
+    assert f"- naive, 1/8, λ 0: `{own.runs['kd 0.125 0']}` (all)" in missing
+    partly = next(line for line in missing.splitlines() if own.runs["kd 0.125 0.5"] in line)
+    assert "(FE of grad_cam_pp, hires_cam, xgrad_cam, MS of cam, grad_cam" in partly
+    refused = next(line for line in missing.splitlines() if own.runs["swa 0.125 0.5"] in line)
+    assert "(all)" not in refused and "of cam" not in refused
+    assert "--metrics faithfulness_estimate,monotonicity_correlation,pointing,attribution_localisation" in missing
+
+
+def test_without_rows_there_is_no_page(tmp_path) -> None:
+    assert make_metrics.page("scenes", root=tmp_path) == ""
+
+
 def test_the_table_of_networks_is_counted_anew() -> None:
     assert (DOCS / "networks.md").read_text() == make_networks.page()
 
@@ -28,6 +87,18 @@ def test_the_table_of_networks_is_counted_anew() -> None:
 def test_a_count_that_differs_from_the_paper_says_by_how_much_and_why() -> None:
     rows = [line for line in make_networks.table() if "LeNet5" in line]
     assert len(rows) == 1 and "| 61,701 | 61,706 | +5: " in rows[0]
+
+
+def test_the_table_of_oracles_has_every_entry_and_no_restatement_that_nothing_asks() -> None:
+    lines = (DOCS / "oracles.md").read_text().split("|---|---|---|---|---|\n")[1].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row[0] for row in rows] == [*EXPLAINERS, *METRICS]
+    for name, kind, source, calls, largest in rows:
+        assert kind == (EXPLAINERS.get(name) or METRICS[name]).family
+        assert (calls, largest) == ("-", "see there") if "::" in REFERENCE_TESTS.get(name, "") else int(calls) > 0
+        assert source.startswith("tests/")
+    asked = {row[0]: {"calls": int(row[3]), "largest": 1e-7} for row in rows if row[3] != "-"}
+    assert next(make_oracles.table(asked)) == "| cam | cam | tests/oracles.py | 8 | 1e-07 |"
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -154,6 +154,10 @@ def open_image(card: Card, index: int) -> None:
 
 
 def clicked(event: Any) -> list[Any]:
-    """Custom data of the clicked dots; traces without any (the lines) do not count."""
+    """Custom data of the clicked dots; traces without any (the lines) do not count.
+
+    What was sent as an array of numbers comes back as {"0": first, ...}.
+    """
     selection = getattr(event, "selection", None) or {}
-    return [point["customdata"] for point in selection.get("points", []) if point.get("customdata")]
+    found = [point["customdata"] for point in selection.get("points", []) if point.get("customdata")]
+    return [list(one.values()) if isinstance(one, Mapping) else one for one in found]

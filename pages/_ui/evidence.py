@@ -33,7 +33,7 @@ def _judged(seen: str) -> tuple[Judged, ...]:
 def overview(found: Sequence[Judged]) -> None:
     """All claims as one table; a row that is chosen is shown whole below it."""
     frame = pd.DataFrame({
-        "Verdict": [one.finding.verdict for one in found],
+        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.verdict}" for one in found],
         "Claim": [one.claim.says for one in found],
         "Printed": [one.claim.printed for one in found],
         "Here": [_in_short(one.finding) for one in found],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from pages._ui.plot import Plot
 from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.zoo import times
@@ -41,24 +42,23 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
     quality = next((point.quality_name for point in points if point.quality_name), "quality")
     masks = any(point.pointing is not None for point in points)
     places = {"drift": 1} | ({"pointing": 2, "quality": 3} if masks else {"quality": 2})
-    heights = [0.5, 0.25, 0.25] if masks else [0.62, 0.38]
-    figure = make_subplots(rows=len(places), cols=1, shared_xaxes=True, row_heights=heights, vertical_spacing=0.05)
+    heights = (0.5, 0.25, 0.25) if masks else (0.62, 0.38)
+    plot = Plot(rows=len(places), shared_xaxes=True, row_heights=heights, vertical_spacing=0.05)
     for line in curves:
-        _add_lines(figure, line, places)
+        _add_lines(plot, line, places)
     for line in (*controls, *curves):
-        _add_dots(figure, line, places, axis)
-    _add_bands(figure, bands, places)
+        _add_dots(plot, line, places, axis)
+    _add_bands(plot, bands, places)
     for row, band in (("drift", (bands.shuffled, bands.noise)), ("pointing", (bands.pointing,))):
         if row in places:
-            figure.update_yaxes(range=_range([*curves, *controls], row, band), row=places[row], col=1)
-    figure.update_yaxes(title_text="drift, 1 - cosine", row=1, col=1)
+            plot.y_axis(places[row], range=_range([*curves, *controls], row, band))
+    plot.y_axis(1, title="drift, 1 - cosine")
     if masks:
-        figure.update_yaxes(title_text="peak on object", row=places["pointing"], col=1)
-    figure.update_yaxes(title_text=quality, row=places["quality"], col=1)
-    figure.update_xaxes(**_ticks(sorted({point.x for point in points}), axis))
-    figure.update_xaxes(title_text=AXES[axis], row=len(places), col=1)
-    figure.update_layout(showlegend=False)
-    return plain(figure, height=560 if masks else 440, right=LABELS)
+        plot.y_axis(places["pointing"], title="peak on object")
+    plot.y_axis(places["quality"], title=quality)
+    plot.x_axis(**_ticks(sorted({point.x for point in points}), axis))
+    plot.x_axis(len(places), title=AXES[axis])
+    return plot.figure(height=560 if masks else 440, right=LABELS, showlegend=False)
 
 
 def legend(curves: Sequence[Curve], controls: Sequence[Curve]) -> list[tuple[str, str, str]]:
@@ -80,7 +80,7 @@ def _range(curves: Sequence[Curve], row: str, bands: Sequence[Mean | None]) -> l
     return [low - room, high + room]
 
 
-def _ticks(values: Sequence[float], axis: Axis) -> dict[str, object]:
+def _ticks(values: Sequence[float], axis: Axis) -> dict[str, Any]:
     """Ticks where runs are, and no room beyond them: λ ends at 0 and 1."""
     if axis == "lam":
         low, high = min(values, default=0), max(values, default=1)
@@ -89,7 +89,7 @@ def _ticks(values: Sequence[float], axis: Axis) -> dict[str, object]:
     return {"type": "log", "tickvals": values, "ticktext": [f"{times(value)}x" for value in values]}
 
 
-def _add_bands(figure: go.Figure, bands: Bands, places: dict[str, int]) -> None:
+def _add_bands(plot: Plot, bands: Bands, places: dict[str, int]) -> None:
     """Controls as bands as high as their 95 % interval, named at the right edge."""
     for band, words, row in (
         (bands.shuffled, "maps of<br>other images", "drift"),
@@ -97,28 +97,20 @@ def _add_bands(figure: go.Figure, bands: Bands, places: dict[str, int]) -> None:
         (bands.pointing, "the teacher", "pointing"),
     ):
         if band is not None and row in places:
-            _add_band(figure, band, words, places[row])
+            panel = places[row]
+            plot.band(band.low, band.high, colour=BAND, panel=panel)
+            plot.level(band.value, panel=panel, layer="below", color=GREY, width=1)
+            plot.label(words, band.value, panel=panel,
+                       hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
 
 
-def _add_band(figure: go.Figure, band: Mean, words: str, row: int) -> None:
-    figure.add_hrect(band.low, band.high, row=row, col=1, fillcolor=BAND, line_width=0, layer="below")
-    figure.add_hline(band.value, row=row, col=1, line={"color": GREY, "width": 1}, layer="below")
-    figure.add_annotation(
-        text=words, x=1, xref="x domain", xanchor="left", xshift=8, y=band.value, yanchor="middle", showarrow=False,
-        align="left", font={"size": 12}, row=row, col=1,
-        hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}",
-    )  # fmt: skip
-
-
-def _add_lines(figure: go.Figure, line: Curve, places: dict[str, int]) -> None:
+def _add_lines(plot: Plot, line: Curve, places: dict[str, int]) -> None:
     means = line.means()
     for name, place in (("drift", 1), ("pointing", 2), ("quality", 3)):
         if name in places:
-            figure.add_trace(
-                go.Scatter(x=[mean[0] for mean in means], y=[mean[place] for mean in means], mode="lines",
-                           line={"color": COLOURS[line.row], "width": 2}, hoverinfo="skip", showlegend=False),
-                row=places[name], col=1,
-            )  # fmt: skip
+            plot.add(panel=places[name], x=[mean[0] for mean in means], y=[mean[place] for mean in means],
+                     mode="lines", line={"color": COLOURS[line.row], "width": 2}, hoverinfo="skip",
+                     showlegend=False)  # fmt: skip
 
 
 def _name(line: Curve) -> str:
@@ -129,23 +121,19 @@ def _symbol(line: Curve) -> str:
     return CONTROL_SYMBOLS.get(line.control, "x") if line.control else SYMBOLS[line.row]
 
 
-def _add_dots(figure: go.Figure, line: Curve, places: dict[str, int], axis: Axis) -> None:
+def _add_dots(plot: Plot, line: Curve, places: dict[str, int], axis: Axis) -> None:
     for row in places:
         known = [point for point in line.points if _value(point, row) is not None]
         values = [_value(point, row) for point in known]
         bars = {} if row == "quality" else {"error_y": _bars(values, COLOURS[line.row])}
-        figure.add_trace(
-            go.Scatter(
-                x=[_beside(point.x, axis, line.control) for point in known],
-                y=[value.value if isinstance(value, Mean) else value for value in values],
-                mode="markers", name=_name(line),
-                marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
-                customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
-                text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
-                hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
-                f"<extra>{_name(line)}</extra>",
-            ),
-            row=places[row], col=1,
+        plot.add(
+            panel=places[row], x=[_beside(point.x, axis, line.control) for point in known],
+            y=[value.value if isinstance(value, Mean) else value for value in values], mode="markers",
+            name=_name(line), marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
+            customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
+            text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
+            hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
+            f"<extra>{_name(line)}</extra>",
         )  # fmt: skip
 
 
@@ -176,49 +164,44 @@ def _marker(points: Sequence[Point], colour: str, symbol: str) -> dict[str, obje
 
 def quadrant(dots: pd.DataFrame, *, row: str, bar: float | None, title: str) -> go.Figure:
     """Every image of a run: how sure it is of the explained class, and how close its map is to the teacher's."""
-    figure = go.Figure()
+    plot = Plot()
     for same, symbol, words in ((True, SYMBOLS[row], "same answer"), (False, "x", "other answer")):
         part = dots[dots["same_answer"] == same]
-        figure.add_trace(
-            go.Scatter(
-                x=part["prob"], y=part["cosine"], mode="markers", name=f"{words} ({len(part):,})",
-                marker={"color": COLOURS[row] if same else GREY, "symbol": symbol, "size": 6, "opacity": 0.55},
-                customdata=part[["index"]].to_numpy(),
-                hovertemplate="image %{customdata[0]}<br>probability %{x:.2f}, cosine %{y:.2f}<extra></extra>",
-            )
+        plot.add(
+            x=part["prob"].to_numpy(), y=part["cosine"].to_numpy(), mode="markers", name=f"{words} ({len(part):,})",
+            marker={"color": COLOURS[row] if same else GREY, "symbol": symbol, "size": 6, "opacity": 0.55},
+            customdata=part[["index"]].to_numpy(),
+            hovertemplate="image %{customdata[0]}<br>probability %{x:.2f}, cosine %{y:.2f}<extra></extra>",
         )  # fmt: skip
     if bar is not None:
-        figure.add_hline(bar, line={"dash": "dot", "color": GREY, "width": 1.5})
-        figure.add_annotation(text="moved<br>below", x=1, xref="x domain", xanchor="left", xshift=8, y=bar,
-                              yanchor="middle", showarrow=False, align="left", font={"size": 12})  # fmt: skip
+        plot.level(bar, color=GREY, width=1.5, dash="dot")
+        plot.label("moved<br>below", bar)
     lowest = min(0.0, float(dots["cosine"].min())) if len(dots) else 0.0
-    figure.update_xaxes(title_text="probability of the explained class", range=[-0.03, 1.03])
-    figure.update_yaxes(title_text=f"cosine to the teacher's {title}", range=[lowest - 0.03, 1.03])
-    return plain(figure, height=430, right=64)
+    plot.x_axis(title="probability of the explained class", range=[-0.03, 1.03])
+    plot.y_axis(title=f"cosine to the teacher's {title}", range=[lowest - 0.03, 1.03])
+    return plot.figure(height=430, right=64)
 
 
 def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
     """Every run: drift against quality, larger dots for more compression, rings around those that nothing beats."""
-    figure = go.Figure()
+    plot = Plot()
     for group, (words, colour, symbol) in GROUPS.items():
         part = [one for one in found if one.group == group]
         if part:
-            figure.add_trace(_candidates(part, words, colour, symbol))
+            _add_candidates(plot, part, words, colour, symbol)
     best = [one for one in found if one.on_front]
-    figure.add_trace(
-        go.Scatter(
-            x=[one.drift.value for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
-            marker={"symbol": "circle-open", "size": [_size(one) + 9 for one in best], "line": {"width": 2},
-                    "color": FRONT}, hoverinfo="skip",
-        )
+    plot.add(
+        x=[one.drift.value for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
+        marker={"symbol": "circle-open", "size": [_size(one) + 9 for one in best], "line": {"width": 2},
+                "color": FRONT}, hoverinfo="skip",
     )  # fmt: skip
-    figure.update_xaxes(title_text=f"drift of {title}, 1 - cosine to the teacher's", rangemode="tozero")
-    figure.update_yaxes(title_text=next((one.quality_name for one in found), "quality"))
-    return plain(figure, height=460, right=16)
+    plot.x_axis(title=f"drift of {title}, 1 - cosine to the teacher's", rangemode="tozero")
+    plot.y_axis(title=next((one.quality_name for one in found), "quality"))
+    return plot.figure(height=460)
 
 
-def _candidates(part: Sequence[Candidate], words: str, colour: str, symbol: str) -> go.Scatter:
-    return go.Scatter(
+def _add_candidates(plot: Plot, part: Sequence[Candidate], words: str, colour: str, symbol: str) -> None:
+    plot.add(
         x=[one.drift.value for one in part], y=[one.quality for one in part], mode="markers", name=words,
         marker={"color": colour, "size": [_size(one) for one in part], "opacity": 0.75, "line": {"width": 1.5},
                 "symbol": [symbol if one.contends or one.group == "control" else f"{symbol}-open" for one in part]},
@@ -232,12 +215,3 @@ def _candidates(part: Sequence[Candidate], words: str, colour: str, symbol: str)
 def _size(one: Candidate) -> float:
     """Marker diameter in px: 7 for the teacher's size, 3 more for each doubling of the compression."""
     return 7 + 3 * math.log2(max(one.ratio, 1.0))
-
-
-def plain(figure: go.Figure, *, height: int, right: int) -> go.Figure:
-    """Margins, letters and clicks as all charts have them."""
-    figure.update_layout(
-        height=height, margin={"l": 10, "r": right, "t": 10, "b": 10}, font={"size": 14}, clickmode="event+select",
-        dragmode=False, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
-    return figure

@@ -11,7 +11,7 @@ from pages._ui import gallery, link, resources, takeaway, widgets
 from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.serving import subjects
-from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish, find
+from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish
 from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
@@ -197,7 +197,7 @@ def _found(zoo: Zoo, dataset: str, choice: Choice, n: int) -> Found:
         outcome=chosen["g_outcome"],
         order=chosen["g_order"],
     )
-    return find(resources.results(dataset), zoo, choice, wish, n_images=n)
+    return resources.images(dataset, choice, wish, n)
 
 
 def _filters(classes: tuple[str, ...]) -> dict[str, tuple[str, dict[str, str]]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from pages._ui import charts, link, live_job, resources, widgets
 from pages._ui.figures import COLOURS, GREY
+from pages._ui.plot import Plot
 from pages._ui.screen import Shown
 from xkd_core import catalogue, rendering
+from xkd_core.models.cards import Card
 from xkd_core.serving import live_curves
 from xkd_core.serving.exports import csv
 from xkd_core.serving.live_curves import Curves, Order
-from xkd_core.serving.subjects import DISPLAY_PX
 from xkd_core.serving.zoo import title
+from xkd_core.types import UInt8
 
 PICTURE_PX = 150
 ORDERS = {"own": "Each model's own map", "teacher": "The teacher's map for all"}
@@ -67,7 +68,7 @@ def _scrub(shown: Shown, explainer: str, order: Order, found: Curves) -> None:
 
 def figure(shown: Shown, found: Curves, step: int) -> go.Figure:
     """Both curves beside each other, a line for each model, the scrubber as a vertical line."""
-    plot = make_subplots(rows=1, cols=2, shared_yaxes=True, subplot_titles=("Insertion ↑", "Deletion ↓"))
+    plot = Plot(cols=2, shared_yaxes=True, subplot_titles=("Insertion ↑", "Deletion ↓"))
     rows = {card.id: row for row, card in shown.cards.items()}
     for place, way in enumerate(live_curves.WAYS, 1):
         for line in found.lines:
@@ -75,19 +76,14 @@ def figure(shown: Shown, found: Curves, step: int) -> go.Figure:
             words, colour = title(shown.cards[row]), COLOURS[row]
             for values, dash, label in ((getattr(line, way), "solid", words),
                                         (getattr(line, f"random_{way}"), "dot", f"{words}, random map")):  # fmt: skip
-                plot.add_trace(
-                    go.Scatter(x=100 * found.shares, y=values, mode="lines", name=label, legendgroup=row,
-                               showlegend=place == 1 and dash == "solid",
-                               line={"color": colour, "dash": dash, "width": 2.5 if dash == "solid" else 1.2},
-                               hovertemplate="%{y:.3f} at %{x:.0f} %<extra>" + label + "</extra>"),
-                    row=1, col=place,
-                )  # fmt: skip
-        plot.add_vline(100 * float(found.shares[step]), line={"color": GREY, "width": 1.5}, row=1, col=place)
-        plot.update_xaxes(title_text="% of the pixels", row=1, col=place)
-    plot.update_yaxes(title_text=f"probability of {shown.view.target_name}", range=[-0.03, 1.03], row=1, col=1)
-    plot.update_layout(height=380, margin={"l": 10, "r": 10, "t": 60, "b": 10}, font={"size": 14},
-                       legend={"orientation": "h", "y": 1.12, "yanchor": "bottom", "x": 0})  # fmt: skip
-    return plot
+                plot.add(panel=place, x=100 * found.shares, y=values, mode="lines", name=label, legendgroup=row,
+                         showlegend=place == 1 and dash == "solid",
+                         line={"color": colour, "dash": dash, "width": 2.5 if dash == "solid" else 1.2},
+                         hovertemplate="%{y:.3f} at %{x:.0f} %<extra>" + label + "</extra>")  # fmt: skip
+        plot.stand(100 * float(found.shares[step]), panel=place, color=GREY, width=1.5)
+    plot.x_axis(title="% of the pixels")
+    plot.y_axis(1, title=f"probability of {shown.view.target_name}", range=[-0.03, 1.03])
+    return plot.figure(height=380, top=60, legend_y=1.12)
 
 
 def _areas(shown: Shown, found: Curves) -> str:
@@ -109,13 +105,23 @@ def _pictures(shown: Shown, explainer: str, order: Order, found: Curves, step: i
     cards = list(shown.cards.values())
     shared = cards[:1] if order == "teacher" else cards
     for column, card in zip(st.columns(max(3, len(shared))), shared, strict=False):
-        pixels = live_curves.masked(shown.view, cards, card, explainer, order=order, step=step)
+        images = _masked(shown, card, explainer, order, step)
         words = "Every model" if order == "teacher" else title(card)
         percent = round(100 * float(found.shares[step]))
         with column:
             st.markdown(f"**{words}**")
             with st.container(horizontal=True):  # columns would stand below each other on a phone
-                for way in live_curves.WAYS:
-                    st.image(rendering.png(rendering.enlarge(pixels[way], DISPLAY_PX)), caption=f"{way}, {percent} %",
-                             output_format="PNG", width=PICTURE_PX,
+                for way, image in zip(live_curves.WAYS, images, strict=True):
+                    st.image(image, caption=f"{way}, {percent} %", output_format="PNG", width=PICTURE_PX,
                              alt=f"{words}: {way}, {percent} % of the pixels")  # fmt: skip
+
+
+def _masked(shown: Shown, card: Card, explainer: str, order: Order, step: int) -> list[bytes]:
+    """PNGs of what a model is shown, one for each way."""
+    view, cards = shown.view, list(shown.cards.values())
+
+    def draw() -> list[UInt8]:
+        pixels = live_curves.masked(view, cards, card, explainer, order=order, step=step)
+        return [rendering.enlarge(pixels[way], PICTURE_PX) for way in live_curves.WAYS]
+
+    return resources.pictures((*live_curves.key(view, cards, explainer, order), card.sha256, step), draw)

@@ -11,10 +11,10 @@ from pages._ui import charts, gallery, link, metric_figures, resources, tables, 
 from pages._ui.words import cited
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
-from xkd_core.results.compare import per_image
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import chart_picture
+from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
@@ -22,8 +22,8 @@ from xkd_core.serving.zoo import Choice, Zoo, naive_of
 
 AXES = {"ratio": "Compression", "lam": "λ", "method": "Method"}
 FAMILIES = {
-    "similarity": "Like the teacher's", "localisation": "On the object", "faithfulness": "Faithful",
-    "complexity": "Simple", "randomisation": "Depends on the weights", "prediction": "Answers",
+    "similarity": "like the teacher's", "localisation": "on the object", "faithfulness": "faithful",
+    "complexity": "simple", "randomisation": "depends on the weights", "prediction": "answers",
 }  # fmt: skip
 FLIPS = 999  # draws of the permutation test of the chosen pair
 
@@ -36,18 +36,28 @@ def command(dataset: str, explainer: str, metric: str) -> str:
 
 def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
     """Metric, map, axis and kinds of students; None where nothing at all is stored."""
-    stored = view.measured(metrics)
+    stored = resources.measured(zoo.dataset)
     if not stored:
         return None
-    titles = {name: f"{FAMILIES[view.info_of(name).family]}: {view.title_of(name)} {view.arrow(name)}"
+    titles = {name: f"{view.title_of(name)} {view.arrow(name)} ({FAMILIES[view.info_of(name).family]})"
               for name in stored}  # fmt: skip
     words = "Only metrics with stored results. ↑ higher is better, ↓ lower is better."
     metric = widgets.select("metric", "Metric", list(stored), next(iter(stored)), titles=titles, help=words)
     explainer = _choose_map(stored[metric])
     axis = widgets.select("by", "Along", list(AXES), "ratio", titles=AXES,
                           help="What stands along the axis; the rest is as chosen above.")  # fmt: skip
-    return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice,  # type: ignore[arg-type]
-               families=_choose_families(zoo, choice, everything=axis == "method"))  # fmt: skip
+    families = _choose_families(zoo, choice, everything=axis == "method")
+    _missing(zoo.dataset, view.unmeasured(stored))
+    return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice, families=families)  # type: ignore[arg-type]
+
+
+def _missing(dataset: str, names: Sequence[str]) -> None:
+    """What the list does not offer, so that nobody takes it for something that does not exist."""
+    if not names:
+        return
+    with st.expander(f"Not measured yet: {len(names)} metrics"):
+        st.caption(f"{', '.join(view.title_of(name) for name in names)}. `python -m xkd_core evaluate --data "
+                   f"{dataset}:test --metrics {','.join(names)}` measures them.")  # fmt: skip
 
 
 def _choose_map(names: Sequence[str]) -> str:
@@ -73,6 +83,13 @@ def _choose_families(zoo: Zoo, choice: Choice, *, everything: bool) -> tuple[str
     return tuple(one for one in known if one in (chosen or start))
 
 
+def elsewhere(metrics: Metrics, zoo: Zoo, ask: Ask) -> str:
+    """Which students have the values that those on the page lack."""
+    found = [f"{view.family_words(family)} ({', '.join(places)})"
+             for family, places in view.places_of(metrics, zoo, ask).items()]  # fmt: skip
+    return f" Stored for: {'; '.join(found)}; choose them in the sidebar." if found else ""
+
+
 def about(ask: Ask) -> None:
     """Direction, range, chance and source of the metric, from the catalogue."""
     info = view.info_of(ask.metric)
@@ -91,17 +108,30 @@ def draw(found: Chart, metrics: Metrics) -> None:
         metric_figures.boxes(found), key="boxes", on_select="rerun", selection_mode="points", config=charts.CONFIG,
         alt=f"{view.title_of(found.ask.metric)}. {_spoken(found)}",
     )  # fmt: skip
-    shares = all(box.five is None for box in found.boxes)
-    boxes = "" if shares else "Boxes: quartiles over images and seeds, whiskers to 1.5 times their distance. "
-    st.caption(
-        f"{found.n:,} images, the same for every mark. {boxes}Diamonds: mean with its 95 % interval over images"
-        " and, with several seeds, over seeds. Grey: controls on the same images (dotted) and noise floors (dashed)."
-        " Click a diamond for its images."
-    )
+    st.caption(_legend(found))
+    if found.whole:
+        return
     label = next((str(data[0]) for data in charts.clicked(event)), None)
     box = next((one for one in found.boxes if one.label == label), None)
     if box is not None:
         _images(found, box, metrics)
+
+
+def _legend(found: Chart) -> str:
+    """What the marks of the chart are."""
+    if found.whole:
+        return (f"One number for all {found.n:,} images of the split, so none has a value of its own. Diamonds: a "
+                "training each, with its 95 % interval over images. Grey: both teachers.")  # fmt: skip
+    shares = all(box.five is None for box in found.boxes)
+    boxes = "" if shares else "Boxes: quartiles over images and seeds, whiskers to 1.5 times their distance. "
+    instead = sorted({catalogue.get("explainer", name).title for name in found.instead.values()})
+    name = catalogue.get("explainer", found.ask.explainer).title if instead else ""
+    stand_in = f" Hollow: networks without {name}; {', '.join(instead)} stands in." if instead else ""
+    return (
+        f"{found.n:,} images, the same for every mark. {boxes}Diamonds: mean with its 95 % interval over images and, "
+        f"with several seeds, over seeds.{stand_in} Grey: controls on the same images (dotted) and noise floors "
+        "(dashed). Click a diamond for its images."
+    )
 
 
 def _spoken(found: Chart) -> str:
@@ -137,11 +167,8 @@ def table(found: Chart) -> None:
     rows = view.table(found)
     tables.show(rows, alt=f"Numbers of {len(found.boxes)} groups of runs and their controls")
     lost = sum(sum(box.line.undefined.values()) for box in found.boxes)
-    st.caption(
-        f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
-        f"itself. Undefined and left out: {lost:,} values, each group's with its reason. Judged by a map `in the "
-        "loss`: the students were trained on it, so only the other maps tell whether it helped."
-    )
+    if found.groups:
+        st.caption(_columns(found, lost))
     name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}"
     with st.container(horizontal=True):
         _button("Numbers (CSV)", lambda: csv(rows), f"{name}.csv", "text/csv")
@@ -151,6 +178,21 @@ def table(found: Chart) -> None:
             _button("Figure (SVG)", lambda: chart_picture.to_svg(parts), f"{name}.svg", "image/svg+xml")
 
 
+def _columns(found: Chart, lost: int) -> str:
+    """What the columns of the table are."""
+    if found.whole:
+        return (f"low and high: 95 % interval, images drawn with replacement. Undefined: classes without a value, "
+                f"{lost:,} in all.")  # fmt: skip
+    judged = "" if found.ask.explainer == ANSWERS else (
+        " Judged by a map `in the loss`: the students were trained on it, so only the other maps tell whether it "
+        "helped."
+    )  # fmt: skip
+    return (
+        f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
+        f"itself. Undefined and left out: {lost:,} values, each group's with its reason.{judged}"
+    )
+
+
 def _button(label: str, make: object, name: str, kind: str) -> None:
     st.download_button(label, make, name, kind, on_click="ignore", type="tertiary")  # type: ignore[arg-type]
 
@@ -158,25 +200,29 @@ def _button(label: str, make: object, name: str, kind: str) -> None:
 def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
     """Paired tests on the same images: every kind against naive, and any two that the visitor chooses."""
     labels = list(found.groups)
+    if found.whole:
+        st.info(f"{view.title_of(found.ask.metric)} is one number for all images, so there are no pairs of images to "
+                "test. Intervals that do not overlap tell two trainings apart; others say nothing.")  # fmt: skip
+        return
     if len(labels) < 2:
         st.info("A paired test needs two groups of runs with values; choose more students in the sidebar.")
         return
-    questions = view.pairs(found)
-    start = questions[-1] if questions else view.question(found, labels[-1], labels[0])
+    questions = pairs.pairs(found)
+    start = questions[-1] if questions else pairs.question(found, labels[-1], labels[0])
     left, right = st.columns(2)
     first = widgets.select("first", "First", labels, start.first, place=left)
     second = widgets.select("second", "Second", labels, start.second, place=right)
     if first == second:
         st.info("Choose two different groups to compare them.")
         return
-    chosen = view.question(found, first, second)
+    chosen = pairs.question(found, first, second)
     every = questions if chosen in questions else (*questions, chosen)
     answers = resources.answers(dataset, found.ask, every)
     (alone,) = resources.answers(dataset, found.ask, (chosen,), FLIPS)
-    st.markdown(f"{view.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
-                f"{view.p_words(alone.test.permutation_p)}.")  # fmt: skip
-    _one_by_one(found, per_image(metrics, found.groups, chosen), first, second)
-    rows = view.test_table(answers)
+    st.markdown(f"{pairs.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
+                f"{pairs.p_words(alone.test.permutation_p)}.")  # fmt: skip
+    _one_by_one(found, resources.differences_by_image(dataset, found.ask, chosen), first, second)
+    rows = pairs.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):
         tables.show(rows, alt=f"Paired tests of {len(every)} comparisons")
         st.caption(

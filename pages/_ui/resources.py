@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
-from xkd_core import rendering
-from xkd_core.results.compare import Difference, Question, differences
+from xkd_core import rendering, settings
+from xkd_core.results.compare import Difference, Question, differences, per_image
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import metric_rows, metrics_view, sanity_view, subjects
 from xkd_core.serving.desk import Desk
+from xkd_core.serving.gallery import Found, Wish, find
 from xkd_core.serving.live import Live
 from xkd_core.serving.metrics_view import Ask, Chart
 from xkd_core.serving.results import Results, read_results
-from xkd_core.serving.sanity_view import Safety
+from xkd_core.serving.sanity_view import Floor, Mark, Safety
 from xkd_core.serving.stories import Story, tell
 from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
+from xkd_core.types import UInt8
 
 if TYPE_CHECKING:
     from xkd_core.sweep.planned import Planned
+
+LOOK_S = 0.5
+"""The disk is looked at once in so many seconds, not a dozen times in one drawing of a page."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,42 +45,86 @@ def live() -> Live:
 
 def zoo(dataset: str) -> Zoo:
     """All runs of a data set as they are on the disk now."""
-    return _zoo(dataset, fingerprint())
+    return _zoo(dataset, _runs())
 
 
 def results(dataset: str) -> Results:
     """The stored rows of a data set as they are on the disk now."""
-    return _results(dataset, fingerprint())
+    return _results(dataset, _runs())
 
 
 def story(dataset: str, choice: Choice) -> Story | None:
     """The story of the runs that ``choice`` names."""
-    return _story(dataset, choice, fingerprint())
+    return _story(dataset, choice, _runs())
 
 
 def metrics(dataset: str) -> Metrics:
     """Every stored number of a data set as it is on the disk now."""
-    return _metrics(dataset, fingerprint(), metric_rows.stamp(dataset))
+    return _metrics(dataset, *_seen(dataset))
+
+
+def measured(dataset: str) -> Mapping[str, tuple[str, ...]]:
+    """Metric -> explainers with stored values."""
+    return _measured(dataset, *_seen(dataset))
 
 
 def chart(dataset: str, ask: Ask) -> Chart:
     """The boxes of the Metrics page."""
-    return _chart(dataset, ask, fingerprint(), metric_rows.stamp(dataset))
+    return _chart(dataset, ask, *_seen(dataset))
 
 
 def safety(dataset: str) -> tuple[Safety, ...]:
     """The checks of every explainer with stored rows."""
-    return _safety(dataset, fingerprint(), metric_rows.stamp(dataset))
+    return _safety(dataset, *_seen(dataset))
 
 
 def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int = 0) -> tuple[Difference, ...]:
     """Paired tests between boxes of a chart. flips: draws of the permutation test, 0: without it."""
-    return _answers(dataset, ask, questions, flips, fingerprint(), metric_rows.stamp(dataset))
+    return _answers(dataset, ask, questions, flips, *_seen(dataset))
+
+
+def differences_by_image(dataset: str, ask: Ask, question: Question) -> pd.Series[float]:
+    """first - second of each image, by index."""
+    return _by_image(dataset, ask, question, *_seen(dataset))
+
+
+def marks(dataset: str, run_ids: tuple[str, ...]) -> tuple[Mark, ...]:
+    """What is stored of weight randomisation for these runs."""
+    return _marks(dataset, run_ids, *_seen(dataset))
+
+
+def floors(dataset: str, students: tuple[tuple[str, str], ...]) -> tuple[Floor, ...]:
+    """The noise floor of every explainer with stored similarities. students: (word, run id)."""
+    return _floors(dataset, students, *_seen(dataset))
+
+
+def images(dataset: str, choice: Choice, wish: Wish, n: int) -> Found:
+    """The images of the gallery, in its order. n: images of the test split."""
+    return _images(dataset, choice, wish, n, _runs())
 
 
 def planned(dataset: str) -> Planned:
     """What the sweep files of a data set promise, and what of it is missing."""
-    return _planned(dataset, fingerprint())
+    return _planned(dataset, _runs())
+
+
+def _seen(dataset: str) -> tuple[str, str]:
+    """What the disk has of runs and of metrics."""
+    return _runs(), _rows(dataset, str(settings.checkpoints_dir()))
+
+
+def _runs() -> str:
+    return _fingerprint(str(settings.checkpoints_dir()))
+
+
+@st.cache_data(ttl=LOOK_S, show_spinner=False)
+def _fingerprint(root: str) -> str:
+    return fingerprint(Path(root))
+
+
+@st.cache_data(ttl=LOOK_S, show_spinner=False)
+def _rows(dataset: str, root: str) -> str:
+    return metric_rows.stamp(dataset, root=Path(root))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -97,9 +149,19 @@ def _story(dataset: str, choice: Choice, stamp: str) -> Story | None:
     return tell(_results(dataset, stamp), _zoo(dataset, stamp), choice)
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _images(dataset: str, choice: Choice, wish: Wish, n: int, stamp: str) -> Found:
+    return find(_results(dataset, stamp), _zoo(dataset, stamp), choice, wish, n_images=n)
+
+
 @st.cache_resource(max_entries=4, show_spinner="Reading the metrics ...")
 def _metrics(dataset: str, stamp: str, rows: str) -> Metrics:
     return metric_rows.all_metrics(_results(dataset, stamp))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _measured(dataset: str, stamp: str, rows: str) -> Mapping[str, tuple[str, ...]]:
+    return metrics_view.measured(_metrics(dataset, stamp, rows))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
@@ -119,6 +181,30 @@ def _answers(
 ) -> tuple[Difference, ...]:
     groups = _chart(dataset, ask, stamp, rows).groups
     return differences(_metrics(dataset, stamp, rows), groups, questions, resamples=flips)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _by_image(dataset: str, ask: Ask, question: Question, stamp: str, rows: str) -> pd.Series[float]:
+    return per_image(_metrics(dataset, stamp, rows), _chart(dataset, ask, stamp, rows).groups, question)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _marks(dataset: str, run_ids: tuple[str, ...], stamp: str, rows: str) -> tuple[Mark, ...]:
+    cards = [_zoo(dataset, stamp).by_id[run_id] for run_id in run_ids]
+    return sanity_view.marks(_metrics(dataset, stamp, rows), cards)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _floors(dataset: str, students: tuple[tuple[str, str], ...], stamp: str, rows: str) -> tuple[Floor, ...]:
+    metrics, zoo = _metrics(dataset, stamp, rows), _zoo(dataset, stamp)
+    cards = {word: zoo.by_id[run_id] for word, run_id in students}
+    return tuple(sanity_view.floor(metrics, zoo, name, cards) for name in sanity_view.explainers(metrics, ("cosine",)))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def pictures(key: tuple[object, ...], _draw: Callable[[], Sequence[UInt8]]) -> list[bytes]:
+    """PNGs of what ``_draw`` returns, drawn once for a key that says all that decides them."""
+    return [rendering.png(pixels) for pixels in _draw()]
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

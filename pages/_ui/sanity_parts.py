@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
@@ -17,10 +17,14 @@ from xkd_core.results.metrics import Metrics
 from xkd_core.serving import live_sanity
 from xkd_core.serving import sanity_view as view
 from xkd_core.serving.exports import csv
+from xkd_core.serving.live import Key
 from xkd_core.serving.live_sanity import Cascade, Layers
 from xkd_core.serving.sanity_view import Safety
 from xkd_core.serving.zoo import Row, Zoo, describe, title
-from xkd_core.types import Float
+from xkd_core.types import Float, UInt8
+
+if TYPE_CHECKING:
+    from xkd_core.evaluation.randomise import Way
 
 LIVE_WAYS = {"cascading": "All layers, from the top", "independent": "One layer at a time"}
 PICTURE_PX = 112
@@ -28,14 +32,14 @@ STYLE = rendering.Style(mode="overlay", signed=True, opacity=65)
 NO_NETWORK = ("control", "learned")
 
 
-def choose() -> tuple[str, str]:
+def choose() -> tuple[str, Way]:
     """Explainer and way of the live checks."""
     names = [name for name, entry in EXPLAINERS.items() if entry.family not in NO_NETWORK]
     titles = {name: EXPLAINERS[name].title for name in names}
     explainer = widgets.select("map", "Map", names, "cam", titles=titles, help="Of the live checks.")
     words = "All layers one after the other, from the logits down, or each layer by itself."
     way = widgets.select("way", "Random weights", list(LIVE_WAYS), "cascading", titles=LIVE_WAYS, help=words)
-    return explainer, way
+    return explainer, cast("Way", way)
 
 
 def safety(found: Sequence[Safety], zoo: Zoo) -> None:
@@ -53,12 +57,17 @@ def safety(found: Sequence[Safety], zoo: Zoo) -> None:
 
 def _checks(found: Sequence[Safety], zoo: Zoo) -> None:
     rows = view.safety_table(found)
+    st.markdown(view.rest(found))
+    digits = {name: st.column_config.NumberColumn(format="%.2f") for name in rows.select_dtypes("floating").columns}
     wide = {"why": st.column_config.TextColumn(width="large")}
-    tables.show(rows, column_config=wide, alt=f"Checks of {len(found)} explainers")
+    shown = rows.assign(**{name: rows[name].round(2) + 0.0 for name in digits})  # no zero with a sign
+    tables.show(shown, column_config={**digits, **wide}, alt=f"Checks of {len(found)} explainers")
     st.caption(
-        "Judged on the teacher. Safe: random weights leave less of the map than half way between a map of another "
-        "image and the map itself, and a second, equally good teacher's maps are nearer than maps of other images. "
-        "`with care`: the explainer's own samples make as much noise as that. Empty: not measured."
+        "Judged on the teacher. Safe: random weights leave less of the map than the limit (half way between a map of "
+        "another image and the map itself), and a second, equally good teacher's maps are nearer to the teacher's than "
+        "maps of other images are. `with care`: the same explainer with other samples is no nearer than the second "
+        "teacher. `left` is a rank correlation with its 95 % interval over images; the last three columns of numbers "
+        "are cosines. Empty: not measured."
     )
     st.download_button("Checks (CSV)", lambda: csv(rows), f"{zoo.dataset}-checks.csv", "text/csv", on_click="ignore",
                        type="tertiary")  # fmt: skip
@@ -66,25 +75,38 @@ def _checks(found: Sequence[Safety], zoo: Zoo) -> None:
 
 def stored(metrics: Metrics, rows: Mapping[Row, Card], found: Sequence[Safety]) -> None:
     """Weight randomisation from stored rows; a click on a mark shows the images on which most of the map is left."""
-    marks = view.marks(metrics, list(rows.values()))
+    marks = resources.marks(metrics.dataset, tuple(card.id for card in rows.values()))
     if not marks:
         st.info("Weight randomisation of the chosen runs is not stored: "
                 f"{metric_parts.command(metrics.dataset, 'all', 'randomisation')} makes it.")  # fmt: skip
         return
     by_id = {card.id: row for row, card in rows.items()}
-    spoken = "; ".join(f"{title(mark.card)}, {EXPLAINERS[mark.explainer].title}, {view.WAYS[mark.way]}: {mark.left}"
-                       for mark in marks)  # fmt: skip
-    event = st.plotly_chart(
-        sanity_figures.left(marks, by_id), key="left", on_select="rerun", config=charts.CONFIG,
-        selection_mode="points", alt=f"What random weights leave of the maps. {spoken}",
-    )  # fmt: skip
+    picked = []
+    for column, (way, words) in zip(st.columns(len(view.WAYS), gap="large"), view.WAYS.items(), strict=True):
+        own = [mark for mark in marks if mark.way == way]
+        with column:
+            st.markdown(f"**{words.capitalize()}**")
+            picked += _left(own, by_id, way)
     n = max(mark.left.n for mark in marks)
     st.caption(
         f"Mean Spearman similarity of the map to that of the trained network, over all steps and up to {n:,} images, "
         f"with the 95 % interval. {_good_and_bad(found)} Click a mark for its images."
     )
-    for run_id, explainer, way in charts.clicked(event)[:1]:
+    for run_id, explainer, way, *_ in picked[:1]:
         _images(metrics, next(card for card in rows.values() if card.id == run_id), explainer, way)
+
+
+def _left(marks: Sequence[view.Mark], by_id: Mapping[str, Row], way: str) -> list[Any]:
+    """The chart of one way of randomising; what was clicked in it."""
+    if not marks:
+        st.info("Not stored.")
+        return []
+    spoken = "; ".join(f"{title(mark.card)}, {EXPLAINERS[mark.explainer].title}: {mark.left}" for mark in marks)
+    event = st.plotly_chart(
+        sanity_figures.left(marks, by_id), key=f"left_{way}", on_select="rerun", config=charts.CONFIG,
+        selection_mode="points", alt=f"What random weights leave of the maps, {view.WAYS[way]}. {spoken}",
+    )  # fmt: skip
+    return charts.clicked(event)
 
 
 def _good_and_bad(found: Sequence[Safety]) -> str:
@@ -93,7 +115,7 @@ def _good_and_bad(found: Sequence[Safety]) -> str:
     if not known:
         return "Good: near 0, or the level of a map of another image. Bad: near 1."
     best, worst = known[0], known[-1]
-    words = f"Good is near 0: of the teacher's {EXPLAINERS[best.explainer].title} {best.left.mean:.2f} is left. "  # type: ignore[union-attr]
+    words = f"Good is near 0: of the teacher's {EXPLAINERS[best.explainer].title} {view.two(best.left.mean)} is left. "  # type: ignore[union-attr]
     if worst is best or worst.left is None:
         return f"{words}Bad is near 1: a map that no weight enters, such as an edge detector's, keeps 1."
     side = "a bad result" if worst.left.high >= worst.limit else "still a good one"
@@ -110,9 +132,8 @@ def _images(metrics: Metrics, card: Card, explainer: str, way: str) -> None:
 
 def noise(metrics: Metrics, zoo: Zoo, rows: Mapping[Row, Card]) -> None:
     """The noise floor of every explainer with stored similarities, the chosen students beside it."""
-    students = {row: card for row, card in rows.items() if row != "teacher"}
-    every = [view.floor(metrics, zoo, name, students) for name in view.explainers(metrics, ("cosine",))]
-    found = [one for one in every if one.second is not None or one.rows]
+    students = tuple((str(row), card.id) for row, card in rows.items() if row != "teacher")
+    found = [one for one in resources.floors(zoo.dataset, students) if one.second is not None or one.rows]
     if not found:
         st.info("No similarity of maps is stored: "
                 f"{metric_parts.command(zoo.dataset, 'cam', 'similarity')} makes it.")  # fmt: skip
@@ -142,7 +163,7 @@ def _noise_words(found: Sequence[view.Floor]) -> str:
     return f"{words} For {'all ' if len(known) > 1 else ''}{len(known)} explainers there is room between the two."
 
 
-def cascade(shown: Shown, explainer: str, way: Any) -> None:
+def cascade(shown: Shown, explainer: str, way: Way) -> None:
     """Weight randomisation of the image on screen: the curve and the maps."""
     cards, view_, shelf = list(shown.cards.values()), shown.view, resources.desk().shelf
     try:
@@ -159,7 +180,7 @@ def cascade(shown: Shown, explainer: str, way: Any) -> None:
         _show_cascade(shown, found, explainer, way)
 
 
-def _show_cascade(shown: Shown, found: Sequence[Cascade], explainer: str, way: str) -> None:
+def _show_cascade(shown: Shown, found: Sequence[Cascade], explainer: str, way: Way) -> None:
     rows = {card.id: row for row, card in shown.cards.items()}
     words = {card.id: title(card) for card in shown.cards.values()}
     spoken = "; ".join(f"{words[one.run_id]}: mean {one.kept:.2f}, another image {one.unrelated:.2f}" for one in found)
@@ -171,7 +192,8 @@ def _show_cascade(shown: Shown, found: Sequence[Cascade], explainer: str, way: s
         "the steps."
     )
     for one in found:
-        _pictures(shown, words[one.run_id], ["trained", *one.steps], one.maps)
+        key = (*live_sanity.cascade_key(shown.view, list(shown.cards.values()), explainer, way), one.run_id)
+        _pictures(shown, key, words[one.run_id], ["trained", *one.steps], one.maps)
     st.caption(
         "Every map at its own scale: only their shapes are compared. Orange speaks for the class, purple against."
     )
@@ -195,14 +217,17 @@ def _judged(word: str, one: Cascade) -> str:
     )
 
 
-def _pictures(shown: Shown, word: str, names: Sequence[str], maps: Sequence[Float]) -> None:
-    photo = rendering.enlarge(shown.view.subject.input, PICTURE_PX)
+def _pictures(shown: Shown, key: Key, word: str, names: Sequence[str], maps: Sequence[Float]) -> None:
+    """One heatmap for each name. key: says all that decides the maps."""
+
+    def draw() -> list[UInt8]:
+        photo = rendering.enlarge(shown.view.subject.input, PICTURE_PX)
+        return [rendering.panel(photo, grid, rendering.divisor([grid], signed=True), STYLE) for grid in maps]
+
     st.markdown(f"**{word}**")
     with st.container(horizontal=True):
-        for name, grid in zip(names, maps, strict=True):
-            scale = rendering.divisor([grid], signed=True)
-            st.image(rendering.png(rendering.panel(photo, grid, scale, STYLE)), caption=name, width=PICTURE_PX,
-                     output_format="PNG", alt=f"{word}: map, {name}")  # fmt: skip
+        for name, image in zip(names, resources.pictures((*key, "pictures"), draw), strict=True):
+            st.image(image, caption=name, width=PICTURE_PX, output_format="PNG", alt=f"{word}: map, {name}")
 
 
 def layers(shown: Shown) -> None:
@@ -226,7 +251,8 @@ def layers(shown: Shown) -> None:
     st.markdown(f"{spoken}. {_ordered(students, rows)}")
     st.caption("A gap in a line: one of the two maps has no positive evidence there, so the cosine is undefined.")
     for one in found:
-        _pictures(shown, words[one.run_id], list(one.names), one.maps)
+        key = (*live_sanity.layers_key(view_, cards), one.run_id)
+        _pictures(shown, key, words[one.run_id], list(one.names), one.maps)
 
 
 def _span(one: Layers) -> str:

@@ -10,5 +10,6 @@ import streamlit as st
 
 def show(rows: pd.DataFrame, *, alt: str, **more: Any) -> None:
     """A sortable table without row numbers. more: as of st.dataframe."""
-    floats = {name: "{:.4g}" for name in rows.select_dtypes("floating").columns}
-    st.dataframe(rows.style.format(floats, na_rep=""), hide_index=True, alt=alt, **more)
+    numbers = {name: st.column_config.NumberColumn(format="%.4g") for name in rows.select_dtypes("floating").columns}
+    columns = {**numbers, **more.pop("column_config", {})}
+    st.dataframe(rows, hide_index=True, alt=alt, column_config=columns, placeholder="", **more)

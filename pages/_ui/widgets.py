@@ -24,6 +24,12 @@ DATA_TITLES = {
     "cifar10": "CIFAR-10",
     "tiny-imagenet-50": "Tiny ImageNet, 50 classes",
     "mnist": "MNIST",
+    "oxford-iiit-pet": "Oxford-IIIT Pets (trimaps)",
+    "voc2012": "Pascal VOC 2012",
+    "imagenet-s50": "ImageNet-S50",
+    "cub200": "CUB-200 birds",
+    "stanford-cars": "Stanford Cars",
+    "fgvc-aircraft": "FGVC Aircraft",
     "photos": "Photographs",
     "digits": "Handwritten digits",
     "upload": "Your own image",
@@ -244,22 +250,23 @@ def offer_download(dataset: str, reason: str) -> None:
         follow(job, lambda: 1, doing="Fetching")
 
 
-def follow(job: Job, left: Callable[[], int], *, doing: str = "Computing") -> None:
+def follow(job: Job, left: Callable[[], int], *, doing: str = "Computing", name: str = "job") -> None:
     """Progress of a job while it runs, with a button to stop it; the sentence of its error when it failed.
 
-    left: how many parts are still to come; whenever one is done, the page is drawn again with it.
+    left: how many parts are still to come; whenever one is done, the page is drawn again with it. name: another one
+    for each job that a page may follow at the same time.
     """
     if job.error:
         st.error(job.error)
     elif not job.finished:
-        _poll(job, left, left(), doing)
+        _poll(job, left, left(), doing, name)
 
 
 @st.fragment(run_every=0.5)
-def _poll(job: Job, left: Callable[[], int], before: int, doing: str) -> None:
+def _poll(job: Job, left: Callable[[], int], before: int, doing: str, name: str) -> None:
     if job.finished or left() != before:
         st.rerun()
     note = catalogue.EXPLAINERS[job.note].title if job.note in catalogue.EXPLAINERS else job.note
     st.progress(min(1.0, job.done), text=f"{doing} {note}" if note else "Waiting for a free worker")
-    if st.button("Stop", key="stop_job"):
+    if st.button("Stop", key=f"stop_{name}"):
         job.cancel.set()

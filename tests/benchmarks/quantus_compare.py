@@ -180,11 +180,11 @@ class Race:
 
     def floor(self, precision: str) -> None:
         """The 177 forwards alone, on the same masked images in the same batches, made before."""
-        from xkd_core.explainers.fast import laid_out, prepared
+        from xkd_core.explainers.fast import answering, laid_out
 
         if not hasattr(self, "batches"):
             kind = torch.bfloat16 if precision == "bf16" else torch.float32
-            self.fast = prepared(self.net).to(kind)
+            self.fast = answering(self.net, kind)
             self.batches: list[Tensor] = []
 
             def keep(x: np.ndarray) -> np.ndarray:

@@ -201,3 +201,23 @@ def test_every_control_of_the_viewer_has_a_name(server, open_tab):
       .map((one) => one.labels.length > 0 && one.labels[0].textContent.trim().length > 0)""")
     assert len(named) >= 10
     assert all(named)
+
+
+@pytest.mark.parametrize(
+    ("page", "chart"), [("compression", "quadrant_naive"), ("metrics?metric=cosine", "differences")]
+)
+def test_a_click_on_a_dot_opens_its_image(server, open_tab, page, chart):
+    dot = f".st-key-{chart} .scatterlayer .point"
+    tab = open_tab(f"{server.url}/{page}", wait=dot)
+    at_rest(tab)
+    tab.locator(dot).nth(3).scroll_into_view_if_needed()
+    tab.wait_for_timeout(1500)
+    box = tab.locator(dot).nth(3).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    tab.mouse.move(x - 4, y)
+    tab.mouse.move(x, y, steps=4)
+    words = tab.locator(f".st-key-{chart} .hoverlayer").text_content()
+    tab.mouse.click(x, y)
+    tab.wait_for_selector(".xkd-viewer[data-ready]", timeout=60_000)
+    tab.wait_for_url("**run=**", timeout=60_000)
+    assert words.startswith(f"image {query(tab)['image']}")

@@ -35,10 +35,10 @@ def widths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[LoadedRun]:
 
 def test_a_key_is_the_files_sha256_and_the_width(widths: list[LoadedRun]) -> None:
     whole = widths[0].card.model_copy(update={"id": "digits-kd-slim-l0.5-s0-0123456789ab"})
-    assert whole.weights_key == whole.sha256
-    assert [run.card.weights_key for run in widths] == [f"{whole.sha256}@{width}" for width in WIDTHS]
+    assert whole.network == whole.sha256
+    assert [run.card.network for run in widths] == [f"{whole.sha256}@{width}" for width in WIDTHS]
     stopped = whole.model_copy(update={"stops": {"0.25": Stop(params=1, ratio=1.0)}})
-    assert at_width(stopped, "0.25").weights_key == widths[1].card.weights_key
+    assert at_width(stopped, "0.25").network == widths[1].card.network
 
 
 def test_every_width_has_its_own_answers_and_class_maps(widths: list[LoadedRun]) -> None:

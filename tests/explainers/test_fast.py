@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.explainers.made_nets import Net, everything, gap_net, images, mlp_net
-from xkd_core.explainers.fast import prepared
+from xkd_core.explainers.fast import answering, prepared
 from xkd_core.models.architectures import build
 
 
@@ -67,3 +67,53 @@ def test_the_gradient_at_the_pixels_is_that_of_the_network(make: type) -> None:
         assert torch.equal(leaf.detach(), before)
         found.append(gradient)
     torch.testing.assert_close(found[1], found[0], atol=1e-6, rtol=1e-4)
+
+
+PRECISIONS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+
+
+@pytest.mark.parametrize("make", [gap_net, bare_net, Branched, lambda: mlp_net((32, 32)), lambda: build("vgg7", 3)])
+def test_the_copy_that_only_answers_is_the_same_function_and_leaves_the_network_as_it_was(make: type) -> None:
+    torch.manual_seed(0)
+    model, x = make().eval(), images(3, (32, 32))
+    wanted = model(x).detach()
+    before = everything(model)
+    with torch.inference_mode():
+        torch.testing.assert_close(answering(model)(x.clone()), wanted, atol=1e-5, rtol=1e-5)
+    assert everything(model) == before
+
+
+@PRECISIONS
+@pytest.mark.parametrize("size", [(12, 8), (13, 8), (12, 9)])
+def test_a_pool_within_the_answer_takes_the_highest_of_each_2x2(dtype: torch.dtype, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+    x = images(2, size).to(dtype)
+    with torch.inference_mode():
+        own = answering(nn.Sequential(*layers), dtype)
+        found, wanted = own(x), nn.Sequential(*layers).to(dtype)(x)
+    if dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        assert [type(layer) for layer in own][1:] == [nn.Identity, nn.Identity]
+    torch.testing.assert_close(found, wanted, atol=1e-18, rtol=1e-6 if dtype == torch.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.MaxPool2d(2, padding=1), nn.AvgPool2d(2)])
+def test_other_pools_stay_what_they_are(pool: nn.Module) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), pool), images(2, (12, 9))
+    with torch.inference_mode():
+        torch.testing.assert_close(answering(model)(x), model(x), atol=1e-6, rtol=1e-5)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("place", [(0, 0), (5, 8), (15, 15)])
+def test_what_is_not_a_number_gives_no_answer(dtype: torch.dtype, place: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    model, x = build("vgg_gap_tiny", 3).eval(), images(2, (16, 16))
+    x[0, 1, *place] = float("nan")
+    with torch.inference_mode():
+        found = answering(model, dtype)(x.to(dtype))
+        assert found[0].isnan().all()
+        assert found[1].isfinite().all()
+        next(part for part in model.modules() if isinstance(part, nn.Conv2d)).weight[2, 0, 1, 1] = float("nan")
+        assert answering(model, dtype)(x.to(dtype)).isnan().all()

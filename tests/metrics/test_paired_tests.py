@@ -7,6 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
+from statsmodels.stats.multitest import multipletests
 
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.paired_tests import holm, paired_test
@@ -71,6 +73,20 @@ def test_the_seed_decides_when_not_all_signs_fit() -> None:
         paired_test(a, b, seed=1, n_resamples=500).permutation_p
         != paired_test(a, b, seed=2, n_resamples=500).permutation_p
     )
+
+
+@pytest.mark.parametrize(("n", "draws"), [(9, 999), (25, 300), (400, 999)])
+def test_p_values_are_those_of_scipy_with_the_same_seed(n, draws) -> None:
+    a = np.random.default_rng(n).normal(size=n) + 0.1
+    expected = permutation_test((a,), np.mean, permutation_type="samples", n_resamples=draws,
+                                rng=np.random.default_rng(5)).pvalue  # fmt: skip
+    assert paired_test(a, np.zeros(n), seed=5, n_resamples=draws).permutation_p == pytest.approx(expected)
+
+
+def test_holm_is_statsmodels_holm() -> None:
+    p = np.random.default_rng(3).uniform(size=40) ** 2
+    found = holm({str(number): value for number, value in enumerate(p)}, family="forty")
+    np.testing.assert_allclose(list(found.values()), multipletests(p, method="holm")[1])
 
 
 def test_without_a_difference_one_test_in_twenty_says_there_is_one() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+
 import numpy as np
 import pytest
 
@@ -53,6 +57,28 @@ def test_one_network_may_be_asked_about_two_classes_at_the_price_of_one() -> Non
     found = measure(x, cases, ["deletion_auc"], SETTINGS)
     assert model.asked == 3 * 9
     assert not np.allclose(found["0"]["deletion_auc"].values, found["3"]["deletion_auc"].values)
+
+
+def test_threads_that_ask_at_once_do_not_write_into_each_others_images() -> None:
+    meet = Barrier(2, timeout=60)
+
+    def deletion(seed: int, *, wait: bool) -> np.ndarray:
+        model = net(SHAPE, seed=seed)
+
+        def score(x: np.ndarray) -> np.ndarray:
+            if wait:
+                meet.wait()  # both batches are written before either is read
+            return model(x)
+
+        case = Case(score=score, maps=maps(3, seed), targets=np.zeros(3, int))
+        return measure(images(3, SHAPE, seed=seed), {"it": case}, ["deletion_auc"], SETTINGS)["it"][
+            "deletion_auc"
+        ].values
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(partial(deletion, wait=True), (1, 2)))
+    for seed, found in zip((1, 2), together, strict=True):
+        np.testing.assert_array_equal(found, deletion(seed, wait=False))
 
 
 def test_batches_are_large_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,12 @@ def giving(maps: np.ndarray):
     return explain
 
 
-def test_the_curve_is_the_similarity_at_each_step_and_the_score_its_mean() -> None:
+@pytest.mark.parametrize("name", ["randomisation_cascading", "randomisation_independent"])
+def test_the_curve_is_the_similarity_at_each_step_and_the_score_its_mean(name: str) -> None:
     curve = randomisation_curve(MAPS, ((name, giving(maps)) for name, maps in STEPS.items()), X, TARGETS)
     assert curve.steps == ("head", "conv")
     np.testing.assert_allclose(curve.values, [spearman(MAPS, maps) for maps in STEPS.values()])
-    wanted = [ORACLES["randomisation_cascading"](MAPS[row], [maps[row] for maps in STEPS.values()]) for row in range(3)]
+    wanted = [ORACLES[name](MAPS[row], [maps[row] for maps in STEPS.values()]) for row in range(3)]
     np.testing.assert_allclose(randomisation_score(curve.values), wanted)
     other = randomisation_curve(MAPS, [("all", giving(-MAPS))], X, TARGETS, how="pearson")
     np.testing.assert_allclose(other.values, [pearson(MAPS, -MAPS)])

@@ -11,7 +11,7 @@ import torch
 from tests.models.test_architectures import CHECKED, images, made
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.explainers.engine import cams, explain
-from xkd_core.explainers.fast import prepared
+from xkd_core.explainers.fast import answering, prepared
 from xkd_core.models.architectures import ARCHITECTURES, build
 from xkd_core.models.seams import cut, head_parts, run_tapped
 
@@ -112,6 +112,16 @@ def test_the_explainers_fast_copy_is_the_same_function_with_the_same_gradient(ar
     gradients = [torch.autograd.grad(own(x.clone())[0, 2], x)[0] for own in (model, fast)]
     torch.testing.assert_close(fast(x), model(x), rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("arch", CHECKED)
+def test_the_copy_that_only_answers_is_the_same_function(arch: str) -> None:
+    model, x = made(arch, width=0.25), images(arch)
+    with torch.inference_mode():
+        wanted = model(x)
+        torch.testing.assert_close(answering(model)(x.clone()), wanted, rtol=1e-4, atol=1e-5)
+        rough = answering(model, torch.bfloat16)(x.bfloat16()).float()
+    assert (rough - wanted).abs().max() < 0.05 * wanted.abs().max() + 1e-3
 
 
 @pytest.mark.parametrize("arch", ["vgg7", "lenet5_32", "resnet18_cifar", "wrn_16_4", "mobilenet_v3_small_s8"])

@@ -61,8 +61,9 @@ def test_the_page_shows_what_the_command_says(open_page, root):
     app = open_page("evidence", root=root)
     judged = judge_all(root)
     table = app.dataframe[0].value
+    signs = {"holds": "✓", "does not hold": "✗", "not testable here": "–"}
     assert dict(zip(table["Id"], table["Verdict"], strict=True)) == {
-        one.claim.id: one.finding.verdict for one in judged
+        one.claim.id: f"{signs[one.finding.verdict]} {one.finding.verdict}" for one in judged
     }
     assert [metric.value for metric in app.metric] == [str(count) for count in by_verdict(judged).values()]
     assert sum(int(metric.value) for metric in app.metric) == len(CLAIMS)

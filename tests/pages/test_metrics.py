@@ -8,8 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tests.made_metrics import GONE, MATCHED, NAIVE, N, insertion
+from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, insertion, without_cam
+from tests.made_zoo import Made
 from tests.pages.seen import waited
 from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.scorers import scorer
@@ -71,9 +73,39 @@ def test_two_groups_are_compared_on_the_same_images(open_page, wide):
         "is better than" in text_of(app) and "mean difference +0.300" in text_of(app) and "n = 9 images" in text_of(app)
     )
     dots = figure(app, "differences")["data"][0]
-    assert sorted(data[0] for data in dots["customdata"]) == [index for index in range(N) if index != GONE]
+    assert sorted(values_of(dots["customdata"])) == [index for index in range(N) if index != GONE]
     app.selectbox(key="second").set_value(app.selectbox(key="first").value).run()
     assert "Choose two different groups" in text_of(app)
+
+
+def test_a_stand_in_is_drawn_and_named(open_page, wide, tmp_path):
+    mixed = Made(tmp_path / "mixed", wide.runs)
+    shutil.copytree(wide.root, mixed.root)
+    without_cam(mixed, NAIVE)
+    app = open_page("metrics", root=mixed.root, metric="insertion_auc")
+    assert not app.exception
+    assert "Hollow: networks without CAM; Grad-CAM stands in." in text_of(app)
+    marks = [trace for trace in figure(app, "boxes")["data"] if trace["type"] == "scatter"]
+    symbols = {data[0].split(",")[0]: symbol for trace in marks
+               for data, symbol in zip(trace["customdata"], trace["marker"]["symbol"], strict=True)}  # fmt: skip
+    assert symbols == {"Naive": "diamond-open", "SWA": "diamond"}
+    assert app.dataframe[0].value["why"].str.startswith("Grad-CAM stands in").sum() == 1
+
+
+def test_one_number_for_all_images_stands_there_with_its_interval(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="mAP")
+    assert not app.exception
+    rows = app.dataframe[0].value
+    line = rows[rows["students"].str.startswith("SWA") & rows["mean"].notna()].iloc[0]
+    assert (line["mean"], line["low"], line["high"], line["images"]) == (MEAN_AP[MATCHED], 0.94, 0.96, 2000)
+    assert "One number for all 2,000 images" in text_of(app) and "no pairs of images to test" in text_of(app)
+    assert "the teacher 0.99" in str(figure(app, "boxes")["layout"]["annotations"])
+
+
+def test_metrics_without_any_value_are_named_with_their_command(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="mAP")
+    assert any(one.label.startswith("Not measured yet: ") for one in app.expander)
+    assert "Calibration error" in text_of(app) and "calibration_error" in text_of(app)
 
 
 @pytest.mark.parametrize("axis", ["lam", "ratio", "method"])
@@ -88,7 +120,7 @@ def test_every_axis_has_a_chart_with_an_alt_text(open_page, wide, axis):
 def test_without_wide_rows_the_page_shows_what_the_other_pages_have(open_page, made):
     app = open_page("metrics")
     assert not app.exception
-    assert app.selectbox(key="metric").options[0].startswith("Like the teacher's: Cosine")
+    assert app.selectbox(key="metric").options[0] == "Cosine to the teacher's map ↑ (like the teacher's)"
     assert any(chart.key == "boxes" for chart in app.get("plotly_chart"))
 
 
@@ -109,7 +141,7 @@ def test_no_rows_at_all_names_the_command(open_page, made, tmp_path):
 def test_runs_without_rows_name_the_command_for_them(open_page, wide):
     app = open_page("metrics", root=wide.root, metric="insertion_auc", lam="0")
     assert not app.exception
-    assert "--explainers cam --metrics insertion_auc` makes it" in text_of(app)
+    assert "--explainers cam --metrics insertion_auc` makes it. Stored for: Naive (λ 0.5, " in text_of(app)
     assert (app.dataframe[0].value["why"] == "not measured").any()
 
 
@@ -163,6 +195,19 @@ def test_live_curves_are_those_of_the_metric_and_the_scrubber_shows_the_masked_i
     app.slider(key="step").set_value(32).run()
     assert "Teacher: deletion, 100 % of the pixels" in [p.alt for image in app.image for p in image.proto.imgs]
     assert "Curves (CSV)" in [button.proto.label for button in app.get("download_button")]
+
+
+def test_two_jobs_can_be_followed_on_one_page():
+    def page():
+        from pages._ui import widgets
+        from xkd_core.serving.jobs import Job
+
+        widgets.follow(Job(key=("maps",)), lambda: 1)
+        widgets.follow(Job(key=("curves",)), lambda: 1, doing="Measure", name="curves")
+
+    app = AppTest.from_function(page, default_timeout=30).run()
+    assert not app.exception
+    assert [button.label for button in app.button] == ["Stop", "Stop"]
 
 
 def test_one_order_for_all_models_shares_the_masked_images(open_page, made):

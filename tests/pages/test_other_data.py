@@ -1,4 +1,4 @@
-"""A data set of another kind: no network has CAM, no student is matched, no second teacher, no results."""
+"""Data sets of another kind: no CAM, no matched student, no second teacher, no results; photographs with masks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.images.test_photo_sets import make_pets
 from tests.made_zoo import make_zoo
 from tests.pages.seen import payload
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.explainers.engine import cams
-from xkd_core.images import mnist
+from xkd_core.images import datasets, mnist, on_disk
+from xkd_core.images.photo_sets import KINDS
 from xkd_core.images.transforms import to_input
+from xkd_core.metrics.localisation import pointing, resize_maps
 from xkd_core.models.architectures import build, count_parameters
 from xkd_core.models.cards import CardTransform
 from xkd_core.models.checkpoints import load_run, run_folder, save_run
+from xkd_core.serving import subjects
 
 N = 6
 
@@ -78,3 +82,56 @@ def test_compression_says_that_nothing_is_stored(open_page, digits_zoo, images) 
     app = open_page("compression", root=digits_zoo[0], data="mnist")
     assert not app.exception
     assert any("python -m xkd_core evaluate --dataset mnist" in str(info.value) for info in app.info)
+
+
+@pytest.fixture
+def pets_zoo(tmp_path, monkeypatch) -> tuple[Path, str]:
+    """Untrained networks for photographs with masks, and four of these; the student's id."""
+    monkeypatch.setattr(on_disk, "_READ", {})
+    subjects._open.cache_clear()
+    make_pets(tmp_path / "data")
+    root = tmp_path / "pets_zoo"
+    card = load_run(make_zoo(root / "other", rows=False).runs["kd 0.125 0.5"], root / "other").card
+    teacher = _pet_run(root, card, Recipe(dataset="oxford-iiit-pet", arch="vgg_gap_64", method="ce", split="train"))
+    student = Recipe(dataset="oxford-iiit-pet", arch="vgg_gap_64", split="train", lam=0.5, teacher_id=teacher)
+    return root, _pet_run(root, card, student)
+
+
+def _pet_run(root: Path, card, recipe: Recipe) -> str:
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.arch, 2, width=0.125).eval()
+    info, student = KINDS["oxford-iiit-pet"].info, recipe.teacher_id is not None
+    own = {
+        "id": recipe.run_id, "dataset": info.name, "arch": recipe.arch, "role": recipe.role, "method": recipe.method,
+        "compression": "width" if student else "none", "teacher_id": recipe.teacher_id, "width": 0.125, "ratio": 1.0,
+        "params": count_parameters(model), "classes": ("Abyssinian", "Bengal"), "multi_label": False, "metrics": {},
+        "lam": recipe.lam if student else None, "beta": 0.0 if student else None, "recipe_hash": recipe.hash,
+        "transform": CardTransform(size=info.transform.size, mean=info.transform.mean, std=info.transform.std),
+        "recipe": recipe.values,
+    }  # fmt: skip
+    return save_run(run_folder(info.name, recipe.run_id, root), model, card.model_copy(update=own)).id
+
+
+def test_photographs_with_masks_are_shown_with_their_outline(open_page, pets_zoo, monkeypatch, tmp_path) -> None:
+    root, run_id = pets_zoo
+    monkeypatch.setenv("XKD_DATA_DIR", str(tmp_path / "data"))
+    app = open_page(root=root, data="oxford-iiit-pet", image="1", maps="cam", target="label")
+    assert not app.exception
+    assert app.selectbox(key="data").value == "oxford-iiit-pet"
+    found = load_run(run_id, root)
+    data = datasets.load("oxford-iiit-pet", "test")
+    x = to_input(data.pixels([1]), found.card.input_transform())
+    label, mask = next(iter(data[1].masks.items()))
+    cam = cams(found.model, x, torch.tensor([label]), ["cam"])["cam"]
+    cell = payload(app)["runs"][run_id]["cells"]["cam"]
+    assert (cell["height"], cell["width"]) == cam.shape[1:]
+    on_it = pointing(resize_maps(cam.numpy(), mask.shape), mask[None])[0]
+    assert ("peak on the object" if on_it else "peak off the object") in str(cell)
+
+
+def test_photographs_that_are_not_here_are_asked_for(open_page, pets_zoo, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XKD_DATA_DIR", str(tmp_path / "nothing"))
+    app = open_page(root=pets_zoo[0], data="oxford-iiit-pet")
+    assert not app.exception
+    said = [str(one.value) for one in (*app.info, *app.warning, *app.error)]
+    assert any("oxford-iiit-pet is not in" in text and "XKD_DATA_DIR" in text for text in said)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.made_metrics import KEPT, NAIVE
+from tests.made_metrics import KEPT, NAIVE, N
 from tests.pages.seen import waited
 from xkd_core.results.metric_store import read_run
 
@@ -27,11 +27,14 @@ def test_checks_and_marks_are_those_of_the_stored_rows(open_page, wide):
     row = app.dataframe[0].value.iloc[0]
     stored = read_run("scenes", wide.runs["teacher"], root=wide.root)
     expected = stored[stored["explainer"] == "cam"]["randomisation_cascading"].mean()
-    assert row["left of the map"] == pytest.approx(expected, abs=1e-3) and row["safe to compare"] == "safe"
-    alt = next(chart.proto.alt for chart in app.get("plotly_chart") if chart.key == "left")
-    assert f"Naive student, CAM, all layers from the top: {KEPT[NAIVE]:.3f}" in alt
-    runs = {data[0] for trace in figure(app, "left")["data"] for data in trace["customdata"]}
-    assert runs == {wide.runs[name] for name in KEPT}
+    assert row["left of the map"] == pytest.approx(expected, abs=1e-3) and row["safe to compare"] == "✓ safe"
+    assert (row["second teacher"], row["other images"]) == pytest.approx((0.8, 0.25), abs=1e-3) and row["images"] == N
+    for way, share in (("cascading", 1), ("independent", 2)):
+        key = f"left_randomisation_{way}"
+        alt = next(chart.proto.alt for chart in app.get("plotly_chart") if chart.key == key)
+        assert f"Naive student, CAM: {KEPT[NAIVE] / share:.3f}" in alt and f"(n={N})" in alt
+        runs = {data[0] for trace in figure(app, key)["data"] for data in trace["customdata"]}
+        assert runs == {wide.runs[name] for name in KEPT}
     assert "Good is near 0: of the teacher's CAM 0.10 is left" in text_of(app)
 
 

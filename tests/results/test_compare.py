@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -68,6 +69,21 @@ def test_all_groups_are_compared_on_the_images_that_all_have(root: Path) -> None
     expected = mean_interval(values(2, 0.4)[4:])
     assert (matched.shared.low, matched.shared.high) == pytest.approx((expected.low, expected.high), abs=1e-3)
     assert matched.undefined == {"other": 1, "zero map": 1} and naive.undefined == {"zero map": 2}
+
+
+def test_controls_come_from_the_runs_and_images_that_have_them(root: Path) -> None:
+    """kd-s1 has no random map, and of the run "none" nothing was measured."""
+    store(root, "kd-s1", "cam", pointing=np.ones(N))
+    groups = {**GROUPS, "nobody": ["none"]}
+    found = compare(read_metrics("digits", root=root), groups, "cam", "pointing")
+    (control,) = found.controls
+    assert control.label == "random_map" and found.n == N
+    kept = np.delete((values(4) > 0.4).astype(float), 5)
+    assert control.shared.mean == pytest.approx(kept.mean()) and (control.shared.n, control.shared.undefined) == (29, 1)
+    every = read_metrics("digits", root=root)
+    short = replace(every, rows=every.rows[(every.rows["explainer"] == "cam") | (every.rows["index"] < 10)])
+    (control,) = compare(short, groups, "cam", "pointing").controls
+    assert (control.shared.n, control.shared.undefined) == (9, 1)
 
 
 def test_the_shuffled_control_stands_on_the_same_images(root: Path) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.made_metrics import GONE, MATCHED, NAIVE, N, add_metrics, insertion
+from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, add_metrics, insertion, without_cam
 from tests.made_zoo import N_IMAGES, make_zoo
 from xkd_core.results.compare import differences, per_image
 from xkd_core.results.metric_store import metrics_dir
 from xkd_core.results.metrics import Metrics
+from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metric_rows
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.results import Results, read_results
@@ -100,25 +101,25 @@ def test_a_refused_metric_keeps_its_line_with_the_reason(zoo, metrics):
 
 def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
     found = view.chart(metrics, zoo, ask(zoo))
-    questions = view.pairs(found)
+    questions = pairs.pairs(found)
     assert [(one.first[:3], one.second[:5]) for one in questions] == [("SWA", "Naive"), ("SWA", "Naive")]
     assert all(one.first.split(", ", 1)[1] == one.second.split(", ", 1)[1] for one in questions)
     answers = differences(metrics, found.groups, questions, resamples=99)
-    last = view.test_table(answers).iloc[-1]
+    last = pairs.test_table(answers).iloc[-1]
     assert last["difference"] == pytest.approx(0.3, abs=1e-3) and last["images"] == N - 1 and last["undefined"] == 1
     assert last["first is higher"] == 1 and last["rank biserial"] == 1
     assert last["p after Holm"] == last["Wilcoxon p"] == pytest.approx(2 / 2**9)  # all of 9 signs alike, two-sided
     assert answers[0].holm_p == pytest.approx(2 * answers[0].test.wilcoxon_p)  # the smaller of two p values
-    assert "is better than" in view.verdict(answers[-1]) and "n = 9 images" in view.verdict(answers[-1])
+    assert "is better than" in pairs.verdict(answers[-1]) and "n = 9 images" in pairs.verdict(answers[-1])
     assert per_image(metrics, found.groups, questions[-1]).isna().sum() == 1
 
 
 def test_small_p_values_are_not_spelled_out():
-    assert (view.p_words(0.0123), view.p_words(4e-245)) == ("p = 0.012", "p < 0.001")
+    assert (pairs.p_words(0.0123), pairs.p_words(4e-245)) == ("p = 0.012", "p < 0.001")
 
 
 def test_the_sentence_names_both_means(zoo, metrics):
-    words = view.headline(view.chart(metrics, zoo, ask(zoo)))
+    words = pairs.headline(view.chart(metrics, zoo, ask(zoo)))
     naive, matched = (np.delete(insertion(name), GONE).mean() for name in (NAIVE, MATCHED))
     assert words.startswith("Insertion ↑: SWA") and f"{matched:.2f} against {naive:.2f}" in words
 
@@ -137,6 +138,52 @@ def test_what_only_the_other_pages_have_is_there_too(own, metrics):
     assert len(stored) == N_IMAGES
     np.testing.assert_allclose(stored[own.runs["ewa"]], rows["cosine"], rtol=1e-6)
     assert len(metrics.values([own.runs[NAIVE]], "cam", "cosine")) == N  # the wide rows win
+
+
+def test_a_network_without_cam_is_in_the_chart_by_what_stands_in(zoo, tmp_path):
+    mixed = make_zoo(tmp_path / "mixed")
+    add_metrics(mixed)
+    without_cam(mixed, NAIVE)
+    metrics = metric_rows.all_metrics(read_results("scenes", root=mixed.root), root=mixed.root)
+    assert metrics.instead == {(mixed.runs[NAIVE], "cam")}
+    found = view.chart(metrics, zoo, ask(zoo))
+    naive, matched = box_of(found, "Naive"), box_of(found, "SWA")
+    assert (naive.instead, matched.instead) == ("grad_cam", "")
+    assert found.instead == {naive.label: "grad_cam"}
+    assert naive.line.shared.mean == pytest.approx(np.delete(insertion(NAIVE), GONE).mean(), rel=2**-10)
+    assert view.table(found).iloc[list(found.boxes).index(naive)]["why"].startswith("Grad-CAM stands in; 1 the map")
+    alone = view.chart(metrics, zoo, ask(zoo, explainer="grad_cam"))
+    assert alone.instead == {} and list(alone.groups) == [naive.label]
+
+
+def test_where_no_network_has_cam_nothing_stands_in():
+    maps = pd.DataFrame({"run_id": "a", "index": [0, 1], "explainer": "grad_cam", "cosine": 0.5, "undefined": None})
+    rows = metric_rows.with_page_rows(Metrics(dataset="scenes"), Results(dataset="scenes", maps=maps))
+    found = metric_rows.with_stand_ins(rows)
+    assert found.instead == frozenset() and view.measured(found) == {"cosine": ("grad_cam",)}
+
+
+def test_one_number_for_all_images_is_a_mark_for_each_run_with_its_own_interval(own, zoo, metrics):
+    assert view.measured(metrics)["mAP"] == ("answers",)
+    found = view.chart(metrics, zoo, ask(zoo, metric="mAP", explainer="answers"))
+    assert found.whole and found.n == 2000 and found.images == ()
+    shown = {box.run_ids: box.line.shared for box in found.boxes if box.line.shared.n}
+    assert set(shown) == {(own.runs[NAIVE],), (own.runs[MATCHED],)}
+    value = shown[own.runs[MATCHED],]
+    assert (value.mean, value.low, value.high, value.undefined) == (0.95, 0.94, 0.96, 1)
+    assert [(band.words, band.estimate.mean) for band in found.bands] == [
+        ("the teacher", MEAN_AP["teacher"]), ("a second teacher", MEAN_AP["second"])
+    ]  # fmt: skip
+    rows = view.table(found)
+    assert (rows["why"] == "not measured").sum() == len(found.boxes) - 2
+    assert rows.dropna(subset="mean").iloc[0]["why"] == "1 classes: no image shows the class"
+    assert "0.95 against 0.90" in pairs.headline(found)
+
+
+def test_what_is_not_measured_is_known(metrics):
+    missing = view.unmeasured(view.measured(metrics))
+    assert {"f1", "calibration_error", "kl_to_teacher", "road"} <= set(missing)
+    assert not {"mAP", "cosine", "insertion_auc"} & set(missing)
 
 
 def test_gaps_of_those_rows_have_their_reason():

@@ -86,6 +86,22 @@ def test_a_map_that_follows_the_weights_and_has_room_is_safe(zoo, metrics):
     assert view.safety_table([found]).iloc[0]["left of the map"] == pytest.approx(0.1, rel=1e-3)
 
 
+def test_what_is_not_safe_or_not_known_is_named(zoo, metrics, monkeypatch):
+    found = {}
+    for name, values in {
+        "cam": {"cam_randomisation_cascading": 0.9, "cam_cosine": 0.8, "cam_cosine_shuffled": 0.3},
+        "lrp": {"lrp_randomisation_cascading": 0.1},
+    }.items():
+        kept(monkeypatch, **values)
+        found[name] = view.safety(metrics, zoo, name)
+    assert (
+        view.rest(list(found.values()))
+        == "**Not safe**: CAM.  \n**Not known yet**: LRP (the noise floor not measured)."
+    )
+    assert view.safety_table(list(found.values()))["safe to compare"].tolist() == ["✗ not safe", "? not known"]
+    assert (view.two(-0.001), view.two(0.126)) == ("0.00", "0.13")
+
+
 def kept(monkeypatch, **values):
     """Stored means by (explainer, metric) as ``mean_of`` would give them."""
 

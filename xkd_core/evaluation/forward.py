@@ -54,7 +54,7 @@ def class_map(*passes: Pass) -> str:
 def forward_pass(run: LoadedRun, pixels: UInt8, targets: Int | None, *, batch_size: int = 200) -> Pass:
     """Logits and CAMs of ``pixels`` (N, H, W, 3); ``targets`` None explains the run's own top-1.
 
-    Kept in the home's cache under the weights' key, the images and the targets.
+    Kept in the home's cache under the network's key, the images and the targets.
     """
     path = settings.home() / "cache" / "passes" / f"{_key(run, pixels, targets)}.safetensors"
     if not path.exists():
@@ -78,7 +78,7 @@ def _compute(run: LoadedRun, pixels: UInt8, targets: Int | None, batch_size: int
 
 
 def _key(run: LoadedRun, pixels: UInt8, targets: Int | None) -> str:
-    digest = hashlib.sha256(f"{run.card.weights_key} {__version__} {torch.__version__} {len(pixels)}".encode())
+    digest = hashlib.sha256(f"{run.card.network} {__version__} {torch.__version__} {len(pixels)}".encode())
     sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
     digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
     digest.update(b"own" if targets is None else targets.tobytes())

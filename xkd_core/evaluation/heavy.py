@@ -101,7 +101,7 @@ def _padded(parts: list[Float]) -> Float:
 
 def _key(run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int) -> str:
     said = [
-        run.card.weights_key,
+        run.card.network,
         explainer,
         seed,
         split.data.info.name,

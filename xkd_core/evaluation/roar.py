@@ -173,7 +173,7 @@ def _left(trial: Trial, split: str, limit: int | None) -> tuple[UInt8, UInt8]:
 def _maps(trial: Trial, split: str, pixels: UInt8) -> Float:
     """The ranking's maps of a split, explained for the first teacher's top-1, kept on disk for the other rates."""
     run = load_run(trial.run, trial.root)
-    said = [run.card.weights_key, trial.explainer, trial.recipe.dataset, split, len(pixels)]
+    said = [run.card.network, trial.explainer, trial.recipe.dataset, split, len(pixels)]
     key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
     path = settings.home() / "cache" / "roar" / f"{key}.safetensors"
     if not path.exists():

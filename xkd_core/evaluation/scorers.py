@@ -1,6 +1,7 @@
 """Networks as metrics take them: ``score(x)`` and ``explain(x, targets)``, numpy in and out, batches of any size.
 
-A score runs on a private fast copy (batch norm folded, channels last), in float32 or, as an option, bfloat16.
+A score runs on a private fast copy (batch norm folded, ReLU within the convolution, channels last), in float32 or,
+as an option, bfloat16.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from xkd_core.evaluation.rows import compared
 from xkd_core.explainers.engine import explain
-from xkd_core.explainers.fast import prepared
+from xkd_core.explainers.fast import answering, prepared
 from xkd_core.types import Float, Int
 
 Precision = Literal["fp32", "bf16"]
@@ -26,7 +27,7 @@ def scorer(model: nn.Module, *, precision: Precision = "fp32", device: str = "cp
     bf16 keeps 8 bits of a number: values move by about a hundredth, the ranks of metrics hardly.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    network = prepared(model).to(device, dtype)
+    network = answering(model, dtype) if device == "cpu" else prepared(model).to(device, dtype)
 
     def score(x: Float) -> Float:
         with torch.inference_mode():

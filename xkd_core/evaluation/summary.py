@@ -155,6 +155,9 @@ def _stored(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str) -> bool:
 
 
 def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    if "in_habitat" not in images:
+        yield "all images", images["index"]
+        return
     inside = images["in_habitat"].astype(bool)
     yield "in habitat", images.loc[inside, "index"]
     yield "out of habitat", images.loc[~inside, "index"]

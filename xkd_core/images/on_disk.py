@@ -79,16 +79,20 @@ class OnDisk:
         if not 0 <= index < len(self):
             name = f"{self.info.name}:{self.split}"
             raise BadInputError(f"{name} has the images 0 to {len(self) - 1}; got {index}.")
+        return self.at(index, self.info.transform.size)
+
+    def at(self, index: int, side: int) -> Sample:
+        """An image as ``self[index]`` gives it, but ``side`` pixels wide: for the eye."""
         item = self._items[index]
-        found = {label: self._mask(item, label) for label in item.labels} if item.mask or item.box else {}
-        return Sample(pixels=self._pixels(item), labels=item.labels, masks=found)
+        found = {label: self._mask(item, label, side) for label in item.labels} if item.mask or item.box else {}
+        return Sample(pixels=self._pixels(item, side), labels=item.labels, masks=found)
 
     def pixels(self, indices: Sequence[int]) -> UInt8:
         """(n, S, S, 3) uint8: the middle square of each image, at the transform's size."""
         side = self.info.transform.size
         if len(indices) == 0:
             return np.zeros((0, side, side, 3), dtype=np.uint8)
-        return np.stack([self._pixels(self._items[int(index)]) for index in indices])
+        return np.stack([self._pixels(self._items[int(index)], side) for index in indices])
 
     def labels(self) -> UInt8:
         """(len, C) uint8, multi-hot."""
@@ -97,14 +101,14 @@ class OnDisk:
             found[row, list(item.labels)] = 1
         return found
 
-    def _pixels(self, item: Item) -> UInt8:
+    def _pixels(self, item: Item, side: int) -> UInt8:
         try:
             with Image.open(item.file) as image:
-                return square(image.convert("RGB"), self.info.transform.size)
+                return square(image.convert("RGB"), side)
         except OSError as error:
             raise DataUnavailableError(f"{item.file.name} of {self.info.name} cannot be read ({error}).") from error
 
-    def _mask(self, item: Item, label: int) -> Bool:
+    def _mask(self, item: Item, label: int, side: int) -> Bool:
         try:
             with Image.open(item.file) as image:
                 size = image.size
@@ -114,7 +118,6 @@ class OnDisk:
         except (OSError, ValueError) as error:
             name = item.file.name if item.mask is None else item.mask.name
             raise DataUnavailableError(f"The mask {name} of {self.info.name} cannot be used ({error}).") from error
-        side = self.info.transform.size
         return square(Image.fromarray(inside.astype(np.uint8) * 255), side, resample=Image.Resampling.NEAREST) > 127
 
 

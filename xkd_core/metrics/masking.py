@@ -7,11 +7,11 @@ does not define another fill. Images and maps in numpy; no network is known here
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +20,8 @@ from scipy.ndimage import convolve, gaussian_filter
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.imputation import impute
 from xkd_core.metrics.localisation import resize_maps
-from xkd_core.metrics.ties import Ranks, orders, ranks
-from xkd_core.types import Bool, Float, Float64, Int
+from xkd_core.metrics.ties import orders
+from xkd_core.types import Float, Float64, Int
 
 Fill = Literal["mean", "black", "blur", "rise_blur", "uniform", "unit", "imputed", "seen", "seen_minmax"]
 By = Literal["value", "size"]
@@ -30,8 +30,7 @@ BLUR_RADIUS_PX, BLUR_SIGMA_PX = 5, 5.0
 ROAD_NOISE = 0.01
 
 
-@dataclass(frozen=True, order=True)
-class Swap:
+class Swap(NamedTuple):
     """Pixels of rank low..high-1 (0 = strongest, by ``value`` or by ``size`` = absolute value) get a fill.
 
     mean: 0. black: the image's smallest value. blur: Gaussian of 11 px, sigma 5, mirrored at the border.
@@ -94,14 +93,11 @@ class Pictures:
         return _pixel_by_pixel(self.x)
 
     @cached_property
-    def rank(self) -> dict[By, Ranks]:
-        """The place of each pixel by value and by size: (R, pixels) each; one array where no map is negative."""
+    def order(self) -> dict[By, Int]:
+        """Pixels by value and by size, strongest first: (R, pixels) each; one array where no map is negative."""
         values = self.maps.reshape(len(self.maps), -1)
-        by_value = ranks(orders(values, seed=self.seed))
-        return {
-            "value": by_value,
-            "size": by_value if values.min() >= 0 else ranks(orders(np.abs(values), seed=self.seed)),
-        }
+        by_value = orders(values, seed=self.seed)
+        return {"value": by_value, "size": by_value if values.min() >= 0 else orders(np.abs(values), seed=self.seed)}
 
     @cached_property
     def blurred(self) -> Float:
@@ -132,59 +128,58 @@ class Pictures:
         channels, height, width = self.x.shape[1:]
         return made.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
 
-    def hidden(self, map_: Int, swap: Int, by: By = "value", *, each: int = 1) -> Bool:
-        """Which pixels are replaced, ``each`` of them so many times: map_ (m,), swap (m,) -> (m, pixels * each)."""
-        rank, (low, size) = np.repeat(_same_rows(self.rank[by], map_), each, axis=1), self._spans
-        # Unsigned: a rank below ``low`` wraps around to a large number, so one comparison does for both ends.
-        hidden: Bool = (rank - low[swap, None]) < size[swap, None]
-        return hidden
-
     def _fill(self, made: Float, image: Int, map_: Int, swap: Int) -> None:
         """Write rows of one fill: (m, pixels * C)."""
-        fill, by, channels = self.swaps[swap[0]].fill, self.swaps[swap[0]].by, self.x.shape[1]
-        if fill == "mean":  # the most frequent one, and a product is many times as fast as a choice
-            shown = ~self.hidden(map_, swap, by, each=channels)
-            np.multiply(_same_rows(self.flat, image), shown.astype(made.dtype), out=made)
-            return
-        np.take(self.flat, image, axis=0, out=made, mode="clip")
+        fill, channels = self.swaps[swap[0]].fill, self.x.shape[1]
+        rows, whole, sources = self._pixels(made), self._pixels(self.flat), image.tolist()
         if fill in ("seen", "seen_minmax"):
             shares = unit_maps(self.maps[map_], minmax=fill == "seen_minmax").reshape(len(made), -1)
-            made *= np.repeat(shares.astype(made.dtype), channels, axis=1)
+            np.multiply(self.flat[image], np.repeat(shares.astype(made.dtype), channels, axis=1), out=made)
+        elif fill == "imputed":
+            for place, source, gone in zip(range(len(made)), sources, self._gone(map_, swap), strict=True):
+                made[place].reshape(-1, channels)[:] = self._imputed(source, gone)
         elif fill in ("blur", "rise_blur"):
-            content = self.blurred if fill == "blur" else self.rise_blurred
-            np.copyto(made, _same_rows(content, image), where=self.hidden(map_, swap, by, each=channels))
+            content = self._pixels(self.blurred if fill == "blur" else self.rise_blurred)
+            for row, source, gone in zip(rows, sources, self._gone(map_, swap), strict=True):
+                row[:] = whole[source]
+                row.put(gone, content[source].take(gone))
         else:
-            self._fill_pixels(made.reshape(len(made), -1, channels), image, swap, self.hidden(map_, swap, by))
+            colours = self._pixels(self._colours(fill, image, swap))
+            for row, source, gone, colour in zip(rows, sources, self._gone(map_, swap), colours, strict=True):
+                row[:] = whole[source]
+                row.put(gone, colour)
 
-    def _fill_pixels(self, made: Float, image: Int, swap: Int, hidden: Bool) -> None:
-        """Fills that differ from image to image: made (m, pixels, C), hidden (m, pixels)."""
-        fill = self.swaps[swap[0]].fill
-        colours = None if fill == "imputed" else self._colours(fill, image, swap)
-        for row, gone in enumerate(hidden):
-            if colours is not None:
-                made[row, np.flatnonzero(gone)] = colours[row]
-            else:
-                made[row] = impute(self.x[image[row]], gone, noise=self.noise, seed=self.seed).T
+    def _gone(self, map_: Int, swap: Int) -> Iterator[Int]:
+        """The pixels that each row replaces, strongest first."""
+        for ranked, one in zip(map_.tolist(), swap.tolist(), strict=True):
+            chosen = self.swaps[one]
+            yield self.order[chosen.by][ranked, chosen.low : chosen.high]
+
+    def _pixels(self, flat: Float) -> NDArray[np.void]:
+        """The same memory, (m, pixels * C), with a pixel as one item (m, pixels): few of them are written fast."""
+        return flat.view(np.dtype((np.void, flat.itemsize * self.x.shape[1])))
+
+    def _imputed(self, image: int, gone: Int) -> Float:
+        hidden = np.zeros(self.order["value"].shape[1], bool)
+        hidden[gone] = True
+        return impute(self.x[image], hidden, noise=self.noise, seed=self.seed).T
 
     def _colours(self, fill: Fill, image: Int, swap: Int) -> Float:
-        """The colour of each row: (m, C or 1)."""
+        """The colour of each row: (m, C)."""
+        channels = self.x.shape[1]
+        if fill == "mean":
+            return np.zeros((len(image), channels), self.x.dtype)
         low, high = (ends[image, None] for ends in self._ends)
         if fill == "black":
-            return low
-        drawn = np.array([_colour(self.seed, self.swaps[place].draw, self.x.shape[1]) for place in swap])
-        colours = drawn[:, :1] if fill == "unit" else low + drawn * (high - low)
+            return low.repeat(channels, axis=1)
+        drawn = np.array([_colour(self.seed, self.swaps[place].draw, channels) for place in swap.tolist()])
+        colours = drawn[:, :1].repeat(channels, axis=1) if fill == "unit" else low + drawn * (high - low)
         return colours.astype(self.x.dtype)
 
     @cached_property
     def _kinds(self) -> Int:
         known: dict[tuple[Fill, By], int] = {}
         return np.array([known.setdefault((swap.fill, swap.by), len(known)) for swap in self.swaps])
-
-    @cached_property
-    def _spans(self) -> tuple[Ranks, Ranks]:
-        kind = self.rank["value"].dtype
-        low, high = (np.array([getattr(swap, end) for swap in self.swaps], dtype=kind) for end in ("low", "high"))
-        return low, high - low
 
     @cached_property
     def _ends(self) -> tuple[Float, Float]:
@@ -200,11 +195,6 @@ def _pixel_by_pixel(images: Float) -> Float:
 def _colour(seed: int, draw: int, channels: int) -> tuple[float, ...]:
     """Colour number ``draw``: the same for every image and network."""
     return tuple(np.random.default_rng([seed, draw]).random(channels).tolist())
-
-
-def _same_rows(array: NDArray[Any], rows: Int) -> NDArray[Any]:
-    """``array[rows]``, or one row to broadcast where all are the same."""
-    return array[rows[:1]] if (rows == rows[0]).all() else array[rows]
 
 
 def fitted(x: ArrayLike, maps: ArrayLike) -> tuple[Float, Float]:

@@ -6,9 +6,11 @@ share its whole image; metrics share whatever swap they have in common. A networ
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +28,8 @@ Explain = Callable[[Float, Int], ArrayLike]
 Tick = Callable[[int], None]
 """Called after each batch with the number of forwards it took; may raise to stop the work."""
 
-PIXELS_PER_BATCH = 64 * 64 * 64
+_KEPT = threading.local()
+PIXELS_PER_BATCH = 96 * 64 * 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +164,8 @@ class _Work:
         self.free = np.array([not swap.ranked or _hides_all(swap, n_pixels) for swap in swaps])
         self.found = np.full((len(cases), 4, len(fits[0][0]), len(swaps)), np.nan)
         self.batch = max(1, PIXELS_PER_BATCH // n_pixels)
-        # One piece of memory for all batches: fresh pages cost as much as writing them.
-        self.buffer = np.empty((self.batch, self.pictures.flat.shape[1]), self.pictures.x.dtype)
+        # One piece of memory for all batches and calls: fresh pages cost as much as writing them.
+        self.buffer = _memory(self.batch * self.pictures.flat.shape[1], self.pictures.x.dtype).reshape(self.batch, -1)
 
     def run(self) -> None:
         piles: dict[tuple[int, ...], _Rows] = {}
@@ -189,29 +192,31 @@ class _Work:
         if not waiting.count:
             return
         image, map_, swap = waiting.all()
+        logits: dict[int, list[Float64]] = {score: [] for score in wanted}
         for start in range(0, len(image), self.batch):
             part = slice(start, start + self.batch)
             rows = image[part], np.maximum(map_[part], 0), swap[part]
             batch = self.pictures.make(*rows, out=self.buffer[: len(rows[0])])
             for score in wanted:
                 own = batch if score == wanted[-1] else np.copy(batch)  # a network may write into its input
-                logits = np.asarray(self.scores[score](own), dtype=np.float64)
-                self._keep(score, logits, image[part], map_[part], swap[part])
+                logits[score].append(np.asarray(self.scores[score](own), dtype=np.float64))
             if self.tick is not None:
                 self.tick(len(batch) * len(wanted))
+        for score in wanted:
+            self._keep(score, np.concatenate(logits[score]), image, map_, swap)
 
     def _keep(self, score: int, logits: Float64, image: Int, map_: Int, swap: Int) -> None:
         probs = probabilities(logits, multi_label=self.settings.multi_label)
         for case in (number for number, own in enumerate(self.score_of) if own == score):
             mine = np.flatnonzero((map_ == -1) | (map_ == self.map_of[case, image]))
-            target = self.targets[case][image[mine]]
+            rows, target, own, shares = image[mine], self.targets[case][image[mine]], logits[mine], probs[mine]
             if len(mine) and target.max() >= logits.shape[1]:
                 raise BadInputError(
                     f"The network knows classes 0 to {logits.shape[1] - 1}; targets hold {target.max()}."
                 )
-            values = logits[mine, target], probs[mine, target], logits[mine].max(axis=1), probs[mine].max(axis=1)
-            for place, column in enumerate(values):
-                self.found[case, place, image[mine], swap[mine]] = column
+            asked = np.arange(len(mine)), target
+            values = own[asked], shares[asked], own.max(axis=1), shares.max(axis=1)
+            self.found[case, :, rows, swap[mine]] = np.stack(values, axis=1)
 
 
 def probabilities(logits: ArrayLike, *, multi_label: bool) -> Float64:
@@ -236,6 +241,14 @@ def _distinct(maps: Sequence[Float]) -> tuple[Int, Float]:
                 kept.append(one)
             places.append(rows[key])
     return np.array(places).reshape(len(maps), -1), np.stack(kept)
+
+
+def _memory(size: int, dtype: np.dtype[Any]) -> Float:
+    """Memory for ``size`` numbers, the thread's own and kept for its next call: what was in it is lost."""
+    held: dict[str, Float] = _KEPT.__dict__
+    if len(held.get(dtype.name, ())) < size:
+        held[dtype.name] = np.empty(size, dtype)
+    return held[dtype.name][:size]
 
 
 def _usable(maps: Float, swaps: Sequence[Swap]) -> Bool:

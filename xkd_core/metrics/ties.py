@@ -5,6 +5,8 @@ So an image has the same order alone and in a batch, and no corner of the pictur
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,9 +23,15 @@ def tie_order(n_pixels: int, seed: int) -> Float64:
 def orders(values: ArrayLike, *, seed: int = 0) -> Int:
     """Pixels from the strongest to the weakest: values (n, pixels) -> (n, pixels) indices; ties by ``seed``."""
     flat = np.asarray(values)
-    drawn = np.argsort(-tie_order(flat.shape[1], seed))
+    drawn = _order_of_equals(flat.shape[1], seed)
     found: Int = drawn[np.argsort(-flat[:, drawn], axis=1, kind="stable")]
     return found
+
+
+@cache
+def _order_of_equals(n_pixels: int, seed: int) -> Int:
+    """The order of equal values."""
+    return np.argsort(-tie_order(n_pixels, seed))
 
 
 def ranks(order: Int) -> Ranks:

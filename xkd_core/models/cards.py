@@ -94,8 +94,8 @@ class Card(Frozen):
     extras: dict[str, float] = {}
 
     @property
-    def weights_key(self) -> str:
-        """What caches go by: the file's sha256, and which width of a slimmable run's file it is."""
+    def network(self) -> str:
+        """What computes: the sha256 of the weights and, of a slimmable run, which width of them; for keys of caches."""
         _, at, width = self.id.partition("@")
         return f"{self.sha256}{at}{width}"
 

@@ -117,7 +117,7 @@ def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str, *, ow
         )
         for label, ids in groups.items()
     ]
-    every = [run_id for ids in groups.values() for run_id in ids]
+    every = [run_id for label, ids in groups.items() if tables[label].notna().any().any() for run_id in ids]
     return Comparison(
         explainer=explainer,
         metric=metric,
@@ -208,7 +208,7 @@ def median_interval(values: Float64, *, level: float = 0.95) -> Estimate:
 def _controls(
     metrics: Metrics, run_ids: Sequence[str], images: pd.Index[int], explainer: str, metric: str
 ) -> list[Line]:
-    """What a map that knows nothing has on the same images, the mean over all runs of the comparison."""
+    """What a map that knows nothing has on those of the images that it was measured on, the mean over such runs."""
     found = []
     if f"{metric}_shuffled" in metrics.rows:
         found.append((SHUFFLED, explainer, f"{metric}_shuffled"))
@@ -216,10 +216,12 @@ def _controls(
         found += [(name, name, metric) for name in CONTROLS if name != explainer]
     lines = []
     for label, name, column in found:
-        table = _table(metrics, run_ids, name, column)
+        runs = [run_id for run_id in run_ids if not metrics.values([run_id], name, column).empty]
+        table = metrics.values(runs, name, column)
         if table.notna().any().any():
             mean = table.mean(axis=1, skipna=False).to_frame()
-            lines.append(_line(label, mean, images, metric, metrics.undefined(run_ids, name, column), None))
+            here = images.intersection(mean.index)
+            lines.append(_line(label, mean, here, metric, metrics.undefined(runs, name, column), None))
     return lines
 
 

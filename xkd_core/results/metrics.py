@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,16 @@ from xkd_core.results.metric_store import FACTS, place, read_refused, read_run, 
 
 EVERY = "*"
 NOT_MEASURED = "not measured"
+KEPT_COLUMNS = 1024
 _NONE = pd.DataFrame()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Everything that is stored for one split. rows: see metric_store.py, with run_id. problem: a damaged file."""
+    """Everything that is stored for one split. rows: see metric_store.py, with run_id. problem: a damaged file.
+
+    instead: (run, explainer) whose rows are those of the explainer that stands in for it (catalogue.INSTEAD).
+    """
 
     dataset: str
     split: str = "test"
@@ -30,6 +35,7 @@ class Metrics:
     refused: pd.DataFrame = field(default_factory=pd.DataFrame)
     whole: pd.DataFrame = field(default_factory=pd.DataFrame)
     problem: str = ""
+    instead: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def runs(self) -> list[str]:
@@ -45,6 +51,10 @@ class Metrics:
     def names(self) -> list[str]:
         """Metrics with a column, in the catalogue's order."""
         return [str(name) for name in self.rows if name not in (*FACTS, "run_id")]
+
+    def having(self, metric: str) -> frozenset[str]:
+        """Explainers with a value of this metric of any run."""
+        return self._having.get(metric, frozenset())
 
     def values(self, run_ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame:
         """One column per run, indexed by the images that all of them were asked about; NaN is undefined.
@@ -88,8 +98,22 @@ class Metrics:
         n, undefined = (int(rows[name].iloc[0]) for name in ("n", "undefined"))
         return Estimate(mean=value, low=low, high=high, n=n, undefined=undefined)
 
+    @cached_property
+    def of_splits(self) -> frozenset[str]:
+        """Metrics of which there is one number for all images."""
+        return frozenset() if self.whole.empty else frozenset(self.whole["metric"].astype(str))
+
     def _column(self, run_id: str, explainer: str, metric: str) -> pd.Series[float] | None:
-        """Values of the images that were asked about: those with a value or a reason."""
+        """Values of the images that were asked about: those with a value or a reason. The last ones are kept."""
+        key, kept = (run_id, explainer, metric), self._kept
+        if len(kept) >= KEPT_COLUMNS:
+            kept.clear()
+        found = kept.get(key, False)  # another thread may empty it at any moment
+        if found is False:
+            found = kept[key] = self._asked(run_id, explainer, metric)
+        return found  # type: ignore[no-any-return]
+
+    def _asked(self, run_id: str, explainer: str, metric: str) -> pd.Series[float] | None:
         rows = self._of(run_id, explainer)
         if metric not in rows:
             return None
@@ -100,6 +124,17 @@ class Metrics:
 
     def _of(self, run_id: str, explainer: str) -> pd.DataFrame:
         return self._by.get((run_id, explainer), _NONE)
+
+    @cached_property
+    def _having(self) -> dict[str, frozenset[str]]:
+        if self.rows.empty:
+            return {}
+        known = self.rows[self.names].notna().groupby(self.rows["explainer"].astype(str)).any()
+        return {name: frozenset(known.index[known[name]].astype(str)) for name in self.names}
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str, str], Any]:
+        return {}
 
     @cached_property
     def _by(self) -> dict[tuple[str, str], pd.DataFrame]:

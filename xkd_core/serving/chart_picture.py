@@ -114,7 +114,7 @@ def _frame(found: Chart, layout: Layout) -> list[Part]:
     ask, right, bottom = found.ask, WIDTH - RIGHT, HEIGHT - FOOT
     parts: list[Part] = [
         Words(LEFT, 24, f"{title_of(ask.metric)} {arrow(ask.metric)}, {ask.explainer}", 18),
-        Words(LEFT, HEIGHT - 14, f"{found.n:,} images, the same for every mark; means with 95 % intervals", 12),
+        Words(LEFT, HEIGHT - 14, _basis(found), 12),
         Words((LEFT + right) / 2, HEIGHT - 36, layout.axis, 14, "middle"),
     ]
     for value in np.linspace(*layout.ends, TICKS)[1:-1]:
@@ -125,6 +125,15 @@ def _frame(found: Chart, layout: Layout) -> list[Part]:
         lines = text.split("<br>")
         parts += [Words(layout.x(place), bottom + 16 + 13 * row, one, 12, "middle") for row, one in enumerate(lines)]
     return [*parts, *_legend(found, layout)]
+
+
+def _basis(found: Chart) -> str:
+    """On what the marks rest; networks whose map is not the one in the title are named."""
+    if found.whole:
+        return f"one number for all {found.n:,} images and each training, with 95 % intervals"
+    words = f"{found.n:,} images, the same for every mark; means with 95 % intervals"
+    families = sorted({family_words(box.family) for box in found.boxes if box.label in found.instead})
+    return f"{words}; {', '.join(set(found.instead.values()))} of {', '.join(families)}" if families else words
 
 
 def _legend(found: Chart, layout: Layout) -> list[Part]:

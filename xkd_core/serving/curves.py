@@ -128,7 +128,7 @@ def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str
     second, teacher = zoo.second_teacher, zoo.teacher
     return Bands(
         shuffled=_together(chance),
-        noise=None if second is None else mean_of(_drift(results, second.id, explainer)),
+        noise=None if second is None else drift(results, second.id, explainer),
         pointing=None if teacher is None else _pointing(results, teacher.id, explainer),
     )
 
@@ -187,16 +187,16 @@ def _points(results: Results, cards: Sequence[Card], axis: Axis, explainer: str)
 
 
 def _point(results: Results, card: Card, axis: Axis, explainer: str) -> Point | None:
-    drift = mean_of(_drift(results, card.id, explainer))
-    if drift is None:
+    moved = drift(results, card.id, explainer)
+    if moved is None:
         return None
     name = next((name for name in QUALITY if name in card.metrics), "")
     return Point(
         run_id=card.id,
         words=describe(card),
         x=float(card.ratio if axis == "ratio" else card.lam or 0.0),
-        drift=drift,
-        shuffled=mean_of(1 - results.of_run(card.id, explainer)["cosine_shuffled"]),
+        drift=moved,
+        shuffled=drift(results, card.id, explainer, "cosine_shuffled"),
         pointing=_pointing(results, card.id, explainer),
         quality=card.metrics[name].value if name else None,
         quality_name=name,
@@ -204,14 +204,22 @@ def _point(results: Results, card: Card, axis: Axis, explainer: str) -> Point | 
     )
 
 
-def _drift(results: Results, run_id: str, explainer: str) -> pd.Series:
-    rows = results.of_run(run_id, explainer)
-    return pd.Series(dtype=float) if rows.empty else 1 - rows["cosine"]
+def drift(results: Results, run_id: str, explainer: str, column: str = "cosine") -> Mean | None:
+    """Mean of 1 - cosine over a run's images; None where nothing is stored or defined."""
+
+    def make() -> Mean | None:
+        rows = results.of_run(run_id, explainer)
+        return None if rows.empty else mean_of(1 - rows[column])
+
+    return results.once(("drift", run_id, explainer, column), make)
 
 
 def _pointing(results: Results, run_id: str, explainer: str) -> Mean | None:
-    rows = results.of_run(run_id, explainer)
-    return mean_of(rows["pointing"].astype(float)) if "pointing" in rows else None
+    def make() -> Mean | None:
+        rows = results.of_run(run_id, explainer)
+        return mean_of(rows["pointing"].astype(float)) if "pointing" in rows else None
+
+    return results.once(("pointing", run_id, explainer), make)
 
 
 def _together(means: Sequence[Mean]) -> Mean | None:

@@ -42,10 +42,10 @@ class ViewRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class MapKey:
-    """One heavier map: the run by its weights, the image, the explained class."""
+    """One heavier map: the run by what computes (`Card.network`), the image, the explained class."""
 
     key: ImageKey
-    sha256: str
+    network: str
     explainer: str
     target: int
 
@@ -142,7 +142,7 @@ class Desk:
 
 def work_on(view: ImageView, cards: Sequence[Card]) -> tuple[Hashable, ...]:
     """What a job is about, whatever explainers it computes: the start of its key."""
-    return view.subject.key, view.policy, tuple(card.weights_key for card in cards)
+    return view.subject.key, view.policy, tuple(card.network for card in cards)
 
 
 def forwards(names: Sequence[str], cards: Sequence[Card]) -> int:
@@ -197,7 +197,7 @@ def _partner(key: ImageKey) -> subjects.Subject:
 
 
 def _key(view: ImageView, card: Card, name: str) -> MapKey:
-    return MapKey(key=view.subject.key, sha256=card.weights_key, explainer=name, target=view.runs[card.id].target)
+    return MapKey(key=view.subject.key, network=card.network, explainer=name, target=view.runs[card.id].target)
 
 
 def _part(progress: Progress, place: int, parts: int) -> Progress:

@@ -55,7 +55,7 @@ class Curves:
 
 def key(view: ImageView, cards: Sequence[Card], explainer: str, order: Order) -> Key:
     """What decides the curves."""
-    return ("curves", view.subject.key, view.policy, tuple(card.weights_key for card in cards), explainer, order)
+    return ("curves", view.subject.key, view.policy, tuple(card.network for card in cards), explainer, order)
 
 
 def forwards(cards: Sequence[Card]) -> int:

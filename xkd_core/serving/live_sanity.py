@@ -64,7 +64,7 @@ class Layers:
 
 def cascade_key(view: ImageView, cards: Sequence[Card], explainer: str, way: Way) -> Key:
     """What decides a cascade."""
-    return ("cascade", view.subject.key, view.policy, tuple(card.weights_key for card in cards), explainer, way)
+    return ("cascade", view.subject.key, view.policy, tuple(card.network for card in cards), explainer, way)
 
 
 def forwards(cards: Sequence[Card], explainer: str, shelf: Shelf) -> int:
@@ -178,7 +178,7 @@ def table(found: Sequence[Cascade]) -> pd.DataFrame:
 
 def layers_key(view: ImageView, cards: Sequence[Card]) -> Key:
     """What decides the maps by layer."""
-    return ("layers", view.subject.key, view.policy, tuple(card.weights_key for card in cards))
+    return ("layers", view.subject.key, view.policy, tuple(card.network for card in cards))
 
 
 def by_layer(view: ImageView, cards: Sequence[Card], *, shelf: Shelf, tick: Ticks) -> tuple[Layers, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xkd_core import settings
-from xkd_core.catalogue import METRICS
+from xkd_core.catalogue import INSTEAD, METRICS
 from xkd_core.results.metric_store import ANSWERS, FACTS, merge_cells, place, reasons_of, reasons_text
 from xkd_core.results.metrics import Metrics, read_metrics
 from xkd_core.results.store import results_dir
@@ -27,11 +27,11 @@ def stamp(dataset: str, *, root: Path | None = None) -> str:
 
 
 def all_metrics(results: Results, *, root: Path | None = None) -> Metrics:
-    """The wide rows, and what ``results`` has for a run, an explainer and a metric of which there are none.
+    """The wide rows, what ``results`` has beyond them, and for runs without CAM what stands in for it.
 
     A damaged file becomes the ``problem``, never an error.
     """
-    return with_page_rows(read_metrics(results.dataset, root=root), results)
+    return with_stand_ins(with_page_rows(read_metrics(results.dataset, root=root), results))
 
 
 def with_page_rows(metrics: Metrics, results: Results) -> Metrics:
@@ -48,6 +48,18 @@ def with_page_rows(metrics: Metrics, results: Results) -> Metrics:
                 merged[pair] = merge_cells([more, wide[pair].drop(columns="run_id")]).assign(run_id=str(pair[0]))
     frames = [*({**wide, **merged}).values(), *_with_reasons(fresh)]
     return replace(metrics, rows=_in_order(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame())
+
+
+def with_stand_ins(metrics: Metrics) -> Metrics:
+    """For every run without an explainer that other runs have: the rows of what stands in, noted in ``instead``."""
+    rows, frames, instead = metrics.rows, [metrics.rows], set()
+    for name, other in INSTEAD.items() if len(rows) else ():
+        having = set(rows.loc[rows["explainer"] == name, "run_id"])
+        more = rows[(rows["explainer"] == other) & ~rows["run_id"].isin(having)] if having else rows.iloc[:0]
+        frames += [more.assign(explainer=name)] if len(more) else []
+        instead |= {(str(run), name) for run in more["run_id"].unique()}
+    found = pd.concat(frames, ignore_index=True) if instead else rows
+    return replace(metrics, rows=found, instead=frozenset(instead))
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,26 +1,27 @@
 """Stored metrics as the Metrics page draws them: students in groups of seeds, boxes, controls, a table, tests.
 
-Every box stands for the runs that differ in their seed only. All boxes of a chart are over the same images.
+Every box stands for the runs that differ in their seed only. All boxes of a chart are over the same images. Of a
+metric that is one number for all images, such as mAP, every run has a mark of its own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from xkd_core.catalogue import EXPLAINERS, METRICS, MetricInfo, in_loss
+from xkd_core.catalogue import EXPLAINERS, INSTEAD, METRICS, MetricInfo, in_loss
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
-from xkd_core.results.compare import SHARES, Comparison, Difference, Groups, Line, Question, compare, estimate
-from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.compare import SHARES, Comparison, Groups, Line, compare, estimate
+from xkd_core.results.metric_store import ANSWERS, place
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.curves import CONTROL_WORDS
-from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, Choice, Zoo, family_of, naive_of, times
+from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, Choice, Zoo, family_of, times
 from xkd_core.types import Float64
 
 Axis = Literal["lam", "ratio", "method"]
@@ -28,7 +29,7 @@ AXES: Mapping[Axis, str] = {"lam": "λ", "ratio": "compression", "method": "meth
 OF_THE_TEACHER = ("same_answer", "kl_to_teacher")
 """Metrics of answers that compare a run with its teacher, as similarities of maps do."""
 CLOSE = 1e-3
-ALPHA = 0.05
+_NOTHING = Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ class Five:
 class Box:
     """One group of seeds. x: λ, the ratio or 0; missing: seeds without rows; five: None for shares and gaps.
 
-    in_loss: whether this explainer's map was in the loss of these runs.
+    in_loss: whether this explainer's map was in the loss of these runs. instead: the name of the explainer whose maps
+    stand in, because these networks have no such map.
     """
 
     label: str
@@ -68,6 +70,7 @@ class Box:
     line: Line
     five: Five | None
     in_loss: bool
+    instead: str = ""
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -86,22 +89,28 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Everything of one chart. n: images that every box has."""
+    """Everything of one chart. images: those that every box has; whole: one number for all of them, so none here."""
 
     ask: Ask
     boxes: tuple[Box, ...]
     bands: tuple[Band, ...]
     images: tuple[int, ...]
+    whole: bool = False
 
     @property
     def n(self) -> int:
         """Images in the comparison."""
-        return len(self.images)
+        return max((box.line.shared.n for box in self.boxes), default=0) if self.whole else len(self.images)
 
     @property
     def groups(self) -> Groups:
         """Label -> run ids of the boxes that have values."""
         return {box.label: box.run_ids for box in self.boxes if box.line.shared.n}
+
+    @property
+    def instead(self) -> Mapping[str, str]:
+        """Label -> the explainer that stands in, of the boxes with values where one does."""
+        return {box.label: box.instead for box in self.boxes if box.instead and box.line.shared.n}
 
 
 def info_of(metric: str) -> MetricInfo:
@@ -122,16 +131,31 @@ def arrow(metric: str) -> str:
 
 def measured(metrics: Metrics) -> Mapping[str, tuple[str, ...]]:
     """Metric -> explainers with a value of any run, in the catalogue's order; "answers" where no map enters."""
-    if metrics.rows.empty:
-        return {}
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in metrics.of_splits:
+        found[name] = (ANSWERS,)
     for name in [one for one in metrics.names if one.partition("@")[0] in METRICS]:
-        rows = metrics.rows.loc[metrics.rows[name].notna(), "explainer"].astype(str)
-        own = set(rows.unique()) - {one for one in rows.unique() if "~" in one}
+        own = metrics.having(name)
         order = [one for one in (*EXPLAINERS, ANSWERS) if one in own and not _control(one)]
         if order:
             found[name] = tuple(order)
-    return found
+    return dict(sorted(found.items(), key=lambda item: place(item[0])))
+
+
+def places_of(metrics: Metrics, zoo: Zoo, ask: Ask) -> Mapping[str, tuple[str, ...]]:
+    """Family -> "λ 0.5, 62x smaller" of its students with a value of this metric and map."""
+    found: dict[str, dict[str, None]] = {}
+    for card in zoo.students:
+        whole = metrics.of_all(card.id, ask.metric) is not None
+        if whole or metrics.values([card.id], ask.explainer, ask.metric).notna().any().any():
+            found.setdefault(family_of(card), {})[f"λ {card.lam:g}, {times(card.ratio)}x smaller"] = None
+    return {family: tuple(places) for family, places in found.items()}
+
+
+def unmeasured(stored: Iterable[str]) -> tuple[str, ...]:
+    """The catalogue's metrics of which nothing is stored in any form."""
+    known = {name.partition("@")[0] for name in stored}
+    return tuple(name for name in METRICS if name not in known)
 
 
 def families_of(zoo: Zoo) -> tuple[str, ...]:
@@ -158,6 +182,8 @@ def family_words(family: str) -> str:
 def chart(metrics: Metrics, zoo: Zoo, ask: Ask) -> Chart:
     """Boxes of every group of seeds along the axis, over the images that all have, with controls beside them."""
     asked = _groups(zoo, ask)
+    if ask.metric in metrics.of_splits:
+        return _of_whole_split(metrics, zoo, ask, asked)
     kept = {label: _with_rows(metrics, cards, ask) for label, (_, _, cards) in asked.items()}
     groups = {label: [card.id for card in cards] for label, cards in kept.items()}
     found = compare(metrics, groups, ask.explainer, ask.metric, own_intervals=False)
@@ -174,9 +200,29 @@ def chart(metrics: Metrics, zoo: Zoo, ask: Ask) -> Chart:
                 line=line,
                 five=_five(metrics, groups[line.label], ask, found),
                 in_loss=_in_loss(cards[0], ask.explainer),
+                instead=_instead(metrics, groups[line.label], ask.explainer),
             )
         )
     return Chart(ask=ask, boxes=tuple(boxes), bands=_bands(metrics, zoo, ask, found), images=found.images)
+
+
+def _of_whole_split(
+    metrics: Metrics, zoo: Zoo, ask: Ask, asked: Mapping[str, tuple[str, float, tuple[Card, ...]]]
+) -> Chart:
+    """A mark for each run, with the interval that was stored with its number: there are no values of images."""
+    boxes = []
+    for label, (family, x, cards) in asked.items():
+        for card in cards:
+            own = f"{label}, seed {card.seed}" if len(cards) > 1 else label
+            value = metrics.of_all(card.id, ask.metric) or _NOTHING
+            lost = {f"classes: {info_of(ask.metric).undefined}": value.undefined} if value.undefined else {}
+            line = Line(label=own, seeds=1, shared=value, own=value, median=_NOTHING, undefined=lost)
+            boxes.append(Box(label=own, family=family, x=x, cards=(card,), missing=int(not value.n), line=line,
+                             five=None, in_loss=False))  # fmt: skip
+    teachers = (("the teacher", zoo.teacher), ("a second teacher", zoo.second_teacher))
+    values = [(words, metrics.of_all(card.id, ask.metric)) for words, card in teachers if card is not None]
+    bands = tuple(Band(words=words, estimate=value) for words, value in values if value is not None)
+    return Chart(ask=ask, boxes=tuple(boxes), bands=bands, images=(), whole=True)
 
 
 def five_of(values: Float64) -> Five | None:
@@ -191,7 +237,7 @@ def five_of(values: Float64) -> Five | None:
 
 def table(found: Chart) -> pd.DataFrame:
     """One row per box and band: mean with its interval, median, n, what each has on its own images, what is missing."""
-    boxes = [_row(box.line, box) for box in found.boxes]
+    boxes = [_row(box.line, box, answers=found.ask.explainer == ANSWERS) for box in found.boxes]
     bands = [
         {"students": band.words, "mean": band.estimate.mean, "low": band.estimate.low, "high": band.estimate.high,
          "images": band.estimate.n, "undefined": band.estimate.undefined} for band in found.bands
@@ -205,17 +251,23 @@ def ranked(metrics: Metrics, box: Box, ask: Ask) -> pd.Series[float]:
     return values.sort_values(ascending=info_of(ask.metric).higher_is_better, kind="stable")
 
 
-def _row(line: Line, box: Box) -> dict[str, object]:
+def _row(line: Line, box: Box, *, answers: bool) -> dict[str, object]:
     gaps = [f"{count} {reason}" for reason, count in line.undefined.items()]
     why = "; ".join([*([line.refused] if line.refused else []), *gaps])
+    if box.instead:
+        why = "; ".join([f"{_title(box.instead)} stands in", *([why] if why else [])])
     card = box.cards[0]
     return {
-        "students": line.label, "judged by": "in the loss" if box.in_loss else "not in the loss", "λ": card.lam,
+        "students": line.label, "judged by": _judge(box, answers=answers), "λ": card.lam,
         "ratio": card.ratio, "seeds": line.seeds, "mean": line.shared.mean, "low": line.shared.low,
         "high": line.shared.high, "images": line.shared.n, "median": line.median.mean, "own mean": line.own.mean,
         "own images": line.own.n, "undefined": sum(line.undefined.values()),
         "why": why or ("not measured" if not line.shared.n and not line.own.n else ""),
     }  # fmt: skip
+
+
+def _judge(box: Box, *, answers: bool) -> str:
+    return "the answers" if answers else "in the loss" if box.in_loss else "not in the loss"
 
 
 def _groups(zoo: Zoo, ask: Ask) -> dict[str, tuple[str, float, tuple[Card, ...]]]:
@@ -277,6 +329,11 @@ def _in_loss(card: Card, explainer: str) -> bool:
     return in_loss(card.method, explainer.partition("~")[0], layers=str(card.recipe.get("layers") or ""))
 
 
+def _instead(metrics: Metrics, run_ids: Sequence[str], explainer: str) -> str:
+    stands_in = any((run_id, explainer) in metrics.instead for run_id in run_ids)
+    return INSTEAD[explainer] if stands_in else ""
+
+
 def _bands(metrics: Metrics, zoo: Zoo, ask: Ask, found: Comparison) -> tuple[Band, ...]:
     relative = info_of(ask.metric).family == "similarity" or ask.metric.partition("@")[0] in OF_THE_TEACHER
     bands = [Band(words=_control_words(line.label), estimate=line.shared) for line in found.controls]
@@ -298,7 +355,7 @@ def _other_samples(metrics: Metrics, zoo: Zoo, ask: Ask, images: Sequence[int]) 
 
 def _on_images(metrics: Metrics, card: Card, explainer: str, metric: str, images: Sequence[int]) -> Estimate | None:
     values = metrics.values([card.id], explainer, metric)
-    shown = values.reindex(list(images)) if len(images) else values
+    shown = values[values.index.isin(list(images))] if len(images) else values
     return None if shown.empty or shown.isna().all().all() else estimate(shown, metric)
 
 
@@ -312,77 +369,3 @@ def _title(explainer: str) -> str:
 
 def _control(explainer: str) -> bool:
     return explainer in EXPLAINERS and EXPLAINERS[explainer].family == "control"
-
-
-def naive_beside(found: Chart, box: Box) -> Box | None:
-    """The naive students at the place of a box; None for a naive box or where there are none."""
-    wanted = naive_of(box.family)
-    fits = [one for one in found.boxes if one.family == wanted != box.family and one.x == box.x]
-    return fits[0] if fits else None
-
-
-def pairs(found: Chart) -> tuple[Question, ...]:
-    """Every box against the naive students at its place: the family of comparisons that is corrected together."""
-    having = [(box, naive_beside(found, box)) for box in found.boxes if box.label in found.groups]
-    return tuple(
-        question(found, box.label, beside.label)
-        for box, beside in having if beside is not None and beside.label in found.groups
-    )  # fmt: skip
-
-
-def question(found: Chart, first: str, second: str) -> Question:
-    """Is ``first`` other than ``second``, by the metric and the map of this chart?"""
-    return Question(first=first, second=second, explainer=found.ask.explainer, metric=found.ask.metric)
-
-
-def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
-    """One row per comparison: difference with its interval, n, p values, effect sizes, and the floor of the seeds."""
-    return pd.DataFrame([
-        {
-            "first": one.question.first, "second": one.question.second, "difference": one.estimate.mean,
-            "low": one.estimate.low, "high": one.estimate.high, "images": one.estimate.n,
-            "undefined": one.estimate.undefined, "Wilcoxon p": one.test.wilcoxon_p,
-            "p after Holm": one.holm_p, "d_z": one.test.d_z,
-            "rank biserial": one.test.rank_biserial, "first is higher": one.test.superiority,
-            "another seed": one.floor, "below it": one.below_floor,
-        }
-        for one in answers
-    ])  # fmt: skip
-
-
-def verdict(one: Difference) -> str:
-    """What a comparison says, in one sentence with its numbers."""
-    info, value = info_of(one.question.metric), one.estimate
-    if not value.n:
-        return "No image has a value for both."
-    better = (value.mean > 0) == info.higher_is_better
-    sure = one.holm_p < ALPHA
-    word = "is better" if better else "is worse"
-    said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure else (
-        f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
-    )  # fmt: skip
-    floor = " That is less than another seed of the same training makes." if one.below_floor else ""
-    return (
-        f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
-        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{floor}"
-    )
-
-
-def p_words(p: float) -> str:
-    """'p = 0.012', or 'p < 0.001'."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def headline(found: Chart) -> str:
-    """The sentence above the chart: matched beside naive at the strongest compression or the last λ."""
-    having = [box for box in found.boxes if box.line.shared.n]
-    if not having:
-        return ""
-    beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
-    what = f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"
-    if not beside:
-        return f"{what}: {having[-1].label} {having[-1].line.shared.mean:.2f}"
-    box, other = max(beside, key=lambda pair: pair[0].x)
-    gain = (box.line.shared.mean - other.line.shared.mean) * (1 if info_of(found.ask.metric).higher_is_better else -1)
-    word = "better" if gain > 0 else "worse" if gain < 0 else "no better"
-    return f"{what}: {box.label} is {word} than naive, {box.line.shared.mean:.2f} against {other.line.shared.mean:.2f}"

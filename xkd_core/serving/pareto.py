@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from xkd_core.models.cards import Card
-from xkd_core.serving.curves import Mean, mean_of
+from xkd_core.serving.curves import Mean, drift
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
 from xkd_core.serving.zoo import Zoo, describe, title
@@ -72,11 +72,10 @@ def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
 
 
 def _candidate(results: Results, card: Card, explainer: str) -> Candidate | None:
-    rows = results.of_run(card.id, explainer)
-    drift = None if rows.empty else mean_of(1 - rows["cosine"])
+    moved = drift(results, card.id, explainer)
     name = next((name for name in QUALITY if name in card.metrics), "")
     quality = card.metrics[name].value if name else None
-    if drift is None or quality is None:
+    if moved is None or quality is None:
         return None
     group = _group(card)
     return Candidate(
@@ -85,7 +84,7 @@ def _candidate(results: Results, card: Card, explainer: str) -> Candidate | None
         group=group,
         quality=quality,
         quality_name=name,
-        drift=drift,
+        drift=moved,
         ratio=card.ratio,
         counted=card.ratio_of,
         contends=group != "control" and not card.undertrained,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from xkd_core.errors import XKDError
 from xkd_core.results.store import TABLES, read_rows
 
 _NONE = pd.DataFrame()
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,17 @@ class Results:
     def answers_of(self, run_id: str) -> pd.DataFrame:
         """Answers of one run, by image index; empty when it was not evaluated."""
         return self._answers_by.get(run_id, _NONE)
+
+    def once(self, key: tuple[str, ...], make: Callable[[], Made]) -> Made:
+        """What ``make`` returns, made once for these rows: pages ask for the same means again and again."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: Made = self._made[key]
+        return found
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, ...], Any]:
+        return {}
 
     @cached_property
     def _maps_by(self) -> dict[tuple[str, str], pd.DataFrame]:

@@ -21,6 +21,7 @@ WAYS: Mapping[str, str] = {
     "randomisation_cascading": "all layers from the top",
     "randomisation_independent": "one layer at a time",
 }
+SIGNS: Mapping[Verdict, str] = {"safe": "✓", "with care": "!", "not safe": "✗", "not known": "?"}
 UNRELATED = 0.0  # of ranks that have nothing in common, where no map of another image is stored
 
 
@@ -66,14 +67,12 @@ class Safety:
     left: Estimate | None
     limit: float
     complete: bool
+    floor: Floor
 
 
 def explainers(metrics: Metrics, names: Sequence[str] = (*WAYS, "cosine")) -> tuple[str, ...]:
     """Explainers with a value of one of these metrics, in the catalogue's order."""
-    having = set()
-    for name in names:
-        if name in metrics.rows:
-            having |= set(metrics.rows.loc[metrics.rows[name].notna(), "explainer"].astype(str))
+    having = {explainer for name in names for explainer in metrics.having(name)}
     return tuple(name for name in EXPLAINERS if name in having and EXPLAINERS[name].family != "control")
 
 
@@ -119,6 +118,7 @@ def safety(metrics: Metrics, zoo: Zoo, explainer: str) -> Safety:
         left=left,
         limit=limit,
         complete=left is not None and band.room is not None,
+        floor=band,
     )
 
 
@@ -134,17 +134,40 @@ def mean_of(metrics: Metrics, card: Card, explainer: str, metric: str) -> Estima
 
 
 def safety_table(found: Sequence[Safety]) -> pd.DataFrame:
-    """One row per explainer."""
+    """One row per explainer, the numbers of all three checks; empty where one was not measured."""
     return pd.DataFrame([
         {
-            "explainer": EXPLAINERS[one.explainer].title, "safe to compare": one.verdict, "why": one.why,
-            "left of the map": np.nan if one.left is None else one.left.mean,
-            "low": np.nan if one.left is None else one.left.low, "high": np.nan if one.left is None else one.left.high,
+            "explainer": EXPLAINERS[one.explainer].title, "safe to compare": f"{SIGNS[one.verdict]} {one.verdict}",
+            "left of the map": _mean(one.left), "low": np.nan if one.left is None else one.left.low,
+            "high": np.nan if one.left is None else one.left.high, "limit": one.limit,
             "images": 0 if one.left is None else one.left.n,
-            "undefined": 0 if one.left is None else one.left.undefined, "limit": one.limit,
+            "undefined": 0 if one.left is None else one.left.undefined, "second teacher": _mean(one.floor.second),
+            "other images": _mean(one.floor.other), "other samples": _mean(one.floor.samples), "why": one.why,
         }
         for one in found
     ])  # fmt: skip
+
+
+def _mean(value: Estimate | None) -> float:
+    return np.nan if value is None else value.mean
+
+
+def rest(found: Sequence[Safety]) -> str:
+    """Which explainers are not safe, and why it is not known of others; "" when all are safe."""
+    names = {verdict: [EXPLAINERS[one.explainer].title for one in found if one.verdict == verdict] for verdict in SIGNS}
+    said = [f"**{verdict.capitalize()}**: {', '.join(names[verdict])}." for verdict in ("with care", "not safe")
+            if names[verdict]]  # fmt: skip
+    unknown: dict[str, list[str]] = {}
+    for one in found:
+        if one.verdict == "not known":
+            unknown.setdefault(_lacking(one), []).append(EXPLAINERS[one.explainer].title)
+    why = "; ".join(f"{', '.join(titles)} ({lacking})" for lacking, titles in unknown.items())
+    return "  \n".join([*said, *([f"**Not known yet**: {why}."] if why else [])])
+
+
+def _lacking(one: Safety) -> str:
+    missing = ["weight randomisation"] * (one.left is None) + ["the noise floor"] * (one.floor.room is None)
+    return f"{' and '.join(missing)} not measured"
 
 
 def sentence(found: Sequence[Safety]) -> str:
@@ -165,12 +188,17 @@ def _verdict(follows: bool | None, room: bool | None, *, noisy: bool) -> Verdict
     return "with care" if noisy else "safe"
 
 
+def two(value: float) -> str:
+    """Two digits after the point, and never a zero with a sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def _of_weights(left: Estimate | None, limit: float, unrelated: Estimate | None) -> str:
     if left is None:
         return "Weight randomisation is not measured."
-    beside = "" if unrelated is None else f" (maps of other images: {unrelated.mean:.2f})"
+    beside = "" if unrelated is None else f" (maps of other images: {two(unrelated.mean)})"
     word = "below" if left.high < limit else "not clearly below"
-    return f"With random weights {left.mean:.2f} of the map's order is left, {word} {limit:.2f}{beside}."
+    return f"With random weights {two(left.mean)} of the map's order is left, {word} {limit:.2f}{beside}."
 
 
 def _of_floor(band: Floor) -> str:

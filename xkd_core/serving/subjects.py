@@ -11,6 +11,8 @@ import numpy as np
 from xkd_core import rendering
 from xkd_core.errors import BadInputError, DataUnavailableError
 from xkd_core.images import datasets
+from xkd_core.images.on_disk import OnDisk
+from xkd_core.images.photo_sets import KINDS
 from xkd_core.types import Bool, DatasetInfo, ImageData, Sample, UInt8
 
 DISPLAY_PX = 256
@@ -18,7 +20,8 @@ UPLOAD = "upload"
 # Images of these are explained by networks that were trained on something else.
 OUTSIDE: Mapping[str, str] = {"photos": "cifar10", "digits": "cifar10", UPLOAD: "cifar10"}
 SPLITS: Mapping[str, str] = {
-    "scenes": "test", "cifar10": "test", "tiny-imagenet-50": "test", "mnist": "test", "digits": "test", "photos": "all"
+    "scenes": "test", "cifar10": "test", "tiny-imagenet-50": "test", "mnist": "test", "digits": "test", "photos": "all",
+    **dict.fromkeys(KINDS, "test"),
 }  # fmt: skip
 ALWAYS = ("scenes", "cifar10")
 DOWNLOADABLE = ("cifar10",)
@@ -80,25 +83,24 @@ def choices(with_runs: Callable[[str], bool], *, networks_only: bool = False) ->
 
 
 def images_in(dataset: str) -> int:
-    """How many images of a data set a visitor can look at."""
-    return datasets.info(dataset).splits[SPLITS[dataset]]
+    """How many images of a data set a visitor can look at; 1 while it is unknown because the files are not here."""
+    return datasets.info(dataset).splits.get(SPLITS[dataset], 0) or 1
 
 
 def key_of(dataset: str, index: int) -> ImageKey:
     """The key of a visible image; an index outside the split is brought to its nearest end."""
     last = images_in(dataset) - 1
-    return ImageKey(dataset=dataset, split=SPLITS[dataset], index=min(max(index, 0), last))
+    return ImageKey(dataset=dataset, split=SPLITS[dataset], index=max(min(index, last), 0))
 
 
 def subject(key: ImageKey, *, upload: UInt8 | None = None, crisp: bool = True) -> Subject:
-    """Read or draw an image; ``crisp`` draws scenes again at 256 px, which takes most of the time.
+    """Read or draw an image; ``crisp``: again at 256 px where it can be, which for scenes takes most of the time.
 
     Errors: DataUnavailableError, BadInputError for an upload that did not come.
     """
     info = datasets.info(key.networks)
     sample, pixels = _upload(key, upload, info) if key.dataset == UPLOAD else _stored(key)
-    # Only scenes can be drawn again at another size; a photograph is enlarged for the eye.
-    large = _crisp(key) if crisp and key.dataset == "scenes" else None
+    large = _crisp(key) if crisp else None
     photo = large.pixels if large is not None else rendering.enlarge(sample.pixels, DISPLAY_PX)
     masks = large.masks if large is not None else sample.masks
     return Subject(
@@ -160,7 +162,11 @@ def _upload(key: ImageKey, pixels: UInt8 | None, info: DatasetInfo) -> tuple[Sam
     return Sample(pixels=square, labels=(), facts={"title": "your image"}), np.asarray(small)
 
 
-def _crisp(key: ImageKey) -> Sample:
+def _crisp(key: ImageKey) -> Sample | None:
+    """The image at 256 px if it can be drawn, or read, larger than networks see it."""
     from xkd_core.images import scenes
 
-    return scenes.render(key.split, key.index, size=DISPLAY_PX)
+    if key.dataset == "scenes":
+        return scenes.render(key.split, key.index, size=DISPLAY_PX)
+    data = _open(key.dataset, key.split) if key.dataset in KINDS else None
+    return data.at(key.index, DISPLAY_PX) if isinstance(data, OnDisk) else None

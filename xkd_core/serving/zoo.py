@@ -184,11 +184,16 @@ class Zoo:
         if choice.pair is not None:
             card = self.by_id.get(choice.pair[row == "matched"])
             return None if card is None else Pick(card=card)
-        cards = self.of(row, choice.family)
-        if not cards:
-            return None
-        best = min(cards, key=lambda card: (_distance(card, choice, row), card.id))
-        return Pick(card=best, note=_difference(best, choice, row))
+        key, cards = (row, choice), self.of(row, choice.family)
+        if cards and key not in self._picked:
+            best = min(cards, key=lambda card: (_distance(card, choice, row), card.id))
+            self._picked[key] = Pick(card=best, note=_difference(best, choice, row))
+        return self._picked[key] if cards else None
+
+    @cached_property
+    def _picked(self) -> dict[tuple[Row, Choice], Pick]:
+        """Every page asks for the same few choices hundreds of times."""
+        return {}
 
     def choice_of(self, run_id: str) -> Choice | None:
         """The sliders that show a run; None for a teacher or an unknown run."""

@@ -1,0 +1,95 @@
+"""Two boxes of a chart against each other: who is compared with whom, the table of tests, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from xkd_core.results.compare import Difference, Question
+from xkd_core.serving.metrics_view import Box, Chart, arrow, info_of, title_of
+from xkd_core.serving.zoo import naive_of
+
+ALPHA = 0.05
+
+
+def naive_beside(found: Chart, box: Box) -> Box | None:
+    """The naive students at the place of a box; None for a naive box or where there are none."""
+    wanted = naive_of(box.family)
+    fits = [one for one in found.boxes if one.family == wanted != box.family and one.x == box.x]
+    return fits[0] if fits else None
+
+
+def pairs(found: Chart) -> tuple[Question, ...]:
+    """Every box against the naive students at its place: the family of comparisons that is corrected together."""
+    having = [(box, naive_beside(found, box)) for box in found.boxes if box.label in found.groups]
+    return tuple(
+        question(found, box.label, beside.label)
+        for box, beside in having if beside is not None and beside.label in found.groups
+    )  # fmt: skip
+
+
+def question(found: Chart, first: str, second: str) -> Question:
+    """Is ``first`` other than ``second``, by the metric and the map of this chart?"""
+    return Question(first=first, second=second, explainer=found.ask.explainer, metric=found.ask.metric)
+
+
+def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
+    """One row per comparison: difference with its interval, n, p values, effect sizes, and the floor of the seeds."""
+    return pd.DataFrame([
+        {
+            "first": one.question.first, "second": one.question.second, "difference": one.estimate.mean,
+            "low": one.estimate.low, "high": one.estimate.high, "images": one.estimate.n,
+            "undefined": one.estimate.undefined, "Wilcoxon p": one.test.wilcoxon_p,
+            "p after Holm": one.holm_p, "d_z": one.test.d_z,
+            "rank biserial": one.test.rank_biserial, "first is higher": one.test.superiority,
+            "another seed": one.floor, "below it": one.below_floor,
+        }
+        for one in answers
+    ])  # fmt: skip
+
+
+def verdict(one: Difference) -> str:
+    """What a comparison says, in one sentence with its numbers."""
+    info, value = info_of(one.question.metric), one.estimate
+    if not value.n:
+        return "No image has a value for both."
+    better = (value.mean > 0) == info.higher_is_better
+    sure = one.holm_p < ALPHA
+    word = "is better" if better else "is worse"
+    said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure else (
+        f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
+    )  # fmt: skip
+    floor = " That is less than another seed of the same training makes." if one.below_floor else ""
+    return (
+        f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
+        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{floor}"
+    )
+
+
+def p_words(p: float) -> str:
+    """'p = 0.012', or 'p < 0.001'."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def headline(found: Chart) -> str:
+    """The sentence above the chart: matched beside naive at the strongest compression or the last λ."""
+    having = [box for box in found.boxes if box.line.shared.n]
+    if not having:
+        return ""
+    beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
+    what = f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"
+    if not beside:
+        return f"{what}: {having[-1].label} {having[-1].line.shared.mean:.2f}"
+    box, other = max(beside, key=lambda pair: pair[0].x)
+    first, second = (_mean_at(having, one) for one in (box, other))
+    gain = (first - second) * (1 if info_of(found.ask.metric).higher_is_better else -1)
+    word = "better" if gain > 0 else "worse" if gain < 0 else "no better"
+    label = box.label.partition(", seed ")[0]
+    return f"{what}: {label} is {word} than naive, {first:.2f} against {second:.2f}"
+
+
+def _mean_at(boxes: Sequence[Box], at: Box) -> float:
+    """The mean over the boxes of the same students at the same place: one, or one for each seed."""
+    means = [one.line.shared.mean for one in boxes if (one.family, one.x) == (at.family, at.x)]
+    return sum(means) / len(means)
