@@ -56,7 +56,7 @@ class Wanted:
 
     def key(self, pixels: UInt8) -> str:
         """Names these explanations of these images on disk."""
-        digest = hashlib.sha256(self.teacher.card.sha256.encode())
+        digest = hashlib.sha256(self.teacher.card.network.encode())
         sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
         digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
         how = [

@@ -32,7 +32,7 @@ def restrict(run_id: str, dataset: str, root: Path | None = None) -> Card:
     before = run.card.transform
     after = CardTransform(**asdict(wanted.transform))
     moved = "" if (before.mean, before.std) == (after.mean, after.std) else " Images are normalised otherwise."
-    key = hashlib.sha256(f"{run.card.sha256} {dataset} {places}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{run.card.network} {dataset} {places}".encode()).hexdigest()[:12]
     own = {
         "id": f"{dataset}-{run.card.method}-w1-restricted-s{run.card.seed}-{key}",
         "dataset": dataset,
