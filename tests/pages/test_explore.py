@@ -392,9 +392,9 @@ def test_the_page_is_drawn_again_when_a_map_has_come(monkeypatch):
     job = Job(key=("a",))
     poll = widgets._poll.__wrapped__
     with pytest.raises(Again):
-        poll(job, lambda: 2, 3, "Computing")
+        poll(job, lambda: 2, 3, "Computing", "work")
     job.note = "Occlusion"
-    poll(job, lambda: 3, 3, "Computing")
+    poll(job, lambda: 3, 3, "Computing", "work")
 
 
 def test_gallery_filters_stand_in_the_link(open_page, made):
