@@ -58,7 +58,8 @@ def _family(kind: str, method: str) -> str:
 
 
 def _named(kind: str, text: str) -> str:
-    return f"{text} ({KINDS[kind]})" if kind else text
+    method, _, words = text.partition(":")
+    return f"{method}, {KINDS[kind]}:{words}" if kind else text
 
 
 FAMILIES: Mapping[str, str] = {
