@@ -8,7 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages._ui.study import store
 from tests.pages.conftest import ROOT
+from tests.pages.study.admin_pages import PASSWORD, log_in
 from tests.pages.study.study_pages import FakeBrowser, Opener
+from xkd_core.study import access
 from xkd_core.study.store.database import Database
 
 
@@ -42,6 +44,44 @@ def open_page(database, fake, monkeypatch) -> Opener:
         app.run()
         app.switch_page("pages/study.py").run()
         assert not app.exception
+        return app
+
+    return run
+
+
+@pytest.fixture
+def leader(monkeypatch) -> None:
+    """A server where the study leader can log in."""
+    for name in ("XKD_MODE", "XKD_ADMIN_EMAILS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XKD_ADMIN_PASSWORD_HASH", access.hash_password(PASSWORD))
+
+
+@pytest.fixture
+def visit(database, leader, monkeypatch, tmp_path, request) -> Opener:
+    """The page as someone comes to it who is not logged in; with runs only for tests that ask for ``made``."""
+    made = request.getfixturevalue("made") if "made" in request.fixturenames else None
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path / "none" if made is None else made.root))
+
+    def run(**query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.switch_page("pages/study_admin.py").run()
+        assert not app.exception
+        return app
+
+    return run
+
+
+@pytest.fixture
+def enter(visit) -> Opener:
+    def run(view: str = "", **query: str) -> AppTest:
+        app = visit(**query)
+        log_in(app)
+        if view:
+            app.segmented_control(key="view").set_value(view).run()
+            assert not app.exception
         return app
 
     return run
