@@ -16,6 +16,12 @@ def payload(app: AppTest) -> dict:
     return json.loads(proto.json or proto.mixed.json)
 
 
+def words(app: AppTest) -> str:
+    """All text of a page, messages with it."""
+    parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
 def settled(app: AppTest) -> AppTest:
     """Run again until the maps that are computed beside the page have come."""
     for _ in range(60):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from typing import Literal
 
@@ -193,40 +193,40 @@ def _flaw(one: Float, needs: str) -> str | None:
     return None
 
 
-@cache
+@lru_cache(maxsize=32)
 def _chunks(n_pixels: int, settings: Settings, fill: Fill = "mean") -> list[Swap]:
     ends = edges(n_pixels, settings.n_chunks)
     return [Swap(low, high, fill) for low, high in pairwise(ends)]
 
 
-@cache
+@lru_cache(maxsize=32)
 def _colours(n_pixels: int, settings: Settings, fill: Fill = "uniform") -> list[Swap]:
     ends, n = edges(n_pixels, settings.n_colour_chunks), settings.n_colours
     chunks = enumerate(pairwise(ends))
     return [Swap(low, high, fill, place * n + draw, "size") for place, (low, high) in chunks for draw in range(n)]
 
 
-@cache
+@lru_cache(maxsize=32)
 def _deletion(n_pixels: int, settings: Settings) -> list[Swap]:
     return deletion_swaps(n_pixels, settings.n_steps)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _insertion(n_pixels: int, settings: Settings, fill: Fill = "blur") -> list[Swap]:
     return insertion_swaps(n_pixels, settings.n_steps, fill)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _weakest_gone(n_pixels: int, settings: Settings) -> list[Swap]:
     return road_swaps(n_pixels, settings.road_percent, strongest=False)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _strongest_gone(n_pixels: int, settings: Settings) -> list[Swap]:
     return road_swaps(n_pixels, settings.road_percent, strongest=True)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _both_gone(n_pixels: int, settings: Settings) -> list[Swap]:
     return _weakest_gone(n_pixels, settings) + _strongest_gone(n_pixels, settings)
 

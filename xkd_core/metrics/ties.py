@@ -5,7 +5,7 @@ So an image has the same order alone and in a batch, and no corner of the pictur
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +28,7 @@ def orders(values: ArrayLike, *, seed: int = 0) -> Int:
     return found
 
 
-@cache
+@lru_cache(maxsize=32)
 def _order_of_equals(n_pixels: int, seed: int) -> Int:
     """The order of equal values."""
     return np.argsort(-tie_order(n_pixels, seed))
