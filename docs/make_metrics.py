@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from docs.text import interval, page, table
 from xkd_core.catalogue import EXPLAINERS, METRICS
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import list_runs
@@ -48,7 +49,7 @@ class Group:
     runs: tuple[str, ...]
 
 
-def page(dataset: str, *, root: Path | None = None) -> str:
+def text(dataset: str, *, root: Path | None = None) -> str:
     """The text of docs/metrics_DATASET.md; "" where no row is stored. Errors: SystemExit for damaged rows."""
     groups = list(_groups([card for card in list_runs(root) if card.dataset == dataset]))
     metrics = read_metrics(dataset, root=root)
@@ -60,9 +61,9 @@ def page(dataset: str, *, root: Path | None = None) -> str:
     blocks = [HEAD.format(dataset=dataset)]
     for metric, short in SHORT.items():
         info = METRICS[metric]
-        blocks.append(f"## {short}: {info.title.lower()}\n\n{info.summary} Chance: {info.chance}.\n\n"
-                      + "\n".join(_table(metrics, measured, metric)))  # fmt: skip
-    return "\n\n".join(block.strip() for block in [*blocks, _missing(dataset, metrics, groups)]) + "\n"
+        blocks += [f"## {short}: {info.title.lower()}", f"{info.summary} Chance: {info.chance}.",
+                   _table(metrics, measured, metric)]  # fmt: skip
+    return page([*blocks, "## Missing", _missing(dataset, metrics, groups)])
 
 
 def _groups(cards: Iterable[Card]) -> Iterator[Group]:
@@ -94,18 +95,18 @@ def _values(metrics: Metrics, group: Group, explainer: str, metric: str) -> pd.D
     return metrics.values(runs, explainer, metric)
 
 
-def _table(metrics: Metrics, groups: Sequence[Group], metric: str) -> Iterator[str]:
+def _table(metrics: Metrics, groups: Sequence[Group], metric: str) -> str:
     """A line for each group, a column for each method of which anything is stored, controls last."""
     cells = {(group, name): _values(metrics, group, name, metric) for group in groups
              for name in (*METHODS, *CONTROLS)}  # fmt: skip
     names = [name for name in (*METHODS, *CONTROLS) if any(not cells[group, name].empty for group in groups)]
     images = _common(values for values in cells.values() if not values.empty)
-    yield f"| network | λ | seeds | {' | '.join(EXPLAINERS[name].title for name in names)} |"
-    yield "|---" * (3 + len(names)) + "|"
+    rows = []
     for group in groups:
-        seeds = max(cells[group, name].shape[1] for name in names) if names else 0
-        shown = [_cell(cells[group, name], images, metric) for name in names]
-        yield f"| {group.label} | {group.lam} | {seeds or ''} | {' | '.join(shown)} |"
+        seeds = max((cells[group, name].shape[1] for name in names), default=0)
+        rows.append([group.label, group.lam, str(seeds or ""),
+                     *(_cell(cells[group, name], images, metric) for name in names)])  # fmt: skip
+    return table(("network", "λ", "seeds", *(EXPLAINERS[name].title for name in names)), rows)
 
 
 def _common(tables: Iterable[pd.DataFrame]) -> pd.Index:
@@ -122,7 +123,7 @@ def _cell(values: pd.DataFrame, images: pd.Index, metric: str) -> str:
     found = estimate(values.reindex(images), metric)
     if not found.n:
         return f"undefined for all {found.undefined}"
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}] n={found.n}"
+    return f"{interval(found)} n={found.n}"
 
 
 def _missing(dataset: str, metrics: Metrics, groups: Sequence[Group]) -> str:
@@ -135,11 +136,11 @@ def _missing(dataset: str, metrics: Metrics, groups: Sequence[Group]) -> str:
                 where = f"{group.label}{f', λ {group.lam}' if group.lam else ''}"
                 lost.setdefault(where, []).append(f"`{run}` ({gaps})")
     if not lost:
-        return "## Missing\n\nNothing."
+        return "Nothing."
     command = (f"python -m xkd_core evaluate --data {dataset}:test --runs RUN --explainers {','.join(METHODS)} "
                f"--metrics {','.join(SHORT)} --images {IMAGES}")  # fmt: skip
     lines = [f"- {where}: {'; '.join(runs)}" for where, runs in lost.items()]
-    return f"## Missing\n\nMade by `{command}`:\n\n" + "\n".join(lines)
+    return f"Made by `{command}`:\n\n" + "\n".join(lines)
 
 
 def _gaps(metrics: Metrics, run: str) -> str:
@@ -155,9 +156,9 @@ def _gaps(metrics: Metrics, run: str) -> str:
 def main() -> None:
     """Write the pages."""
     for dataset in DATASETS:
-        text = page(dataset)
-        if text:
-            (HERE / f"metrics_{dataset}.md").write_text(text)
+        found = text(dataset)
+        if found:
+            (HERE / f"metrics_{dataset}.md").write_text(found)
 
 
 if __name__ == "__main__":

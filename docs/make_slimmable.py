@@ -57,7 +57,7 @@ def text(dataset: str = DATASET) -> str:
     if not any(_ids(stored, method, stop, slim=True) for method in METHODS for stop in STOPS):
         return page([HEAD, NONE])
     return page([
-        HEAD, "## Verdict", *(_verdict(stored, method) for method in METHODS), "## Answers", _answers(stored),
+        HEAD, "## Verdict", *_verdicts(stored), "## Answers", _answers(stored),
         "## Maps", MAP_NOTE, _maps(stored), "## Training compute", COST_NOTE, _costs(stored),
         "## At equal training FLOPs", CURVE_NOTE, _curves(stored),
     ])  # fmt: skip
@@ -76,6 +76,15 @@ def _ids(stored: Stored, method: str, stop: float, *, slim: bool) -> tuple[str, 
 
 def _cards(stored: Stored, method: str, stop: float, *, slim: bool) -> list[Card]:
     return [stored.zoo.by_id[run_id] for run_id in _ids(stored, method, stop, slim=slim)]
+
+
+def _pairs(stored: Stored) -> Iterator[tuple[str, list[Card], dict[float, list[Card]]]]:
+    """Method, its slimmable runs and the separate ones by width, of the methods that have both."""
+    for method in METHODS:
+        slim = _cards(stored, method, STOPS[-1], slim=True)
+        alone = {stop: found for stop in STOPS if (found := _cards(stored, method, stop, slim=False))}
+        if slim and alone:
+            yield method, slim, alone
 
 
 def gap(stored: Stored, method: str, stop: float, explainer: str, metric: str) -> Estimate | None:
@@ -149,11 +158,7 @@ def training_flops(card: Card) -> float:
 
 def _costs(stored: Stored) -> str:
     rows = []
-    for method in METHODS:
-        slim = _cards(stored, method, STOPS[-1], slim=True)
-        alone = {stop: found for stop in STOPS if (found := _cards(stored, method, stop, slim=False))}
-        if not slim or not alone:
-            continue
+    for method, slim, alone in _pairs(stored):
         rows.append(_cost_row(method, "slimmable, seven widths", slim, SANDWICH, _bytes(slim[0])))
         rows += [_cost_row(method, f"separate, {fraction(stop)}", cards, 1, _bytes(cards[0]))
                  for stop, cards in alone.items()]  # fmt: skip
@@ -200,11 +205,7 @@ def equal_epochs(slim: Card, alone: Mapping[float, Card]) -> tuple[float, float]
 
 def _curves(stored: Stored) -> str:
     rows = []
-    for method in METHODS:
-        slim = _cards(stored, method, STOPS[-1], slim=True)
-        alone = {stop: cards for stop in STOPS if (cards := _cards(stored, method, stop, slim=False))}
-        if not slim or not alone:
-            continue
+    for method, slim, alone in _pairs(stored):
         first, second = equal_epochs(slim[0], {stop: cards[0] for stop, cards in alone.items()})
         for stop in (STOPS[0], STOPS[-1]):
             found = {"slimmable, all epochs": (slim, f"@{stop:g}", None), f"slimmable, {second:.1f} epochs":
@@ -225,12 +226,14 @@ def _at_epoch(cards: Sequence[Card], ending: str, epochs: float | None) -> list[
             for name, (scale, form) in shown.items()]  # fmt: skip
 
 
-def _verdict(stored: Stored, method: str) -> str:
+def _verdicts(stored: Stored) -> Iterator[str]:
+    found = {method: _verdict(stored, method, slim, alone) for method, slim, alone in _pairs(stored)}
+    for method in METHODS:
+        yield found.get(method, f"**{method}.** Not both of slimmable and separate students are here yet.")
+
+
+def _verdict(stored: Stored, method: str, slim: Sequence[Card], alone: Mapping[float, Sequence[Card]]) -> str:
     """Sentences from the intervals: below, above or not told apart, at each width that both have, and the cost."""
-    slim = _cards(stored, method, STOPS[-1], slim=True)
-    alone = {stop: cards for stop in STOPS if (cards := _cards(stored, method, stop, slim=False))}
-    if not slim or not alone:
-        return f"**{method}.** Not both of slimmable and separate students are here yet."
     asked = {"CAM cosine": ("cam", "cosine"), "right answers": ("answers", "right")}
     asked |= {f"{name} cosine": (name, "cosine") for name in MAPS.values() if name != "cam"}
     words = [f"{title}: {_compared(stored, method, list(alone), *one)}" for title, one in asked.items()]

@@ -55,7 +55,7 @@ def widths(dataset: str) -> Beside:
         title="Paper 004, Tables 2 and 3: narrow students", rows=rows, base="KD",
         there="VGG16 on PASCAL VOC 2012, maps of 14x14 cells, images that the network answers right.",
         here=f"{NETWORKS[dataset]}, maps of 8x8 cells, all test images.",
-        measures=(_quality(dataset, ("004.T2", "mAP")), *_maps(dataset, "004.T2", "004.T3")),
+        measures=_answers_and_maps(dataset, "004.T2", "004.T3"),
         note="SWA's and SSWA's map is in their loss. Two printed cosines do not fit their distances: /8 SSWA and the "
         "structured naive one (`claims --only 004-distance`).",
     )  # fmt: skip
@@ -82,7 +82,7 @@ def weights(dataset: str) -> Beside:
         title="Paper 004, Tables 4 and 5: weights pruned in rounds", rows=_of_pruning("weights", 0.2), base="Naive",
         there="VGG16 on VOC, 16 rounds of 20 %, 3 % of the weights are left.",
         here=f"{NETWORKS[dataset]}, the last of 5 rounds of 20 %, a third is left.",
-        measures=(_quality(dataset, ("004.T4", "mAP")), *_maps(dataset, "004.T4", "004.T5")),
+        measures=_answers_and_maps(dataset, "004.T4", "004.T5"),
     )  # fmt: skip
 
 
@@ -92,8 +92,12 @@ def filters(dataset: str) -> Beside:
         title="Paper 004, Tables 6 and 7: filters pruned once", rows=_of_pruning("filters", 0.5), base="Naive",
         there="VGG16 on VOC, 70 % of the filters of seven layers.",
         here=f"{NETWORKS[dataset]}, half of the filters of each layer that the rule of Li et al. cuts.",
-        measures=(_quality(dataset, ("004.T6", "mAP")), *_maps(dataset, "004.T6", "004.T7")),
+        measures=_answers_and_maps(dataset, "004.T6", "004.T7"),
     )  # fmt: skip
+
+
+def _answers_and_maps(dataset: str, places: str, alike: str) -> tuple[Measure, ...]:
+    return (_quality(dataset, (places, "mAP")), *_maps(dataset, places, alike))
 
 
 def one_shot() -> Beside:

@@ -51,11 +51,11 @@ def _rows(explainer: str, n: int, **metrics: list[float]) -> pd.DataFrame:
 @pytest.mark.parametrize("dataset", make_metrics.DATASETS)
 def test_the_tables_of_metrics_are_those_of_the_stored_rows(dataset) -> None:
     path = DOCS / f"metrics_{dataset}.md"
-    assert_alike(path.read_text() if path.exists() else "", make_metrics.page(dataset))
+    assert_alike(path.read_text() if path.exists() else "", make_metrics.text(dataset))
 
 
 def test_a_cell_is_the_mean_on_the_images_of_all_cells_and_says_how_many_have_a_value(own) -> None:
-    text = make_metrics.page("scenes", root=own.root)
+    text = make_metrics.text("scenes", root=own.root)
     heads = [line for line in text.splitlines() if line.startswith("| network")]
     assert heads[0] == "| network | λ | seeds | CAM | Grad-CAM | Random map |"
     line = next(line for line in text.splitlines() if line.startswith("| naive, 1/8 | 0.5 | 1 |"))
@@ -67,7 +67,7 @@ def test_a_cell_is_the_mean_on_the_images_of_all_cells_and_says_how_many_have_a_
 
 
 def test_what_is_not_stored_is_named_and_what_cannot_be_is_not_missing(own) -> None:
-    missing = make_metrics.page("scenes", root=own.root).split("## Missing")[1]
+    missing = make_metrics.text("scenes", root=own.root).split("## Missing")[1]
     assert f"- naive, 1/8, λ 0: `{own.runs['kd 0.125 0']}` (all)" in missing
     partly = next(line for line in missing.splitlines() if own.runs["kd 0.125 0.5"] in line)
     assert "(FE of grad_cam_pp, hires_cam, xgrad_cam, MS of cam, grad_cam" in partly
@@ -77,7 +77,7 @@ def test_what_is_not_stored_is_named_and_what_cannot_be_is_not_missing(own) -> N
 
 
 def test_without_rows_there_is_no_page(tmp_path) -> None:
-    assert make_metrics.page("scenes", root=tmp_path) == ""
+    assert make_metrics.text("scenes", root=tmp_path) == ""
 
 
 def test_the_table_of_networks_is_counted_anew() -> None:
