@@ -123,7 +123,7 @@ def _cell(values: pd.DataFrame, images: pd.Index, metric: str) -> str:
     found = estimate(values.reindex(images), metric)
     if not found.n:
         return f"undefined for all {found.undefined}"
-    return f"{interval(found)} n={found.n}"
+    return f"{interval(found)}, n={found.n}"
 
 
 def _missing(dataset: str, metrics: Metrics, groups: Sequence[Group]) -> str:
