@@ -76,7 +76,7 @@ def text(dataset: str = DATASET) -> str:
     """The text of the document."""
     stored = read_stored(dataset)
     found = shown(stored)
-    body = [part for line in found for part in _of(stored, line)] if found else [NONE]
+    body = [part for line in found for part in _of(stored, line, pictured=line is found[0])] or [NONE]
     return page([HEAD, *body, "## Maps per second", _speeds(), "## Beside the paper", _paper(stored, found)])
 
 
@@ -85,7 +85,7 @@ def shown(stored: Stored) -> list[Line]:
     return [line for line in lines(stored) if line.first.method == LEARNED]
 
 
-def _of(stored: Stored, line: Line) -> Iterator[str]:
+def _of(stored: Stored, line: Line, *, pictured: bool) -> Iterator[str]:
     weight = line.first.recipe.get("l1_weight", 0.5)
     yield f"## ℓ1 weight {weight:g}"
     yield _student(stored, line)
@@ -98,7 +98,7 @@ def _of(stored: Stored, line: Line) -> Iterator[str]:
     yield _table(stored, line)
     yield GAPS
     yield _gap_table(gaps)
-    yield from _failures(stored, line)
+    yield from _failures(stored, line, pictured=pictured)
 
 
 def _student(stored: Stored, line: Line) -> str:
@@ -188,12 +188,12 @@ def verdict(gaps: Mapping[tuple[str, str], tuple[Estimate, float]]) -> str:
     return " ".join(words)
 
 
-def _failures(stored: Stored, line: Line) -> Iterator[str]:
+def _failures(stored: Stored, line: Line, *, pictured: bool) -> Iterator[str]:
     found = failures(stored, line.first)
     if not found:
         return
     yield f"### Where it fails\n\n{FAILED}"
-    if line is shown(stored)[0] or line.first.id == shown(stored)[0].first.id:
+    if pictured:
         yield f"![Images on which the learned map fails, with the maps of four explainers]({PICTURE.name})"
     yield table(("row", "image", "shown", "explained", "learned: deletion", "random: deletion"),
                 [_failure_row(number, one) for number, one in enumerate(found, 1)])  # fmt: skip
