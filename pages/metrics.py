@@ -53,7 +53,9 @@ def _page(asked: Asked) -> None:
         return
     found = resources.chart(asked.dataset, asked.ask)
     name = "the answers" if asked.ask.explainer == ANSWERS else catalogue.get("explainer", asked.ask.explainer).title
-    st.markdown(f"## {pairs.headline(found) or view.title_of(asked.ask.metric)}")
+    questions = () if found.whole else pairs.pairs(found)
+    answers = resources.answers(asked.dataset, asked.ask, questions) if questions else ()
+    st.markdown(f"## {pairs.headline(found, answers) or view.title_of(asked.ask.metric)}")
     metric_parts.about(asked.ask)
     if not found.groups:
         st.info(f"Nothing is stored for {name} of the runs chosen here: "

@@ -119,9 +119,18 @@ def test_small_p_values_are_not_spelled_out():
 
 
 def test_the_sentence_names_both_means(zoo, metrics):
-    words = pairs.headline(view.chart(metrics, zoo, ask(zoo)))
+    found = view.chart(metrics, zoo, ask(zoo))
+    words = pairs.headline(found)
     naive, matched = (np.delete(insertion(name), GONE).mean() for name in (NAIVE, MATCHED))
     assert words.startswith("Insertion ↑: SWA") and f"{matched:.2f} against {naive:.2f}" in words
+
+
+def test_the_sentence_says_better_only_where_the_test_does(metrics, zoo):
+    found = view.chart(metrics, zoo, ask(zoo))
+    answers = differences(metrics, found.groups, pairs.pairs(found), resamples=99)
+    assert "is better than naive" in pairs.headline(found, answers)
+    unsure = [replace(one, holm_p=0.06) for one in answers]
+    assert "cannot be told apart from naive" in pairs.headline(found, unsure)
 
 
 def test_the_worst_images_come_first(zoo, metrics):

@@ -72,8 +72,12 @@ def p_words(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def headline(found: Chart) -> str:
-    """The sentence above the chart: matched beside naive at the strongest compression or the last λ."""
+def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
+    """The sentence above the chart: matched beside naive at the strongest compression or the last λ.
+
+    Better and worse are said where the pair's test among ``answers`` says so; without one, where the two intervals
+    do not touch.
+    """
     having = [box for box in found.boxes if box.line.shared.n]
     if not having:
         return ""
@@ -84,9 +88,18 @@ def headline(found: Chart) -> str:
     box, other = max(beside, key=lambda pair: pair[0].x)
     first, second = (_mean_at(having, one) for one in (box, other))
     gain = (first - second) * (1 if info_of(found.ask.metric).higher_is_better else -1)
-    word = "better" if gain > 0 else "worse" if gain < 0 else "no better"
+    sure = f"is {'better' if gain > 0 else 'worse'} than"
+    word = sure if _sure(box, other, answers) else "cannot be told apart from"
     label = box.label.partition(", seed ")[0]
-    return f"{what}: {label} is {word} than naive, {first:.2f} against {second:.2f}"
+    return f"{what}: {label} {word} naive, {first:.2f} against {second:.2f}"
+
+
+def _sure(box: Box, other: Box, answers: Sequence[Difference]) -> bool:
+    for one in answers:
+        if (one.question.first, one.question.second) == (box.label, other.label):
+            return one.holm_p < ALPHA
+    first, second = box.line.shared, other.line.shared
+    return first.low > second.high or second.low > first.high
 
 
 def _mean_at(boxes: Sequence[Box], at: Box) -> float:
