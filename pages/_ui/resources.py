@@ -25,6 +25,7 @@ from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
 from xkd_core.types import UInt8
 
 if TYPE_CHECKING:
+    from xkd_core.models.checkpoints import Scan
     from xkd_core.sweep.planned import Planned
 
 LOOK_S = 0.5
@@ -134,9 +135,16 @@ def _planned(dataset: str, stamp: str) -> Planned:
     return planned(dataset)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the runs ...")
+@st.cache_resource(max_entries=2, show_spinner="Reading the runs ...")
+def _scan(stamp: str) -> Scan:
+    from xkd_core.models.checkpoints import scan  # imports torch
+
+    return scan()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)  # a page asks for every data set: fewer would never be enough
 def _zoo(dataset: str, stamp: str) -> Zoo:
-    return read_zoo(dataset)
+    return read_zoo(dataset, found=_scan(stamp))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

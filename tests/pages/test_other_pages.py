@@ -228,3 +228,24 @@ def test_a_page_opened_without_the_entry_script_goes_there_first(made, monkeypat
     monkeypatch.setattr(st, "switch_page", lambda *args, **kwargs: calls.append(args))
     guard.page("pages/compression.py")
     assert calls == [("app.py",)]
+
+
+@pytest.mark.parametrize("page", ["explore", "compression", "metrics", "sanity"])
+def test_the_disk_is_read_once_for_all_data_sets_and_not_again_while_it_stays_the_same(
+    open_page, wide, monkeypatch, page
+):
+    from xkd_core.models import checkpoints
+
+    seen = []
+    real = checkpoints.scan
+
+    def counted(root=None):
+        seen.append(root)
+        return real(root)
+
+    monkeypatch.setattr(checkpoints, "scan", counted)
+    app = open_page(page, root=wide.root)
+    assert len(seen) == 1
+    app.run()
+    assert not app.exception
+    assert len(seen) == 1

@@ -10,10 +10,13 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from xkd_core import settings
 from xkd_core.models.cards import Card
+
+if TYPE_CHECKING:
+    from xkd_core.models.checkpoints import Scan
 
 Row = Literal["teacher", "naive", "matched"]
 ROWS: tuple[Row, ...] = ("teacher", "naive", "matched")
@@ -209,12 +212,15 @@ class Zoo:
         return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
 
 
-def read_zoo(dataset: str, *, root: Path | None = None) -> Zoo:
-    """Read the cards of a data set; folders that cannot be read become ``problems``."""
+def read_zoo(dataset: str, *, root: Path | None = None, found: Scan | None = None) -> Zoo:
+    """Read the cards of a data set; folders that cannot be read become ``problems``.
+
+    found: what was read below ``root`` before, so that the zoos of several data sets cost one look at the disk.
+    """
     from xkd_core.models.checkpoints import scan  # imports torch
 
-    root = settings.checkpoints_dir() if root is None else root
-    found = scan(root)
+    if found is None:
+        found = scan(settings.checkpoints_dir() if root is None else root)
     cards = tuple(card for card in found.cards if card.dataset == dataset)
     away = found.away & {card.id for card in cards}
     return Zoo(dataset=dataset, cards=cards, problems=found.problems, away=away)
