@@ -16,7 +16,7 @@ from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
-from xkd_core.serving.zoo import Choice, Zoo, problems_about, title
+from xkd_core.serving.zoo import Choice, Zoo, parts_of, problems_about, title
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
@@ -76,7 +76,7 @@ def open_link(zoo: Zoo) -> None:
         "lam": chosen.lam,
         "ratio": chosen.ratio,
         "beta": chosen.beta,
-        "match": chosen.family,
+        **dict(zip(("kind", "match"), parts_of(chosen.family), strict=True)),
         "seed": str(chosen.seed),
     }
     for name, value in wanted.items():

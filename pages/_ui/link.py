@@ -12,7 +12,7 @@ import streamlit as st
 _PAGE, _FRESH, _KEPT = "_page", "_link_fresh", "_link_kept"
 _PENDING, _WRITTEN = "_link_pending", "_link_written"
 _PROBLEMS, _SAID_AT, _FIRST = "_link_problems", "_link_said_at", "_link_first"
-OF_A_RUN = ("lam", "ratio", "beta", "match", "seed")  # a run named in the link decides these
+OF_A_RUN = ("lam", "ratio", "beta", "kind", "match", "seed")  # a run named in the link decides these
 N_NEAR = 5
 ON_ITS_WAY_S = 2.0  # for so long after a change, the browser may still send the address as it was before
 

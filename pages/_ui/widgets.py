@@ -16,7 +16,18 @@ from xkd_core.serving import subjects
 from xkd_core.serving.curves import SLIDERS, axis_values
 from xkd_core.serving.jobs import Job
 from xkd_core.serving.views import DEFAULT_EXPLAINERS
-from xkd_core.serving.zoo import FAMILIES, Choice, Zoo, describe, family_of, title
+from xkd_core.serving.zoo import (
+    CONTROLS,
+    FAMILIES,
+    KIND_TITLES,
+    Choice,
+    Zoo,
+    describe,
+    family_name,
+    family_of,
+    parts_of,
+    title,
+)
 from xkd_core.types import UInt8
 
 DATA_TITLES = {
@@ -35,6 +46,7 @@ DATA_TITLES = {
     "upload": "Your own image",
 }
 TARGETS = {"teacher": "The teacher's top-1", "own": "Each model's own top-1", "label": "The label"}
+KIND_WORDS = "The naive student beside it was made small in the same way. Only what there are runs of."
 SLIDER_WORDS = {
     "lam": ("λ, weight of distillation", "0: labels only. 1: the teacher's answers only. Only values with a run."),
     "ratio": ("Ratio, times smaller", "Parameters of the teacher over parameters of the student."),
@@ -81,15 +93,25 @@ def unknown(what: str, text: str, known: Sequence[str]) -> str:
 
 def choose_runs(zoo: Zoo) -> Choice:
     """Sliders over λ, ratio and β that offer only what exists; the link follows."""
-    families = zoo.families or ("swa",)
-    family = families[0]
-    if len(families) > 1:
-        titles = {name: FAMILIES[name].split(":")[0] if name in FAMILIES else name for name in families}
-        words = "  \n".join(FAMILIES.get(name, name) for name in families)
-        family = select("match", "Matched by", families, family, titles=_distinct(titles, FAMILIES), help=words)
+    family = _choose_family(zoo.families or ("swa",))
     default = zoo.default(family)
     values = {name: _slider(name, axis_values(zoo, name, family), getattr(default, name)) for name in SLIDERS}
     return Choice(**values, family=family, seed=_choose_seed(zoo))
+
+
+def _choose_family(families: Sequence[str]) -> str:
+    """How students were made small, then what they were matched by: only what there is."""
+    if len(families) < 2:
+        return families[0]
+    kinds = list(dict.fromkeys(parts_of(family)[0] for family in families))
+    kind = kinds[0]
+    if len(kinds) > 1:
+        kind = select("kind", "Made small by", kinds, kind, titles=KIND_TITLES, help=KIND_WORDS)
+    words = {parts_of(family)[1]: FAMILIES.get(family, family) for family in families if parts_of(family)[0] == kind}
+    titles = {name: text if name in CONTROLS else text.split(":")[0].split(",")[0] for name, text in words.items()}
+    about = "  \n".join(words.values())
+    method = select("match", "Matched by", list(words), next(iter(words)), titles=titles, help=about)
+    return family_name(kind, method)
 
 
 def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
@@ -107,12 +129,6 @@ def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
         for name, label, start in zip(("left", "right"), ("First run", "Second run"), starts, strict=True)
     ]
     return replace(choice, pair=(pair[0], pair[1]))
-
-
-def _distinct(short: Mapping[str, str], full: Mapping[str, str]) -> dict[str, str]:
-    """Titles up to the colon, but in full where that would give two families the same one."""
-    titles = list(short.values())
-    return {name: title if titles.count(title) == 1 else full[name] for name, title in short.items()}
 
 
 def _slider(name: str, values: Sequence[float], default: float) -> float:

@@ -180,7 +180,7 @@ def _localised() -> tuple[Claim, ...]:
 def _of_pruning(kind: str) -> tuple[Claim, ...]:
     how = PRUNED[kind]
     common: dict[str, Any] = {"paper": "004", "kind": "runs", "page": "pages/compression.py"}
-    query = {"data": "scenes", "match": f"{kind}-swa"}
+    query = {"data": "scenes", "kind": kind, "match": "swa"}
     place, printed = TABLE_OF[kind], PRINTED_PRUNED[kind]
     return (
         Claim(

@@ -35,13 +35,22 @@ OTHER_TITLES: Mapping[str, str] = {
     "at": "AT student", "nst": "NST student", "ab": "AB student", "xd": "XDistillation student",
     "surrogate": "Attentive student",
 }  # fmt: skip
+WIDTH = "width"
 KINDS: Mapping[str, str] = {
-    "": "",
+    WIDTH: "",
     "slim": "slimmable",
     "filters": "filters pruned",
     "weights": "weights pruned",
     "int8": "8 bits",
 }
+KIND_TITLES: Mapping[str, str] = {
+    WIDTH: "Fewer channels",
+    "slim": "Fewer channels, all from one file",
+    "filters": "Filters pruned",
+    "weights": "Weights pruned",
+    "int8": "8 bits",
+}
+"""How students are made small, as it is offered for choice."""
 KIND_OF: Mapping[str, str] = {
     "slimmable": "slim", "structured": "filters", "unstructured": "weights", "int8": "int8"
 }  # fmt: skip
@@ -56,17 +65,24 @@ CONTROLS: Mapping[str, str] = {
 }
 
 
-def _family(kind: str, method: str) -> str:
-    return f"{kind}-{method}" if kind else method
+def family_name(kind: str, method: str) -> str:
+    """The family of students made small in one way (a key of ``KINDS``) and matched by one method."""
+    return method if kind == WIDTH else f"{kind}-{method}"
+
+
+def parts_of(family: str) -> tuple[str, str]:
+    """The way and the method of a family: 'slim-swa' -> ('slim', 'swa'), 'swa' -> ('width', 'swa')."""
+    kind, dash, method = family.partition("-")
+    return (kind, method) if dash else (WIDTH, family)
 
 
 def _named(kind: str, text: str) -> str:
     method, _, words = text.partition(":")
-    return f"{method}, {KINDS[kind]}:{words}" if kind else text
+    return text if kind == WIDTH else f"{method}, {KINDS[kind]}:{words}"
 
 
 FAMILIES: Mapping[str, str] = {
-    **{_family(kind, method): _named(kind, text) for kind in KINDS for method, text in MATCHED.items()},
+    **{family_name(kind, method): _named(kind, text) for kind in KINDS for method, text in MATCHED.items()},
     **CONTROLS,
 }
 
@@ -241,7 +257,7 @@ def family_of(card: Card) -> str:
         control = _control(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
     method = "naive" if card.method in ("kd", "ce") else card.method
-    return _family(KIND_OF.get(card.compression, ""), method)
+    return family_name(KIND_OF.get(card.compression, WIDTH), method)
 
 
 def _control(card: Card) -> str:
@@ -257,8 +273,7 @@ def naive_of(family: str) -> str:
     """The family of the naive students that stand beside ``family``: made smaller in the same way, on the same data."""
     if family in ("plain", "few", "sized"):
         return f"{family} naive"
-    kind, dash, _ = family.partition("-")
-    return f"{kind}-naive" if dash else "naive"
+    return family_name(parts_of(family)[0], "naive")
 
 
 def describe(card: Card) -> str:
