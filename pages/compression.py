@@ -56,9 +56,7 @@ def _page(asked: Asked) -> None:
     lines = {axis: [_curve(asked, row, axis) for row in ("naive", "matched")] for axis in AXES}
     controls = {axis: curves.controls(asked.results, asked.zoo, asked.choice, axis=axis, explainer=asked.explainer)
                 for axis in AXES}  # fmt: skip
-    charts.say(
-        lines["ratio"], asked.title, asked.results.answers["index"].nunique() if len(asked.results.answers) else 0
-    )
+    charts.say(lines["ratio"], asked.results, asked.explainer)
     if asked.results.problem:
         st.error(asked.results.problem)
     every = pareto.candidates(asked.results, asked.zoo, explainer=asked.explainer)

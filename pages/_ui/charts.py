@@ -11,7 +11,7 @@ import streamlit as st
 from pages._ui import figures, gallery, resources
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
-from xkd_core.serving import curves
+from xkd_core.serving import curves, sentences
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
@@ -44,22 +44,23 @@ def _values(line: Curve) -> str:
     return ", ".join(f"{mean[0]:.3g}: {mean[1]:.2f}" for mean in line.means())
 
 
-def say(lines: Sequence[Curve], title: str, n_test: int) -> None:
+def say(lines: Sequence[Curve], results: Results, explainer: str) -> None:
     """The one sentence: the mean drift of both students at the strongest compression, and of how many images."""
     means = [line.means() for line in lines]
     if not all(means):
         st.markdown("## How far do the maps drift?")
         return
     (ratio, naive, *_), (_, matched, *_) = means[0][-1], means[1][-1]
-    words = "less" if matched < naive else "more"
-    st.markdown(f"## At {ratio:.0f}x smaller, the matched student's {title} maps drift {words}: "
-                f"{matched:.2f} against {naive:.2f}")  # fmt: skip
+    gap = curves.gap(results, lines[1], lines[0], ratio, explainer=explainer)
+    st.markdown(f"## {sentences.drift_apart(catalogue.get('explainer', explainer).title, ratio, matched, naive, gap)}")
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[1])
+    n_test = results.answers["index"].nunique() if len(results.answers) else 0
     images = (
         f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
     )
+    between = "" if gap is None else f" Matched minus naive, with 95 % interval: {sentences.signed(gap)}."
     st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
-               f"class. {undefined(n, without)}")  # fmt: skip
+               f"class.{between} {undefined(n, without)}")  # fmt: skip
 
 
 def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: float | None) -> None:

@@ -10,10 +10,11 @@ from typing import Literal
 import pandas as pd
 
 from xkd_core.catalogue import INSTEAD
+from xkd_core.metrics.seeds_and_images import SeedEstimate, difference_over_seeds
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
-from xkd_core.serving.zoo import Choice, Row, Zoo, describe, family_of
+from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, parts_of
 
 Axis = Literal["ratio", "lam"]
 SLIDERS = ("lam", "ratio", "beta")
@@ -106,7 +107,12 @@ def curve(results: Results, zoo: Zoo, choice: Choice, *, row: Row, axis: Axis, e
 
 
 def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explainer: str) -> tuple[Curve, ...]:
-    """The runs that were trained differently on purpose, at the same λ, ratio and β as the curve."""
+    """The runs that were trained differently on purpose, at the same λ, ratio and β as the curve.
+
+    All of them have fewer channels: beside students that were made small in another way they would say nothing.
+    """
+    if parts_of(choice.family)[0] != WIDTH:
+        return ()
     chosen = {family_of(card) for row in ("naive", "matched") for card in zoo.of(row, choice.family)}
     groups: dict[tuple[str, Row], list[Card]] = {}
     for card in zoo.students:
@@ -120,6 +126,18 @@ def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explaine
         for (name, row), cards in sorted(groups.items())
     ]
     return tuple(line for line in found if line.points)
+
+
+def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> SeedEstimate | None:
+    """Drift of ``first`` minus that of ``second`` at ``x``, on the same images; None where one has no run there."""
+    runs = [tuple(point.run_id for point in line.points if point.x == x) for line in (first, second)]
+
+    def make() -> SeedEstimate | None:
+        tables = [pd.DataFrame({one: 1 - results.of_run(one, explainer)["cosine"] for one in ids}) for ids in runs]
+        shared = tables[0].index.intersection(tables[1].index)
+        return difference_over_seeds(*(table.loc[shared].to_numpy().T for table in tables)) if all(runs) else None
+
+    return results.once(("gap", explainer, *runs[0], "-", *runs[1]), make)
 
 
 def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str) -> Bands:

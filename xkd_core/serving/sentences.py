@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
-from xkd_core.serving.zoo import describe, title
+from xkd_core.serving.zoo import describe, times, title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,3 +169,19 @@ def quality_words(card: Card) -> str:
 def unfinished(card: Card) -> str:
     """Said wherever an undertrained run is shown; "" for the others."""
     return "not trained to the end" if card.undertrained else ""
+
+
+def drift_apart(name: str, ratio: float, matched: float, naive: float, gap: Estimate | None) -> str:
+    """Whose ``name`` maps drift less; gap: matched minus naive, whose interval must leave 0 out to say so."""
+    digits = next((n for n in (2, 3) if f"{matched:.{n}f}" != f"{naive:.{n}f}"), 4)
+    numbers = [f"{value:.{digits}f}" for value in (matched, naive)]
+    if gap is None or gap.low <= 0 <= gap.high or math.isnan(gap.low):
+        return (f"At {times(ratio)}x smaller, the drift of the matched and the naive student's {name} maps cannot be "
+                f"told apart: {' and '.join(numbers)}")  # fmt: skip
+    word = "less" if gap.mean < 0 else "more"
+    return f"At {times(ratio)}x smaller, the matched student's {name} maps drift {word}: {' against '.join(numbers)}"
+
+
+def signed(found: Estimate) -> str:
+    """'-0.042 (-0.049 to -0.032)'."""
+    return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"

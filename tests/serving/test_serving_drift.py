@@ -1,0 +1,73 @@
+"""Which student drifts more: a paired difference with its interval, and a sentence that claims no more than it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xkd_core.metrics.statistics import Estimate
+from xkd_core.serving import curves, sentences
+from xkd_core.serving.curves import Curve, Mean, Point
+from xkd_core.serving.results import Results, read_results
+from xkd_core.serving.zoo import read_zoo
+
+
+def rows(run_id: str, cosines: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"run_id": run_id, "index": range(len(cosines)), "explainer": "cam", "cosine": cosines})
+
+
+def line(row: str, *run_ids: str) -> Curve:
+    here = Mean(value=0.1, low=0.1, high=0.1, n=4)
+    points = tuple(
+        Point(run_id=one, words="", x=4.0, drift=here, shuffled=None, pointing=None, quality=None, quality_name="",
+              undertrained=False) for one in run_ids
+    )  # fmt: skip
+    return Curve(row=row, points=points)  # type: ignore[arg-type]
+
+
+def test_the_gap_is_paired_over_images_and_means_over_seeds():
+    own = {"a0": [0.9, 0.8, 0.7, np.nan], "a1": [0.8, 0.8, 0.8, 0.5], "b0": [0.5, 0.6, 0.7, 0.1]}
+    results = Results(dataset="scenes", maps=pd.concat([rows(*one) for one in own.items()], ignore_index=True))
+    found = curves.gap(results, line("matched", "a0", "a1"), line("naive", "b0"), 4.0, explainer="cam")
+    assert found is not None
+    by_hand = [0.5 - 0.85, 0.6 - 0.8, 0.7 - 0.75]  # drift is 1 - cosine; the last image has no value in a0
+    assert found.mean == pytest.approx(np.mean(by_hand))
+    assert (found.n, found.undefined, found.seeds) == (3, 1, (2, 1))
+    assert found.low < found.mean < found.high
+    assert curves.gap(results, line("matched", "a0"), line("naive"), 4.0, explainer="cam") is None
+
+
+def interval(low: float, high: float) -> Estimate:
+    return Estimate(mean=(low + high) / 2, low=low, high=high, n=9)
+
+
+@pytest.mark.parametrize(
+    ("matched", "naive", "gap", "end"),
+    [
+        (0.04, 0.08, interval(-0.05, -0.03), "the matched student's CAM maps drift less: 0.04 against 0.08"),
+        (0.08, 0.04, interval(0.03, 0.05), "the matched student's CAM maps drift more: 0.08 against 0.04"),
+        (0.0031, 0.0034, interval(-0.001, -0.0001), "the matched student's CAM maps drift less: 0.0031 against 0.0034"),
+        (0.04, 0.08, interval(-0.05, 0.01), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
+        (0.04, 0.08, None, "student's CAM maps cannot be told apart: 0.04 and 0.08"),
+        (0.04, 0.08, interval(np.nan, np.nan), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
+    ],
+)
+def test_less_and_more_are_said_only_where_the_interval_leaves_0_out(matched, naive, gap, end):
+    words = sentences.drift_apart("CAM", 15.8, matched, naive, gap)
+    assert words.startswith("At 15.8x smaller, ") and words.endswith(end)
+
+
+def test_a_difference_is_written_with_its_signs():
+    assert sentences.signed(interval(-0.05, -0.03)) == "-0.040 (-0.050 to -0.030)"
+
+
+def test_controls_stand_beside_students_with_fewer_channels_only(made):
+    zoo, results = read_zoo("scenes", root=made.root), read_results("scenes", root=made.root)
+    choice = zoo.default()
+    shown = {line.control for line in curves.controls(results, zoo, choice, axis="ratio", explainer="cam")}
+    assert shown == {curves.CONTROL_WORDS["shuffled"]}
+    pruned = replace(choice, family="weights-swa")
+    assert curves.controls(results, zoo, pruned, axis="ratio", explainer="cam") == ()
