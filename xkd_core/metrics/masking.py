@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -191,7 +191,7 @@ def _pixel_by_pixel(images: Float) -> Float:
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(len(images), -1)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _colour(seed: int, draw: int, channels: int) -> tuple[float, ...]:
     """Colour number ``draw``: the same for every image and network."""
     return tuple(np.random.default_rng([seed, draw]).random(channels).tolist())
