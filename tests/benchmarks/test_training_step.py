@@ -15,6 +15,7 @@ import torch
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.mobilenet import Depthwise
 
 KD = Recipe(dataset="scenes", arch="vgg_gap_64", split="transfer", teacher_id="teacher")
 SWA = replace(KD, method="swa", beta=2.0)
@@ -51,3 +52,27 @@ def test_swa_step_over_kd_step(width: float, benchmark: object) -> None:
           f"KD {1e3 * statistics.median(kd for _, kd in pairs):.0f} ms)")  # fmt: skip
     benchmark.extra_info["ratio"] = ratio  # type: ignore[attr-defined]
     benchmark.pedantic(step_seconds, args=(model, optimizer, batch, SWA), rounds=3)  # type: ignore[attr-defined]
+
+
+def test_depthwise_steps_in_float32_over_bfloat16(benchmark: object) -> None:
+    """A step of MobileNetV3-small under bf16 autocast, its depthwise convolutions kept in float32 or not."""
+    x = torch.randn(128, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=torch.channels_last)
+    exact, plain = (build("mobilenet_v3_small_s16", 50).to(memory_format=torch.channels_last) for _ in range(2))
+    for module in plain.modules():
+        if isinstance(module, Depthwise):
+            module.__class__ = torch.nn.Conv2d
+
+    def seconds(model: torch.nn.Module) -> float:
+        started = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model.train()(x).float().logsumexp(dim=1).mean()
+        loss.backward()
+        return time.perf_counter() - started
+
+    seconds(exact), seconds(plain)
+    ratios = [seconds(exact) / seconds(plain) for _ in range(5)]
+    print(f"\nMobileNetV3-small, 128 images of 64 px: a step takes {statistics.median(ratios):.2f} times as long with "
+          "depthwise convolutions in float32 as with all in bfloat16")  # fmt: skip
+    benchmark.extra_info["ratio"] = statistics.median(ratios)  # type: ignore[attr-defined]
+    benchmark.pedantic(seconds, args=(exact,), rounds=3)  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from tests.restated_networks import cbam_gate, kuangliu_resnet, wide_resnet
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.models.architectures import ARCHITECTURES, VGG_PLANS, build, check_input, count_parameters, has_cam
 from xkd_core.models.attentive import AttentiveResNet, GatedResidual
+from xkd_core.models.mobilenet import Depthwise
 
 LARGE = {"wrn_28_10", "vgg16_voc"}  # a second of forward pass each
 CHECKED = sorted(set(ARCHITECTURES) - LARGE)
@@ -123,6 +124,24 @@ def test_mobilenet_is_torchvisions_and_strides_change_no_weight() -> None:
         assert ours.features(x).shape[2:] == (side, side)
         if side == 2:
             torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_depthwise_convolutions_of_mobilenet_stay_exact_under_autocast() -> None:
+    torch.manual_seed(0)
+    ours = build("mobilenet_v3_small_s16", 7)
+    own = [module for module in ours.modules() if isinstance(module, Depthwise)]
+    assert len(own) == sum(isinstance(one, nn.Conv2d) and one.groups > 1 for one in ours.modules()) == 11
+    layer, x = own[3], torch.randn(2, own[3].in_channels, 8, 8, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    exact = nn.functional.conv2d(x.float(), layer.weight, None, layer.stride, layer.padding, groups=layer.groups)
+    assert found.dtype is torch.bfloat16
+    assert torch.equal(found, exact.bfloat16())
+    found.float().sum().backward()
+    seen = layer.weight.grad
+    layer.weight.grad = None
+    exact.sum().backward()
+    torch.testing.assert_close(seen, layer.weight.grad)
 
 
 @pytest.mark.parametrize("width", [1.0, 0.25])

@@ -6,7 +6,8 @@ are Hardswish, which may be negative: Grad-CAM++ can be singular there (definiti
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from xkd_core.errors import BadInputError
 from xkd_core.models.seams import Network
@@ -27,9 +28,35 @@ def mobilenet_v3_small(n_classes: int, *, width: float = 1.0, stride: int = FULL
     made = models.mobilenet_v3_small(num_classes=n_classes, width_mult=width)
     *body, last = made.features
     features = nn.Sequential(*body[0], *body[1:], *last)
+    _keep_exact(features)
     _reduce_strides(features, FULL_STRIDE // stride)
     head = nn.Sequential(made.avgpool, nn.Flatten(), *made.classifier)
     return Network(features, head, _ends(features))
+
+
+class Depthwise(nn.Conv2d):
+    """A depthwise convolution that stays in float32 under autocast on the CPU.
+
+    Its backward pass in bfloat16 is slow there: `pytest tests/benchmarks/test_training_step.py -k depthwise -s`.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Args: input (B, C, H, W). Returns: (B, C, H', W') in the type of ``input``."""
+        if not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float()).to(input.dtype)
+
+
+def _keep_exact(features: nn.Sequential) -> None:
+    """Depthwise convolutions become ``Depthwise``, with the same weights under the same names."""
+    for parent in list(features.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Conv2d) and child.groups == child.in_channels > 1:
+                sizes = child.kernel_size, child.stride, child.padding, child.dilation, child.groups
+                own = Depthwise(child.in_channels, child.out_channels, *sizes, bias=False, device="meta")  # type: ignore[arg-type]
+                own.weight = child.weight
+                setattr(parent, name, own)
 
 
 def _reduce_strides(features: nn.Sequential, factor: int) -> None:
