@@ -126,6 +126,13 @@ def test_mobilenet_is_torchvisions_and_strides_change_no_weight() -> None:
             torch.testing.assert_close(ours(x), theirs(x))
 
 
+@pytest.mark.parametrize(("arch", "momentum"), [("mobilenet_v3_small", 0.01), ("mobilenet_v3_small_s16", 0.1)])
+def test_batch_norms_for_small_images_follow_faster(arch: str, momentum: float) -> None:
+    """With torchvision's .01 answers in eval mode stay at chance for a thousand steps."""
+    norms = [module for module in build(arch, 7).modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {momentum} and len(norms) == 34
+
+
 def test_depthwise_convolutions_of_mobilenet_stay_exact_under_autocast() -> None:
     torch.manual_seed(0)
     ours = build("mobilenet_v3_small_s16", 7)
