@@ -12,7 +12,7 @@ from xkd_core.errors import XKDError
 from xkd_core.serving import curves, pareto
 from xkd_core.serving.curves import Axis, Curve
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Choice, Zoo, times
+from xkd_core.serving.zoo import Choice, Zoo, how_much, times
 
 guard.page("pages/compression.py")
 
@@ -33,6 +33,12 @@ class Asked:
     def title(self) -> str:
         """The name of the map."""
         return str(catalogue.get("explainer", self.explainer).title)
+
+    @property
+    def size(self) -> str:
+        """How small the students are, in the words of what is counted."""
+        pick = self.zoo.pick("matched", self.choice) or self.zoo.pick("naive", self.choice)
+        return f"{times(self.choice.ratio)}x smaller" if pick is None else how_much(pick.card)
 
 
 def main(asked: Asked) -> None:
@@ -56,7 +62,7 @@ def _page(asked: Asked) -> None:
     lines = {axis: [_curve(asked, row, axis) for row in ("naive", "matched")] for axis in AXES}
     controls = {axis: curves.controls(asked.results, asked.zoo, asked.choice, axis=axis, explainer=asked.explainer)
                 for axis in AXES}  # fmt: skip
-    charts.say(lines["ratio"], asked.results, asked.explainer)
+    charts.say(lines["ratio"], asked.results, asked.zoo, asked.explainer)
     if asked.results.problem:
         st.error(asked.results.problem)
     every = pareto.candidates(asked.results, asked.zoo, explainer=asked.explainer)
@@ -101,7 +107,7 @@ def _curves(asked: Asked, lines: dict[Axis, list[Curve]], controls: dict[Axis, t
     charts.legend([line for axis in AXES for line in lines[axis]], [line for axis in AXES for line in controls[axis]])
     picked: list[str] = []
     words = {"ratio": f"{asked.title} against compression, at λ {asked.choice.lam:g}",
-             "lam": f"{asked.title} against λ, at {times(asked.choice.ratio)}x smaller"}  # fmt: skip
+             "lam": f"{asked.title} against λ, at {asked.size}"}  # fmt: skip
     for column, axis in zip(st.columns(2, gap="large"), AXES, strict=True):
         with column:
             bands = curves.bands(asked.results, asked.zoo, lines[axis], explainer=asked.explainer)

@@ -15,7 +15,8 @@ from xkd_core.serving import curves, sentences
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Zoo, describe, title
+from xkd_core.serving.zoo import Zoo, describe
+from xkd_core.serving.zoo import title as title_of
 
 N_IMAGES = 12
 CONFIG = {"displayModeBar": False}
@@ -44,15 +45,19 @@ def _values(line: Curve) -> str:
     return ", ".join(f"{mean[0]:.3g}: {mean[1]:.2f}" for mean in line.means())
 
 
-def say(lines: Sequence[Curve], results: Results, explainer: str) -> None:
-    """The one sentence: the mean drift of both students at the strongest compression, and of how many images."""
-    means = [line.means() for line in lines]
-    if not all(means):
+def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> None:
+    """The one sentence: the mean drift of both students where both are smallest, and of how many images."""
+    naive, matched = ({mean[0]: mean[1] for mean in line.means()} for line in lines)
+    if not (naive and matched):
         st.markdown("## How far do the maps drift?")
         return
-    (ratio, naive, *_), (_, matched, *_) = means[0][-1], means[1][-1]
+    ratio = max(naive.keys() & matched.keys(), default=max(matched))
     gap = curves.gap(results, lines[1], lines[0], ratio, explainer=explainer)
-    st.markdown(f"## {sentences.drift_apart(catalogue.get('explainer', explainer).title, ratio, matched, naive, gap)}")
+    title = catalogue.get("explainer", explainer).title
+    own, *other = (zoo.by_id[run_id] for line in (lines[1], lines[0]) for run_id in line.runs_at(ratio)[:1])
+    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), gap) if other
+            else sentences.drift_alone(title, own, matched[ratio]))  # fmt: skip
+    st.markdown(f"## {said}")
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[1])
     n_test = results.answers["index"].nunique() if len(results.answers) else 0
     images = (
@@ -66,7 +71,7 @@ def say(lines: Sequence[Curve], results: Results, explainer: str) -> None:
 def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: float | None) -> None:
     """One dot per image; a click opens the image on the landing page."""
     dots = curves.dots(results, card.id, explainer=explainer)
-    st.markdown(f"**{title(card)}**, {describe(card)}")
+    st.markdown(f"**{title_of(card)}**, {describe(card)}")
     if dots.empty:
         st.info("No stored results for this run.")
         return
@@ -77,7 +82,7 @@ def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: flo
     event = st.plotly_chart(
         figures.quadrant(defined, row=row, bar=bar, title=name), key=f"quadrant_{row}", on_select="rerun",
         selection_mode="points", config=CONFIG,
-        alt=f"{title(card)}: {same} of {len(defined)} images with the same answer, {moved} of them with a moved map",
+        alt=f"{title_of(card)}: {same} of {len(defined)} images with the same answer, {moved} of them with a moved map",
     )  # fmt: skip
     parts = [f"{moved:,} of {same:,} same answers ({100 * moved / same:.1f} %) come with a moved map."] * (
         bar is not None and same > 0
@@ -128,7 +133,7 @@ def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str, *, ke
     if card is None or rows.empty:
         return
     worst = rows["cosine"].dropna().sort_values(kind="stable").head(N_IMAGES)
-    st.markdown(f"**{title(card)}**, {describe(card)}: largest drift first")
+    st.markdown(f"**{title_of(card)}**, {describe(card)}: largest drift first")
     indices = tuple(int(index) for index in worst.index)
     links = resources.thumbnails(results.dataset, indices)
     items = [

@@ -33,6 +33,8 @@ SIGNS = {
 AXES: dict[Axis, str] = {"ratio": "times smaller than the teacher", "lam": "λ, weight of distillation"}
 BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
+LEAST = 0.02  # of the axis of quality, from the bottom to the top
+ROOM = 0.19  # of the axis, from one word below it to the next
 BESIDE = {"ratio": 1.09, "lam": 0.02}  # controls stand this much to the right of the runs they belong to
 
 
@@ -55,7 +57,7 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
     plot.y_axis(1, title="drift, 1 - cosine")
     if masks:
         plot.y_axis(places["pointing"], title="peak on object")
-    plot.y_axis(places["quality"], title=quality)
+    plot.y_axis(places["quality"], title=quality, range=_quality_range([*curves, *controls]))
     plot.x_axis(**_ticks(sorted({point.x for point in points}), axis))
     plot.x_axis(len(places), title=AXES[axis])
     return plot.figure(height=560 if masks else 440, right=LABELS, showlegend=False)
@@ -80,13 +82,32 @@ def _range(curves: Sequence[Curve], row: str, bands: Sequence[Mean | None]) -> l
     return [low - room, high + room]
 
 
+def _quality_range(curves: Sequence[Curve]) -> list[float]:
+    """Room for every run, and never so little that a difference without meaning looks large."""
+    values = [point.quality for line in curves for point in line.points if point.quality is not None] or [0.0, 1.0]
+    room = max(0.07 * (max(values) - min(values)), (LEAST - max(values) + min(values)) / 2)
+    return [min(values) - room, max(values) + room]
+
+
+def spaced(values: Sequence[float]) -> list[float]:
+    """Of ascending ratios the ends, and those between that leave room for their words on a logarithmic axis."""
+    kept: list[float] = []
+    for value in values:
+        apart = ROOM * math.log(values[-1] / values[0])
+        near_end = value != values[-1] and math.log(values[-1] / value) < apart
+        if not kept or (math.log(value / kept[-1]) >= apart and not near_end):
+            kept.append(value)
+    return kept
+
+
 def _ticks(values: Sequence[float], axis: Axis) -> dict[str, Any]:
     """Ticks where runs are, and no room beyond them: λ ends at 0 and 1."""
     if axis == "lam":
         low, high = min(values, default=0), max(values, default=1)
         room = 0.06 * max(high - low, 0.5)
         return {"range": [low - room, high + room], "tickvals": values, "ticktext": [f"{value:g}" for value in values]}
-    return {"type": "log", "tickvals": values, "ticktext": [f"{times(value)}x" for value in values]}
+    shown = spaced(values)
+    return {"type": "log", "tickvals": shown, "ticktext": [f"{times(value)}x" for value in shown], "tickangle": 0}
 
 
 def _add_bands(plot: Plot, bands: Bands, places: dict[str, int]) -> None:

@@ -16,7 +16,7 @@ from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
-from xkd_core.serving.zoo import Choice, Zoo, parts_of, problems_about, title
+from xkd_core.serving.zoo import Choice, Zoo, called, parts_of, problems_about
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
@@ -164,7 +164,8 @@ def _sentence(shown: Shown) -> Headline | None:
         return beside_each_other(shown.view, naive, matched)
     story = None if key.outside else resources.story(key.dataset, scene.choice)
     bar = None if key.outside else scene.bars.get("cam")
-    return sentence(shown.view, naive.id, matched.id, bar=bar, story=story, word=title(naive).lower())
+    return sentence(shown.view, naive.id, matched.id, bar=bar, story=story, 
+                    words=(called(naive), called(matched)))  # fmt: skip
 
 
 def after(shown: Shown, order: Order) -> None:

@@ -187,5 +187,5 @@ def _ends(found: Chart) -> tuple[float, float]:
     estimates = [*(box.line.shared for box in found.boxes), *(band.estimate for band in found.bands)]
     values += [end for one in estimates for end in (one.low, one.mean, one.high) if np.isfinite(end)]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    room = 0.06 * max(high - low, 1e-3)
+    room = max(0.06 * max(high - low, 1e-3), 0.01 * max(abs(low), abs(high)))  # equal values are not a difference
     return low - room, high + room

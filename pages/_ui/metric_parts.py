@@ -98,7 +98,7 @@ def about(ask: Ask) -> None:
     st.caption(
         f"{cited(info.summary)} {words.capitalize()}, from {info.low:g} to {info.high:g}. Chance: {info.chance}. "
         f"{'Never undefined' if info.undefined == 'never' else f'Undefined when {info.undefined}'}. "
-        f"Source: {cited(info.source)}." + (f"  \nHere with a quirk: {quirk}." if quirk else "")
+        f"Source: {cited(info.source).removesuffix('.')}." + (f"  \nHere with a quirk: {quirk}." if quirk else "")
     )
 
 
@@ -187,9 +187,10 @@ def _columns(found: Chart, lost: int) -> str:
         " Judged by a map `in the loss`: the students were trained on it, so only the other maps tell whether it "
         "helped."
     )  # fmt: skip
+    left = f"Undefined and left out: {lost:,} values, each group's with its reason." if lost else "None is undefined."
     return (
         f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
-        f"itself. Undefined and left out: {lost:,} values, each group's with its reason.{judged}"
+        f"itself. {left}{judged}"
     )
 
 

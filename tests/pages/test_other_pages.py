@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pages._ui import figures as figures_of_pages
 from pages._ui.words import cited
 from tests.pages.seen import payload
 from xkd_core import catalogue
@@ -31,6 +32,24 @@ def test_compression_says_the_mean_drift_of_the_stored_rows(open_page, made):
     means = [f"{drift(made, name):.2f}" for name in ("swa 0.125 0.5", "kd 0.125 0.5")]
     assert " against ".join(means) in title or " and ".join(means) in title
     assert "Matched minus naive, with 95 % interval: " in text_of(app)
+
+
+def test_students_are_compared_where_both_have_a_run(open_page, made):
+    app = open_page("compression", match="shuffled")  # one run, at a quarter of the width
+    title = next(part.value for part in app.markdown if part.value.startswith("## "))
+    means = [f"{drift(made, name):.2f}" for name in ("shuffled", "kd 0.25 0.5")]
+    assert title.startswith("## At 15.8x smaller, ")
+    assert " against ".join(means) in title or " and ".join(means) in title
+    assert "Matched minus naive, with 95 % interval: " in text_of(app)
+
+
+def test_quality_is_not_drawn_larger_than_life_and_ticks_have_room(open_page):
+    axes = figures(open_page("compression"))[0]["layout"]
+    low, high = axes["yaxis3"]["range"]
+    assert high - low >= figures_of_pages.LEAST
+    ratios = [3.98, 4.06, 5.2, 7.06, 10.15, 15.8, 28.0, 62.2]
+    assert figures_of_pages.spaced(ratios) == [3.98, 7.06, 15.8, 28.0, 62.2]
+    assert figures_of_pages.spaced([2.79]) == [2.79] and figures_of_pages.spaced([]) == []
 
 
 def test_every_dot_of_the_curve_is_a_run_with_its_stored_drift(open_page, made):

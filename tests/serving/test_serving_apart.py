@@ -90,14 +90,16 @@ def test_both_students_are_named_when_both_answer_otherwise(view, cards):
     assert "the naive student answers otherwise" in title(one, cards)
     assert "both students answer otherwise" in title(both, cards)
     assert "the matched student answers otherwise" in title(other, cards)
-    assert "the baseline student answers" in title(one, cards, word="baseline student")
+    names = ("baseline student", "AT student")
+    assert "the baseline student answers" in title(one, cards, words=names)
+    assert "the AT student answers" in title(other, cards, words=names)
 
 
 @pytest.mark.parametrize(
     ("cosines", "words"),
     [((0.2, 0.9), "The naive student still"), ((0.2, 0.3), "maps of both students moved"),
      ((0.9, 0.2), "matching did not help"), ((0.9, 0.9), "look where their teacher looks"),
-     ((None, 0.9), "compare where they look")],
+     ((None, 0.9), "compare where they look"), ((None, None), "there is no evidence to compare")],
 )  # fmt: skip
 def test_the_headline_follows_the_two_cosines_and_fits_two_lines(view, cards, cosines, words):
     seen = changed(changed(view, cards["naive"].id, same=True), cards["matched"].id, same=True)

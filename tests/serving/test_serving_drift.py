@@ -55,9 +55,22 @@ def interval(low: float, high: float) -> Estimate:
         (0.04, 0.08, interval(np.nan, np.nan), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
     ],
 )
-def test_less_and_more_are_said_only_where_the_interval_leaves_0_out(matched, naive, gap, end):
-    words = sentences.drift_apart("CAM", 15.8, matched, naive, gap)
+def test_less_and_more_are_said_only_where_the_interval_leaves_0_out(made, matched, naive, gap, end):
+    zoo = read_zoo("scenes", root=made.root)
+    cards = zoo.by_id[made.runs["swa 0.25 0.5"]], zoo.by_id[made.runs["kd 0.25 0.5"]]
+    words = sentences.drift_apart("CAM", cards, (matched, naive), gap)
     assert words.startswith("At 15.8x smaller, ") and words.endswith(end)
+
+
+def test_students_are_called_what_they_are_and_sizes_say_what_they_count(made):
+    zoo = read_zoo("scenes", root=made.root)
+    swa, kd = zoo.by_id[made.runs["swa 0.25 0.5"]], zoo.by_id[made.runs["kd 0.25 0.5"]]
+    other = [card.model_copy(update={"method": "at", "ratio": 249.4, "ratio_of": "bits"}) for card in (swa, kd)]
+    baseline = kd.model_copy(update={"lam": 0.0})
+    words = sentences.drift_apart("CAM", (other[0], baseline), (0.01, 0.08), None)
+    assert words.startswith("At 249x fewer bits, the drift of the AT student's and the baseline student's CAM maps")
+    alone = sentences.drift_alone("CAM", other[0], 0.0234)
+    assert alone == "At 249x fewer bits, the AT student's CAM maps drift by 0.02; no naive student has this size"
 
 
 def test_a_difference_is_written_with_its_signs():

@@ -131,6 +131,18 @@ def test_the_sentence_says_better_only_where_the_test_does(metrics, zoo):
     assert "is better than naive" in pairs.headline(found, answers)
     unsure = [replace(one, holm_p=0.06) for one in answers]
     assert "cannot be told apart from naive" in pairs.headline(found, unsure)
+    wide = [replace(one, estimate=replace(one.estimate, low=-0.01)) for one in answers]
+    assert "cannot be told apart from naive" in pairs.headline(found, wide)
+    assert "cannot be told apart" in pairs.verdict(wide[-1]) and "contains 0" in pairs.verdict(wide[-1])
+    assert "contains 0" not in pairs.verdict(unsure[-1])
+
+
+def test_the_sentence_follows_the_test_where_the_images_of_the_chart_say_the_opposite(metrics, zoo):
+    found = view.chart(metrics, zoo, ask(zoo))
+    answers = differences(metrics, found.groups, pairs.pairs(found), resamples=99)
+    other = [replace(one, estimate=replace(one.estimate, mean=-0.02, low=-0.03, high=-0.01)) for one in answers]
+    assert pairs.headline(found, other).endswith("is worse than naive, by 0.020 over 9 images")
+    assert "is worse than" in pairs.verdict(other[-1])
 
 
 def test_the_worst_images_come_first(zoo, metrics):

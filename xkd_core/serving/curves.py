@@ -74,6 +74,10 @@ class Curve:
             found.append((x, sum(point.drift.value for point in here) / len(here), pointing, quality))
         return found
 
+    def runs_at(self, x: float) -> tuple[str, ...]:
+        """The runs at ``x``: one for each seed, none where there is no run of just this size."""
+        return tuple(point.run_id for point in self.points if point.x == x)
+
     def counts(self, x: float) -> tuple[int, int]:
         """(images, undefined among them) of the run at ``x`` with the most undefined maps; (0, 0) without one."""
         here = [point.drift for point in self.points if point.x == x]
@@ -130,7 +134,7 @@ def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explaine
 
 def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> SeedEstimate | None:
     """Drift of ``first`` minus that of ``second`` at ``x``, on the same images; None where one has no run there."""
-    runs = [tuple(point.run_id for point in line.points if point.x == x) for line in (first, second)]
+    runs = [line.runs_at(x) for line in (first, second)]
 
     def make() -> SeedEstimate | None:
         tables = [pd.DataFrame({one: 1 - results.of_run(one, explainer)["cosine"] for one in ids}) for ids in runs]

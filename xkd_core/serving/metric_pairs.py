@@ -8,6 +8,7 @@ import pandas as pd
 
 from xkd_core.results.compare import Difference, Question
 from xkd_core.serving.metrics_view import Box, Chart, arrow, info_of, title_of
+from xkd_core.serving.sentences import distinct
 from xkd_core.serving.zoo import naive_of
 
 ALPHA = 0.05
@@ -55,16 +56,21 @@ def verdict(one: Difference) -> str:
     if not value.n:
         return "No image has a value for both."
     better = (value.mean > 0) == info.higher_is_better
-    sure = one.holm_p < ALPHA
     word = "is better" if better else "is worse"
-    said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure else (
+    said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure(one) else (
         f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
     )  # fmt: skip
+    wide = " The interval, over images and seeds, contains 0." if one.holm_p < ALPHA and not sure(one) else ""
     floor = " That is less than another seed of the same training makes." if one.below_floor else ""
     return (
         f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
-        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{floor}"
+        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{wide}{floor}"
     )
+
+
+def sure(one: Difference) -> bool:
+    """Whether it says better or worse: as for claims, p after Holm is below .05 and the interval leaves 0 out."""
+    return one.holm_p < ALPHA and (one.estimate.low > 0 or one.estimate.high < 0)
 
 
 def p_words(p: float) -> str:
@@ -75,8 +81,8 @@ def p_words(p: float) -> str:
 def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     """The sentence above the chart: matched beside naive at the strongest compression or the last λ.
 
-    Better and worse are said where the pair's test among ``answers`` says so; without one, where the two intervals
-    do not touch.
+    Better and worse are said where the pair's test among ``answers`` says so, and in its direction: it knows more
+    images than the chart. Without one, where the two intervals do not touch.
     """
     having = [box for box in found.boxes if box.line.shared.n]
     if not having:
@@ -84,20 +90,21 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
     what = f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"
     if not beside:
-        return f"{what}: {having[-1].label} {having[-1].line.shared.mean:.2f}"
+        return f"{what}: {having[-1].label}: {having[-1].line.shared.mean:.2f}"
     box, other = max(beside, key=lambda pair: pair[0].x)
     first, second = (_mean_at(having, one) for one in (box, other))
-    gain = (first - second) * (1 if info_of(found.ask.metric).higher_is_better else -1)
-    sure = f"is {'better' if gain > 0 else 'worse'} than"
-    word = sure if _sure(box, other, answers) else "cannot be told apart from"
+    test = next((one for one in answers if (one.question.first, one.question.second) == (box.label, other.label)), None)
+    known = _apart(box, other) if test is None else sure(test)
+    gain = first - second if test is None else test.estimate.mean
+    better = (gain > 0) == info_of(found.ask.metric).higher_is_better
+    word = f"is {'better' if better else 'worse'} than" if known else "cannot be told apart from"
     label = box.label.partition(", seed ")[0]
-    return f"{what}: {label} {word} naive, {first:.2f} against {second:.2f}"
+    if test is not None and known and gain * (first - second) <= 0:
+        return f"{what}: {label} {word} naive, by {abs(gain):.3f} over {test.estimate.n:,} images"
+    return f"{what}: {label} {word} naive, {' against '.join(distinct(first, second))}"
 
 
-def _sure(box: Box, other: Box, answers: Sequence[Difference]) -> bool:
-    for one in answers:
-        if (one.question.first, one.question.second) == (box.label, other.label):
-            return one.holm_p < ALPHA
+def _apart(box: Box, other: Box) -> bool:
     first, second = box.line.shared, other.line.shared
     return first.low > second.high or second.low > first.high
 

@@ -10,7 +10,7 @@ from xkd_core.models.cards import Card
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
-from xkd_core.serving.zoo import describe, times, title
+from xkd_core.serving.zoo import called, describe, how_much, title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,8 @@ class Headline:
 
 
 QUALITY = ("mAP", "accuracy")
+Words = tuple[str, str]  # what the first and the second student are called
+STUDENTS: Words = ("naive student", "matched student")
 POLICIES = {"teacher": "teacher's top-1", "own": "own top-1", "label": "ground truth"}
 
 
@@ -37,34 +39,35 @@ def comparable(view: ImageView, run: RunView) -> bool:
 
 
 def headline(
-    view: ImageView, naive: str, matched: str, *, bar: Bar | None, story: Story | None, word: str = "naive student"
+    view: ImageView, naive: str, matched: str, *, bar: Bar | None, story: Story | None, words: Words = STUDENTS
 ) -> Headline | None:
-    """What the CAMs on screen show; None when a run is missing. ``word``: what the row of the naive run is called."""
+    """What the CAMs on screen show; None when a run is missing. ``words``: what both rows are called."""
     if naive not in view.runs or matched not in view.runs:
         return None
     ours, theirs = view.runs[naive], view.runs[matched]
     if not (comparable(view, ours) and comparable(view, theirs)):
-        return _apart(view, ours, theirs, word)
-    detail = _detail(ours, theirs, bar, word)
-    often = "" if story is None else _often(story)
-    return Headline(title=_title(view, ours, theirs, bar, word), detail=detail, often=often)
+        return _apart(view, ours, theirs, words)
+    detail = _detail(ours, theirs, bar, words)
+    often = "" if story is None else _often(story, words)
+    return Headline(title=_title(view, ours, theirs, bar, words), detail=detail, often=often)
 
 
-def _apart(view: ImageView, naive: RunView, matched: RunView, word: str) -> Headline:
+def _apart(view: ImageView, naive: RunView, matched: RunView, words: Words) -> Headline:
     """Nothing can be said to have stayed or moved where the classes differ; say which ones are explained."""
     classes = view.subject.classes
-    named = (("teacher", view.target_name), (word, classes[naive.target]), ("matched student", classes[matched.target]))
+    named = (("teacher", view.target_name), *zip(words, (classes[naive.target], classes[matched.target]), strict=True))
     title = "The models are explained for different classes here, so their maps are not compared."
     return Headline(title=title, detail=f"Explained: {', '.join(f'{who} *{name}*' for who, name in named)}.")
 
 
-def _often(story: Story) -> str:
+def _often(story: Story, words: Words) -> str:
+    first, second = (one.removesuffix(" student") for one in words)
     naive, matched = percent(story.naive_often), percent(story.matched_often)
-    moved = f"All three right and only the naive map moved: {naive}. Only the matched map: {matched}."
+    moved = f"All three right and only the {first} map moved: {naive}. Only the {second} map: {matched}."
     if story.naive_left is None or story.matched_left is None:
         return moved
-    left = f"{percent(story.naive_left)}; only the matched: {percent(story.matched_left)}"
-    return f"{moved} Moved so far that only the naive map's strongest point left the object: {left}."
+    left = f"{percent(story.naive_left)}; only the {second}: {percent(story.matched_left)}"
+    return f"{moved} Moved so far that only the {first} map's strongest point left the object: {left}."
 
 
 def beside_each_other(view: ImageView, first: Card, second: Card) -> Headline:
@@ -77,21 +80,21 @@ def beside_each_other(view: ImageView, first: Card, second: Card) -> Headline:
     return Headline(title=heading, detail=f"Cosine to the teacher's CAM: {cosines}.")
 
 
-def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:
+def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, words: Words) -> str:
     about = _about(view)
     if not (naive.answer.same and matched.answer.same):
-        return f"Here {_others(naive, matched, word)} than the teacher{about}."
+        return f"Here {_others(naive, matched, words)} than the teacher{about}."
     moved, kept = _moved(naive, bar), _moved(matched, bar)
     if moved is None or kept is None:
-        return f"Teacher and {word} agree{about}; compare where they look."
+        return f"Teacher and {words[0]} agree{about}; {_look(naive, matched)}."
     if moved and not kept:
         says = naive.answer.says == view.target_name
         still = f"says *{view.target_name}*" if says else f"agrees{about}"
-        return f"The {word} still {still}, but {_elsewhere(view, naive, matched)}."
+        return f"The {words[0]} still {still}, but {_elsewhere(view, naive, matched)}."
     if moved and kept:
         return f"The answer{about} stayed, and the maps of both students moved."
     if kept:
-        return f"Here matching did not help: the matched student's map moved, the {word}'s stayed."
+        return f"Here matching did not help: the {words[1]}'s map moved, the {words[0]}'s stayed."
     return f"Both students agree{about} and look where their teacher looks."
 
 
@@ -102,11 +105,17 @@ def _about(view: ImageView) -> str:
     return f" about *{view.target_name}*" if asked else ""
 
 
-def _others(naive: RunView, matched: RunView, word: str) -> str:
+def _others(naive: RunView, matched: RunView, words: Words) -> str:
     """Who answers otherwise; never the naive student alone when both do."""
     if not naive.answer.same and not matched.answer.same:
         return "both students answer otherwise"
-    return f"the {word if matched.answer.same else 'matched student'} answers otherwise"
+    return f"the {words[0 if matched.answer.same else 1]} answers otherwise"
+
+
+def _look(naive: RunView, matched: RunView) -> str:
+    """What is left to do where nothing moved or stayed; nothing, where no CAM has a cosine."""
+    empty = all("cam" in run.scores and _cosine(run) is None for run in (naive, matched))
+    return "there is no evidence to compare" if empty else "compare where they look"
 
 
 def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
@@ -117,8 +126,8 @@ def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
     return "its reasons have moved"
 
 
-def _detail(naive: RunView, matched: RunView, bar: Bar | None, word: str) -> str:
-    parts = [f"{word} {number(_cosine(naive))}", f"matched student {number(_cosine(matched))}"]
+def _detail(naive: RunView, matched: RunView, bar: Bar | None, words: Words) -> str:
+    parts = [f"{who} {number(_cosine(run))}" for who, run in zip(words, (naive, matched), strict=True)]
     known = (
         ""
         if bar is None
@@ -171,15 +180,29 @@ def unfinished(card: Card) -> str:
     return "not trained to the end" if card.undertrained else ""
 
 
-def drift_apart(name: str, ratio: float, matched: float, naive: float, gap: Estimate | None) -> str:
-    """Whose ``name`` maps drift less; gap: matched minus naive, whose interval must leave 0 out to say so."""
-    digits = next((n for n in (2, 3) if f"{matched:.{n}f}" != f"{naive:.{n}f}"), 4)
-    numbers = [f"{value:.{digits}f}" for value in (matched, naive)]
+def distinct(first: float, second: float) -> list[str]:
+    """Two numbers with two decimals, or as many more, up to four, as show that they differ."""
+    digits = next((n for n in (2, 3) if f"{first:.{n}f}" != f"{second:.{n}f}"), 4)
+    return [f"{value:.{digits}f}" for value in (first, second)]
+
+
+def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Estimate | None) -> str:
+    """Whose ``name`` maps drift less, of a matched and a naive student of one size, with the mean drift of both.
+
+    gap: matched minus naive, whose interval must leave 0 out to say so.
+    """
+    numbers = distinct(*means)
     if gap is None or gap.low <= 0 <= gap.high or math.isnan(gap.low):
-        return (f"At {times(ratio)}x smaller, the drift of the matched and the naive student's {name} maps cannot be "
-                f"told apart: {' and '.join(numbers)}")  # fmt: skip
-    word = "less" if gap.mean < 0 else "more"
-    return f"At {times(ratio)}x smaller, the matched student's {name} maps drift {word}: {' against '.join(numbers)}"
+        who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
+        return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
+                f"{' and '.join(numbers)}")  # fmt: skip
+    less = "less" if gap.mean < 0 else "more"
+    return f"At {how_much(cards[0])}, the {called(cards[0])}'s {name} maps drift {less}: {' against '.join(numbers)}"
+
+
+def drift_alone(name: str, card: Card, mean: float) -> str:
+    """The drift of a student beside which no naive student of the same size stands."""
+    return f"At {how_much(card)}, the {called(card)}'s {name} maps drift by {mean:.2f}; no naive student has this size"
 
 
 def signed(found: Estimate) -> str:

@@ -289,9 +289,14 @@ def describe(card: Card) -> str:
 def smaller(card: Card) -> str:
     """'1/8 width, 63x smaller': how it was made small and by how much, two numbers that must not be mixed up."""
     width = f"{Fraction(card.width).limit_denominator(64)} width" if card.width < 1 else "full width"
-    counted = {"nonzeros": "fewer non-zero weights", "bits": "fewer bits"}.get(card.ratio_of, "smaller")
     form = {"structured": "filters pruned", "unstructured": "weights pruned", "int8": f"{width}, 8 bits"}
-    return f"{form.get(card.compression, width)}, {times(card.ratio)}x {counted}"
+    return f"{form.get(card.compression, width)}, {how_much(card)}"
+
+
+def how_much(card: Card) -> str:
+    """'63x smaller' or '249x fewer bits': the ratio, with the word for what it counts."""
+    counted = {"nonzeros": "fewer non-zero weights", "bits": "fewer bits"}.get(card.ratio_of, "smaller")
+    return f"{times(card.ratio)}x {counted}"
 
 
 def times(ratio: float) -> str:
@@ -315,6 +320,12 @@ def title(card: Card) -> str:
     return "Naive student" if card.lam else "Baseline student"
 
 
+def called(card: Card) -> str:
+    """The title as it stands within a sentence: 'naive student', 'AT student'."""
+    name = title(card)
+    return name if name[1].isupper() else name[0].lower() + name[1:]
+
+
 def problems_about(problems: Iterable[str], dataset: str) -> tuple[str, ...]:
     """The problems of runs whose folder name begins with the data set's name, as run ids do."""
     return tuple(problem for problem in problems if problem.startswith(f"Run {dataset}"))
@@ -332,6 +343,6 @@ def _distance(card: Card, choice: Choice, row: Row) -> tuple[float, float, float
 
 def _difference(card: Card, choice: Choice, row: Row) -> str:
     ratio, lam, beta, seed = _distance(card, choice, row)
-    words = [f"{times(card.ratio)}x smaller"] * (ratio > 0) + [f"λ {card.lam:g}"] * (lam > 0)
+    words = [how_much(card)] * (ratio > 0) + [f"λ {card.lam:g}"] * (lam > 0)
     words += [f"β {card.beta or 0:g}"] * (beta > 0) + [f"seed {card.seed}"] * (seed > 0)
     return f"nearest run: {', '.join(words)}" if words else ""

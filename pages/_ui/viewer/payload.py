@@ -126,9 +126,9 @@ def _columns(scene: Scene) -> list[dict[str, Any]]:
     shared = {"method": scene.film, "fine": fine(scene.film)}
     teacher = {"title": "Teacher", "note": "for comparison", "role": "teacher"} | shared
     return [teacher] + [
-        {"title": _ratio_text(scene.zoo, ratio).split(",")[0], "note": f"{times(ratio)}x smaller",
-         "fixed": {"ratio": ratio}} | shared
+        {"title": how, "note": much, "fixed": {"ratio": ratio}} | shared
         for ratio in ratios
+        for how, _, much in [_ratio_text(scene.zoo, ratio).partition(", ")]
     ]  # fmt: skip
 
 
