@@ -164,7 +164,7 @@ def _sentence(shown: Shown) -> Headline | None:
         return beside_each_other(shown.view, naive, matched)
     story = None if key.outside else resources.story(key.dataset, scene.choice)
     bar = None if key.outside else scene.bars.get("cam")
-    return sentence(shown.view, naive.id, matched.id, bar=bar, story=story, 
+    return sentence(shown.view, naive.id, matched.id, bar=bar, story=story,
                     words=(called(naive), called(matched)))  # fmt: skip
 
 
