@@ -258,13 +258,27 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("prune", "--run", "nobody"), "No run"),
         (("prune", "--run", "RUN", "--how", "magic"), "unstructured"),
         (("prune", "--run", "RUN", "--how", "structured", "--amount", "0.99"), "amount must be in"),
+        (("prune", "--run", "RUN", "--rounds", "0"), "rounds must be 1 or more"),
         (("quantize", "--run", "nobody"), "No run"),
+        (("distill", "--dataset", "digits", "--teacher", "nobody"), "No run called 'nobody'"),
+        (("sweep", "plan", "BROKEN"), "not valid YAML"),
+        (("evaluate", "--dataset", "moon"), "No data set called 'moon'"),
+        (("evaluate", "--dataset", "digits", "--images", "5"), "--images goes with --metrics"),
+        (("evaluate", "--data", "digits:test", "--metrics", "magic"), "No metric called 'magic'"),
+        (("evaluate", "--data", "digits:test", "--explainers", "magic"), "No explainer called 'magic'"),
+        (("evaluate", "--data", "digits:test", "--metrics", "gini", "--runs", "nobody"), "No run of digits"),
+        (("summary", "--dataset", "moon"), "No data set called 'moon'"),
+        (("summary", "--dataset", "digits", "--lam", "0.3"), "No student of digits has λ 0.3"),
+        (("roar", "--runs", "RUN", "--arch", "magic"), "No architecture called 'magic'"),
+        (("roar", "--runs", "RUN", "--width", "0"), "width must be in"),
     ],
 )
 def test_bad_input_is_one_line_and_a_failure(
     place: Path, runs: dict[str, Card], arguments: tuple[str, ...], said: str
 ) -> None:
-    words = {"RUN": runs["swa"].id, "SWEEP": str(sweep_file(place))}
+    broken = place / "broken.yaml"
+    broken.write_text("# no sweep\nteachers: **{\n- [\n")
+    words = {"RUN": runs["swa"].id, "SWEEP": str(sweep_file(place)), "BROKEN": str(broken)}
     done = call(place, *(words.get(word, word) for word in arguments))
     assert done.returncode != 0
     assert said in done.stderr and "Traceback" not in done.stderr

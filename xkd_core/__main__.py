@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,8 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for
     for card in found.cards:
         lam = "" if card.lam is None else f"λ {card.lam:g}"
         away = " (weights not here)" if card.id in found.away else ""
-        print(f"{card.id:56} {card.role:9} {card.method:5} 1/{1 / card.width:<3g} {card.params:>10,} {lam}{away}")
+        width = str(Fraction(card.width).limit_denominator(64))
+        print(f"{card.id:56} {card.role:9} {card.method:5} {width:>4} {card.params:>10,} {lam}{away}")
 
 
 @app.command()

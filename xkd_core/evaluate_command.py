@@ -40,6 +40,8 @@ def evaluate(
     if not words(explainers) and not words(metrics):
         from xkd_core.evaluation.evaluate import evaluate as measure_all
 
+        if images is not None:
+            raise BadInputError("--images goes with --metrics or --explainers; without them all images are measured.")
         name = (data or dataset or "scenes").partition(":")[0]
         count = measure_all(name, run_ids=words(runs) or None, heavy=heavy, workers=workers, report=_to_stderr)
         print(f"{count} runs measured")

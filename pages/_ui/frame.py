@@ -16,7 +16,7 @@ from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
-from xkd_core.serving.zoo import Choice, Zoo, called, parts_of, problems_about
+from xkd_core.serving.zoo import ROWS, Choice, Zoo, called, parts_of, problems_about
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
@@ -63,11 +63,15 @@ def open_link(zoo: Zoo) -> None:
     run_id = st.query_params.get("run")
     if not run_id or not zoo.cards:
         return
-    chosen = zoo.choice_of(run_id)
-    if chosen is None:
+    chosen, card = zoo.choice_of(run_id), zoo.by_id.get(run_id)
+    if card is not None and run_id not in zoo.away and not _shows(zoo, chosen or zoo.default(), run_id):
+        link.complain(f"The sliders cannot show the run {run_id[:90]!r}; 'Compare any two runs' in Explore can. "
+                      "The nearest runs are shown.")  # fmt: skip
+    if chosen is None and card is None:
         near = link.near(run_id, [card.id for card in zoo.students])
         link.complain(f"The link names the run {run_id[:90]!r}, which is not here; near it: {near}. "
                       "The nearest runs are shown.")  # fmt: skip
+    if chosen is None:
         return
     if run_id in zoo.away:
         link.complain(f"Of the run {run_id[:90]!r} only the results are here, not its weights: maps are those of the "
@@ -82,6 +86,10 @@ def open_link(zoo: Zoo) -> None:
     for name, value in wanted.items():
         if name not in st.query_params and name not in st.session_state:
             st.session_state[name] = value
+
+
+def _shows(zoo: Zoo, choice: Choice, run_id: str) -> bool:
+    return run_id in {pick.card.id for row in ROWS if (pick := zoo.pick(row, choice)) is not None}
 
 
 def choose_image(zoo: Zoo, dataset: str, choice: Choice, *, upload: UInt8 | None) -> Order:

@@ -160,7 +160,8 @@ def _noise_words(found: Sequence[view.Floor]) -> str:
     )
     if lost:
         return f"{words} No room between the two, so nothing to compare, for {', '.join(lost)}."
-    return f"{words} For {'all ' if len(known) > 1 else ''}{len(known)} explainers there is room between the two."
+    whom = f"all {len(known)} explainers" if len(known) > 1 else "this explainer"
+    return f"{words} For {whom} there is room between the two." if known else words
 
 
 def cascade(shown: Shown, explainer: str, way: Way) -> None:
@@ -249,7 +250,8 @@ def layers(shown: Shown) -> None:
     st.plotly_chart(sanity_figures.layers(students, rows, words), key="layers", config=charts.CONFIG,
                     alt=f"Cosine to the teacher's Grad-CAM by layer. {spoken}")  # fmt: skip
     st.markdown(f"{spoken}. {_ordered(students, rows)}")
-    st.caption("A gap in a line: one of the two maps has no positive evidence there, so the cosine is undefined.")
+    if any(value != value for one in students for value in one.cosines):
+        st.caption("A gap in a line: one of the two maps has no positive evidence there, so the cosine is undefined.")
     for one in found:
         key = (*live_sanity.layers_key(view_, cards), one.run_id)
         _pictures(shown, key, words[one.run_id], list(one.names), one.maps)

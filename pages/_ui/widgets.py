@@ -12,9 +12,11 @@ import streamlit as st
 from pages._ui import link, resources
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
+from xkd_core.models.cards import Card
 from xkd_core.serving import subjects
 from xkd_core.serving.curves import SLIDERS, axis_values
 from xkd_core.serving.jobs import Job
+from xkd_core.serving.metrics_view import family_words
 from xkd_core.serving.views import DEFAULT_EXPLAINERS
 from xkd_core.serving.zoo import (
     CONTROLS,
@@ -49,7 +51,11 @@ TARGETS = {"teacher": "The teacher's top-1", "own": "Each model's own top-1", "l
 KIND_WORDS = "The naive student beside it was made small in the same way. Only what there are runs of."
 SLIDER_WORDS = {
     "lam": ("λ, weight of distillation", "0: labels only. 1: the teacher's answers only. Only values with a run."),
-    "ratio": ("Ratio, times smaller", "Parameters of the teacher over parameters of the student."),
+    "ratio": (
+        "Ratio, times smaller",
+        "Parameters of the teacher over those of the student; with pruned weights "
+        "those that are not 0, with 8 bits their bits.",
+    ),
     "beta": ("β, weight of matching", "β(1 - cos) is added to the loss of the matched student."),
 }
 
@@ -73,12 +79,13 @@ def select(
     default: str,
     *,
     titles: Mapping[str, str] | None = None,
+    what: str = "",
     **more: Any,  # as of st.selectbox
 ) -> str:
-    """One of several names, shown by its title, in the link by its name."""
+    """One of several names, shown by its title, in the link by its name. ``what``: what a wrong link asks for."""
     words = dict(titles or {})
     link.start(name, lambda text: text if text in options else None, default,
-               problem=lambda text: unknown(label.lower(), text, options))  # fmt: skip
+               problem=lambda text: unknown(what or label.lower(), text, options))  # fmt: skip
     index = list(options).index(link.first(name, options, default))
     place = more.pop("place", st)
     chosen = str(place.selectbox(label, options, index, lambda one: words.get(one, str(one)), key=name, **more))
@@ -106,11 +113,14 @@ def _choose_family(families: Sequence[str]) -> str:
     kinds = list(dict.fromkeys(parts_of(family)[0] for family in families))
     kind = kinds[0]
     if len(kinds) > 1:
-        kind = select("kind", "Made small by", kinds, kind, titles=KIND_TITLES, help=KIND_WORDS)
+        kind = select(
+            "kind", "Made small by", kinds, kind, titles=KIND_TITLES, help=KIND_WORDS, what="students made small by"
+        )
     words = {parts_of(family)[1]: FAMILIES.get(family, family) for family in families if parts_of(family)[0] == kind}
     titles = {name: text if name in CONTROLS else text.split(":")[0].split(",")[0] for name, text in words.items()}
     about = "  \n".join(words.values())
-    method = select("match", "Matched by", list(words), next(iter(words)), titles=titles, help=about)
+    method = select("match", "Matched by", list(words), next(iter(words)), titles=titles, help=about,
+                    what="students matched by")  # fmt: skip
     return family_name(kind, method)
 
 
@@ -120,7 +130,7 @@ def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
         return choice
     others = (card for card in zoo.cards if zoo.teacher is not None and card.id != zoo.teacher.id)
     cards = [card for card in others if card.id not in zoo.away]
-    titles = {card.id: f"{title(card)}, {describe(card)} ({family_of(card)})" for card in cards}
+    titles = {card.id: f"{title(card)}, {describe(card)}{_family(card)}" for card in cards}
     starts = [pick.card.id for row in ("naive", "matched") if (pick := zoo.pick(row, choice))]  # type: ignore[arg-type]
     if len(starts) < 2:
         return choice
@@ -129,6 +139,12 @@ def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
         for name, label, start in zip(("left", "right"), ("First run", "Second run"), starts, strict=True)
     ]
     return replace(choice, pair=(pair[0], pair[1]))
+
+
+def _family(card: Card) -> str:
+    """' (SWA, trained on 3,000 images)': what tells a run from others of its title, size and weights."""
+    words = "" if card.role == "teacher" else family_words(family_of(card))
+    return f" ({words})" if words not in ("", "Naive") else ""
 
 
 def _slider(name: str, values: Sequence[float], default: float) -> float:
@@ -204,7 +220,8 @@ def _explainers(texts: Sequence[str], names: Sequence[str]) -> list[str] | None:
 
 def flag(name: str, label: str, words: str) -> bool:
     """A toggle that stands in the link as ?name=1."""
-    link.start(name, lambda text: text in ("1", "true"), False, problem=lambda text: unknown(label, text, ["1"]))
+    read = {"1": True, "true": True, "0": False, "false": False}.get
+    link.start(name, read, False, problem=lambda text: unknown(f"the switch {label!r} to be", text, ["1", "0"]))
     on = bool(st.toggle(label, link.first(name, (False, True), False), key=name, help=words))
     link.write(name, "1" if on else "", "")
     return on

@@ -22,7 +22,8 @@ def said(app):
         ({"maps": "cam,no_such"}, "'no_such'"),
         ({"data": "nothing"}, "images 'nothing'"),
         ({"lam": "7"}, "λ, weight of distillation '7'"),
-        ({"match": "magic"}, "'magic'"),
+        ({"match": "magic"}, "asks for students matched by 'magic'"),
+        ({"plain": "maybe"}, "'Plain pictures' to be 'maybe'"),
         ({"g_order": "odd"}, "'odd'"),
         ({"run": "scenes-swa-w16-nowhere"}, "'scenes-swa-w16-nowhere'"),
     ],
@@ -44,6 +45,12 @@ def test_an_unknown_run_names_at_most_five_that_are_near(open_page, made):
     named = [run_id for run_id in made.runs.values() if run_id in sentence]
     assert 1 <= len(named) <= 5
     assert made.runs["swa 0.125 0.5"] in named
+
+
+def test_a_run_that_no_slider_shows_is_not_called_missing(open_page, made):
+    (sentence,) = said(open_page(run=made.runs["second"]))
+    assert f"cannot show the run '{made.runs['second']}'" in sentence and "not here" not in sentence
+    assert said(open_page(run=made.runs["teacher"])) == []  # it is on screen
 
 
 def test_a_good_link_says_nothing(open_page, made):

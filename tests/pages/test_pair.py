@@ -18,7 +18,10 @@ def test_a_link_puts_any_two_runs_beside_the_teacher(open_page, made):
     assert rows(app) == {"teacher": made.runs["teacher"], "naive": pair[0], "matched": pair[1]}
     assert payload(app)["layout"]["sliders"] == []
     text = " ".join(str(one.value) for one in app.markdown)
-    assert "Teacher (" in text and "beside Naive student (1/8 width" in text
+    assert "Teacher (" in text and "parameters, seed 1) beside Naive student (1/8 width" in text
+    labels = app.selectbox(key="left").options
+    assert any(one.endswith("parameters, seed 1") for one in labels)
+    assert any(one.endswith("(SWA, matched to maps of other images)") for one in labels)
     data = payload(app)
     cosine = data["runs"][pair[1]]["cells"]["cam"]["score"].removeprefix("cosine ")
     assert f"and {cosine}." in text

@@ -23,7 +23,7 @@ def figure(app, key):
 def test_checks_and_marks_are_those_of_the_stored_rows(open_page, wide):
     app = open_page("sanity", root=wide.root)
     assert not app.exception
-    assert "1 of 1 explainers checked are safe to compare students by: CAM" in text_of(app)
+    assert "1 of 1 explainers checked is safe to compare students by: CAM" in text_of(app)
     row = app.dataframe[0].value.iloc[0]
     stored = read_run("scenes", wide.runs["teacher"], root=wide.root)
     expected = stored[stored["explainer"] == "cam"]["randomisation_cascading"].mean()

@@ -81,7 +81,7 @@ def test_a_map_that_follows_the_weights_and_has_room_is_safe(zoo, metrics):
     (found,) = [view.safety(metrics, zoo, name) for name in view.explainers(metrics)]
     assert found.verdict == "safe" and found.limit == pytest.approx((1 + 0.25) / 2)
     assert "0.10 of the map's order is left, below 0.62" in found.why and "cosine 0.80, nearer" in found.why
-    assert view.sentence([found]) == "1 of 1 explainers checked are safe to compare students by: CAM"
+    assert view.sentence([found]) == "1 of 1 explainers checked is safe to compare students by: CAM"
     assert view.sentence([]) == "No explainer has been checked yet"
     assert view.safety_table([found]).iloc[0]["left of the map"] == pytest.approx(0.1, rel=1e-3)
 

@@ -215,8 +215,10 @@ STUDENT: Mapping[str, Any] = {"width": 0.25}
 def recipe_from(given: Mapping[str, Any]) -> Recipe:
     """Fill what the command line left open (None): architecture, split, teacher, width, and what a method needs.
 
-    Errors: BadInputError when no default is known or no teacher of the data set exists.
+    Errors: UnknownNameError for a data set, BadInputError when no default is known or no teacher of it exists.
     """
+    from xkd_core.images.datasets import info
+
     values = {name: value for name, value in given.items() if value is not None}
     dataset, method = str(values["dataset"]), str(values.get("method", "kd"))
     defaults = DEFAULTS.get(dataset, {})
@@ -225,6 +227,7 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
     values.setdefault("flip", defaults.get("flip", True))
     for name in ("arch", "split"):
         if not values[name]:
+            info(dataset)  # a name that does not exist is said first
             raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")
     if method == "ce":
         return Recipe(**{**values, "width": 1.0})
@@ -265,8 +268,11 @@ def pruning_rounds(
 ) -> Iterator[Recipe]:
     """Recipes that prune a run ``rounds`` times, each from the weights of the one before, and train it.
 
-    The teacher is the run itself where it is one, else its teacher. ``training``: the other fields.
+    The teacher is the run itself where it is one, else its teacher. ``training``: the other fields. Errors:
+    BadInputError for less than one round.
     """
+    if rounds < 1:
+        raise BadInputError(f"rounds must be 1 or more; got {rounds}.")
     data = DEFAULTS.get(card.dataset, {})
     source = card.id
     for number in range(1, rounds + 1):

@@ -22,7 +22,7 @@ from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import CARD, WEIGHTS, LoadedRun, load_run, read_card, run_folder, save_run
+from xkd_core.models.checkpoints import CARD, WEIGHTS, LoadedRun, find_card, load_run, read_card, run_folder, save_run
 from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
@@ -77,6 +77,8 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     """Pixels, labels, views and, for a student, the teacher's cached outputs on them."""
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
+    if recipe.teacher_id is not None:
+        find_card(recipe.teacher_id, root)  # a teacher that does not exist is refused before images are drawn
     pixels = pixel_array(split, limit=recipe.limit)
     labels = split.labels()[: len(pixels)]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views

@@ -34,10 +34,11 @@ from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.wholes import measured
 from xkd_core.explainers.engine import explain
 from xkd_core.files import alone_with, remove_leftovers, write_atomic
-from xkd_core.images.datasets import load
+from xkd_core.images.datasets import info, load
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.localisation import resize_maps
 from xkd_core.metrics.ties import orders, ranks
+from xkd_core.models.architectures import check_input
 from xkd_core.models.checkpoints import LoadedRun, find_card, load_run
 from xkd_core.results.metric_store import add_roar, read_roar
 from xkd_core.types import Bool, Float, Transform, UInt8
@@ -88,6 +89,7 @@ def trials(
     if len(datasets) != 1:
         raise BadInputError(f"ROAR takes runs of one data set; got {', '.join(sorted(datasets)) or 'none'}.")
     recipe = _recipe(datasets.pop(), options or {})
+    check_input(recipe.arch, info(recipe.dataset).transform.size)
     first = first_teacher(recipe.dataset, root).id
     named = [get("explainer", name) and name for name in explainers]
     pairs = [(card.id, name) for card in cards for name in named if not EXPLAINERS[name].model_free]
@@ -147,15 +149,16 @@ def _state(trial: Trial) -> Path:
 def _recipe(dataset: str, options: Mapping[str, object]) -> Recipe:
     given = {name: value for name, value in options.items() if value is not None and name != "width"}
     recipe = recipe_from({**given, "dataset": dataset, "method": "ce"})
-    return replace(recipe, width=float(options.get("width") or 1.0))  # type: ignore[arg-type]
+    width = options.get("width")
+    return replace(recipe, width=1.0 if width is None else float(width))  # type: ignore[arg-type]
 
 
 def _training_data(trial: Trial) -> TrainingData:
     recipe = trial.recipe
     pixels, labels = _left(trial, recipe.split, recipe.limit)
     views = draw_views(len(pixels), n_views=recipe.epochs, shift_px=recipe.shift_px, seed=recipe.seed)
-    info = load(recipe.dataset, "val").info
-    validation = Validation(*_left(trial, "val", VALIDATION_IMAGES), info.transform, info.multi_label, None)
+    known = load(recipe.dataset, "val").info
+    validation = Validation(*_left(trial, "val", VALIDATION_IMAGES), known.transform, known.multi_label, None)
     return TrainingData(pixels, labels, views, validation)
 
 

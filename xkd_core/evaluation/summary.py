@@ -17,6 +17,7 @@ from xkd_core.catalogue import in_loss
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation.evaluate import first_teacher
 from xkd_core.evaluation.heavy import HEAVY
+from xkd_core.images.datasets import info
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import list_runs
@@ -33,13 +34,18 @@ Group = tuple[str, list[Card]]
 def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
     """Markdown: answers, similarity per explainer, localisation in and out of habitat, paired differences.
 
-    Errors: BadInputError when nothing is stored for the data set.
+    Errors: UnknownNameError for a data set, BadInputError when nothing is stored for it or no student has this λ.
     """
     rows, images = read_rows(dataset, "maps", root=root), read_rows(dataset, "images", root=root)
     if rows.empty:
+        info(dataset)  # a name that does not exist is said first
         raise BadInputError(
             f"Nothing is stored for {dataset!r} yet: `python -m xkd_core evaluate --dataset {dataset}`."
         )
+    known = sorted({card.lam for card in list_runs(root) if card.dataset == dataset and card.lam is not None})
+    if known and lam not in known:
+        there = ", ".join(f"{one:g}" for one in known)
+        raise BadInputError(f"No student of {dataset} has λ {lam:g}; there are {there}.")
     groups = list(_groups(dataset, lam, root))
     parts = [f"# {dataset}, test split, λ = {lam:g}", "## Answers", *_answers(groups)]
     for explainer in EXPLAINERS:

@@ -65,12 +65,13 @@ def order_from(
     metrics: Iterable[str] | None,
     images: int | None,
 ) -> Order:
-    """An order from the command line. Errors: UnknownNameError for a data set or split."""
+    """An order from the command line. Errors: UnknownNameError for any name in it, before anything is begun."""
     dataset, _, split = data.partition(":")
     split = split or "test"
     if split not in info(dataset).splits:
         raise unknown_name(f"split of {dataset}", split, info(dataset).splits)
     chosen = {"explainers": words(explainers), "metrics": words(metrics)}
+    cards_like(words(runs), dataset), explainers_like(chosen["explainers"]), metrics_like(chosen["metrics"])
     given = {name: value for name, value in chosen.items() if value}
     return Order(dataset=dataset, split=split, runs=words(runs), images=images, **given)
 

@@ -176,7 +176,8 @@ def sentence(found: Sequence[Safety]) -> str:
     if not known:
         return "No explainer has been checked yet"
     safe = [EXPLAINERS[one.explainer].title for one in known if one.verdict == "safe"]
-    words = f"{len(safe)} of {len(known)} explainers checked are safe to compare students by"
+    are = "is" if len(safe) == 1 else "are"
+    words = f"{len(safe)} of {len(known)} explainers checked {are} safe to compare students by"
     return f"{words}: {', '.join(safe)}" if safe else words
 
 

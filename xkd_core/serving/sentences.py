@@ -182,7 +182,7 @@ def unfinished(card: Card) -> str:
 
 def distinct(first: float, second: float) -> list[str]:
     """Two numbers with two decimals, or as many more, up to four, as show that they differ."""
-    digits = next((n for n in (2, 3) if f"{first:.{n}f}" != f"{second:.{n}f}"), 4)
+    digits = next((n for n in (2, 3, 4) if f"{first:.{n}f}" != f"{second:.{n}f}"), 2)
     return [f"{value:.{digits}f}" for value in (first, second)]
 
 

@@ -279,7 +279,7 @@ def naive_of(family: str) -> str:
 def describe(card: Card) -> str:
     """What was trained, in a few words: '1/8 width, 63x smaller, λ 0.5, β 2'."""
     if card.role == "teacher":
-        return f"{parameters(card.params)} parameters"
+        return f"{parameters(card.params)} parameters" + (f", seed {card.seed}" if card.seed else "")
     words = [smaller(card), f"λ {card.lam:g}" if card.lam is not None else ""]
     words.append(f"β {card.beta:g}" if card.beta else "")
     words.append(f"seed {card.seed}" if card.seed else "")

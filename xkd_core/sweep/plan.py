@@ -58,7 +58,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise BadInputError(f"Sweep file {path} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise BadInputError(f"Sweep file {path} is not valid YAML: {error}.") from error
+        words = " ".join(str(error).split())
+        raise BadInputError(f"Sweep file {path} is not valid YAML: {words}.") from error
     if not isinstance(document, Mapping) or not document.get("teachers"):
         raise BadInputError(f"Sweep file {path} must be a mapping with at least one entry under 'teachers'.")
     return document
