@@ -58,9 +58,8 @@ def _page(asked: Asked) -> None:
     st.markdown(f"## {pairs.headline(found, answers) or view.title_of(asked.ask.metric)}")
     metric_parts.about(asked.ask)
     if not found.groups:
-        st.info(f"Nothing is stored for {name} of the runs chosen here: "
-                f"{metric_parts.command(asked.dataset, asked.ask.explainer, asked.ask.metric)} makes it."
-                f"{metric_parts.elsewhere(asked.metrics, asked.zoo, asked.ask)}")  # fmt: skip
+        st.info(metric_parts.lacking(asked.dataset, found, name)
+                + metric_parts.elsewhere(asked.metrics, asked.zoo, asked.ask))  # fmt: skip
         metric_parts.table(found)
         return
     metric_parts.draw(found, asked.metrics)

@@ -14,6 +14,7 @@ from xkd_core.models.cards import Card
 from xkd_core.serving import live_curves
 from xkd_core.serving.exports import csv
 from xkd_core.serving.live_curves import Curves, Order
+from xkd_core.serving.views import impossible
 from xkd_core.serving.zoo import title
 from xkd_core.types import UInt8
 
@@ -25,6 +26,10 @@ def show(shown: Shown, explainer: str) -> None:
     """The curves, or what is still missing for them."""
     cards = list(shown.cards.values())
     lost = [title(card) for card in cards if explainer not in shown.view.runs[card.id].maps]
+    never = next((why for card in cards if (why := impossible(explainer, card))), "")
+    if never:
+        st.info(f"There are no curves for this map: {never}.")
+        return
     if not cards or lost:
         st.info(f"The curves come when the map of every model is there; missing: {', '.join(lost) or 'every model'}.")
         return

@@ -88,8 +88,8 @@ def histogram(values: pd.Series, *, metric: str) -> go.Figure:
 def _colour(found: Chart, family: str) -> str:
     """Naive students and the chosen kind of matching as on every page, the others from one palette."""
     fixed = {"naive": COLOURS["naive"], found.ask.choice.family: COLOURS["matched"]}
-    rest = [name for name in found.ask.families if name not in fixed]
-    return fixed[family] if family in fixed else PALETTE[rest.index(family) % len(PALETTE)]
+    rest = [name for name in _families(found) if name not in fixed]
+    return fixed[family] if family in fixed else PALETTE[(rest.index(family) if family in rest else 0) % len(PALETTE)]
 
 
 def _places(found: Chart) -> dict[str, float]:
@@ -122,7 +122,7 @@ def _ticks(found: Chart) -> dict[int, str]:
 
 
 def _broken(words: str) -> str:
-    return words.replace(", ", ",<br>").replace(" (", "<br>(")
+    return "<br>".join(line for part in words.replace(" (", "\n(").split("\n") for line in wrap(part, LETTERS))
 
 
 def _axis(found: Chart) -> str:

@@ -18,6 +18,7 @@ from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
+from xkd_core.serving.views import impossible
 from xkd_core.serving.zoo import Choice, Zoo, naive_of
 
 AXES = {"ratio": "Compression", "lam": "λ", "method": "Method"}
@@ -25,6 +26,7 @@ FAMILIES = {
     "similarity": "like the teacher's", "localisation": "on the object", "faithfulness": "faithful",
     "complexity": "simple", "randomisation": "depends on the weights", "prediction": "answers",
 }  # fmt: skip
+MANY = 6  # places with values, beyond which only the kinds of students are named
 FLIPS = 999  # draws of the permutation test of the chosen pair
 
 
@@ -83,10 +85,23 @@ def _choose_families(zoo: Zoo, choice: Choice, *, everything: bool) -> tuple[str
     return tuple(one for one in known if one in (chosen or start))
 
 
+def lacking(dataset: str, found: Chart, name: str) -> str:
+    """Why no group has a value: its runs cannot have one, or nobody asked for it yet."""
+    one = found.ask.explainer
+    never = {"" if one == ANSWERS else impossible(one, card) for box in found.boxes for card in box.cards}
+    if never and "" not in never:
+        return f"There are no maps by {name} of the runs chosen here: {', '.join(sorted(never))}."
+    return (f"Nothing is stored for {name} of the runs chosen here: "
+            f"{command(dataset, one, found.ask.metric)} makes it.")  # fmt: skip
+
+
 def elsewhere(metrics: Metrics, zoo: Zoo, ask: Ask) -> str:
     """Which students have the values that those on the page lack."""
-    found = [f"{view.family_words(family)} ({', '.join(places)})"
-             for family, places in view.places_of(metrics, zoo, ask).items()]  # fmt: skip
+    places = view.places_of(metrics, zoo, ask)
+    if sum(len(own) for own in places.values()) > MANY:
+        found = [view.family_words(family) for family in places]
+    else:
+        found = [f"{view.family_words(family)} ({' and '.join(own)})" for family, own in places.items()]
     return f" Stored for: {'; '.join(found)}; choose them in the sidebar." if found else ""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages._ui import metric_figures
 from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, insertion, without_cam
 from tests.made_zoo import Made
 from tests.pages.seen import waited
@@ -214,3 +216,13 @@ def test_one_order_for_all_models_shares_the_masked_images(open_page, made):
     app = waited(open_page("metrics", image="2", order="teacher"), "live_curves")
     alts = [picture.alt for image in app.image for picture in image.proto.imgs]
     assert [alt.split(":")[0] for alt in alts] == ["Every model"] * 2
+
+
+def test_no_two_kinds_of_students_on_a_chart_have_one_colour():
+    names = ("naive", *(f"one {number}" for number in range(20)))
+    shown = names[:1] + names[3:20:2]
+    found = SimpleNamespace(
+        ask=SimpleNamespace(families=names, choice=SimpleNamespace(family=names[3])), groups=shown,
+        boxes=[SimpleNamespace(family=name, label=name) for name in shown],
+    )  # fmt: skip
+    assert len({metric_figures._colour(found, name) for name in shown}) == len(shown)

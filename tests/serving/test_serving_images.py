@@ -17,6 +17,7 @@ from xkd_core.serving.desk import Desk, ViewRequest, automatic, forwards
 from xkd_core.serving.explaining import explain_image
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.shelf import Recent, Shelf
+from xkd_core.serving.views import impossible
 from xkd_core.serving.zoo import read_zoo
 
 
@@ -101,6 +102,20 @@ def test_without_its_teacher_nothing_is_compared(made, monkeypatch, tmp_path):
     view = explain_image(subjects.subject(subjects.key_of("scenes", 0)), cards_of(zoo), names=["cam"], shelf=Shelf())
     assert not view.runs
     assert made.runs["teacher"] in view.broken
+
+
+def test_what_a_run_never_has_is_neither_missing_nor_computed(zoo):
+    desk, cards = Desk(), list(cards_of(zoo)[:3])
+    request = ViewRequest(key=subjects.key_of("scenes", 1), stamp=zoo.stamp, explainers=("cam",))
+    view = desk.view(request, zoo)
+    rounded = [cards[0], *(card.model_copy(update={"compression": "int8"}) for card in cards[1:])]
+    assert [impossible(name, rounded[1]) for name in ("cam", "occlusion")] == ["", ""]
+    assert impossible("saliency", rounded[1]) and not impossible("saliency", cards[1])
+    assert desk.missing(view, rounded, ["saliency"]) == ("saliency",)  # the teacher's
+    assert desk.compute(view, rounded, ["saliency"]).future.result(timeout=60)
+    assert desk.missing(view, rounded, ["saliency"]) == ()
+    shown = desk.with_maps(view, zoo, ["saliency"], read_results("scenes"))
+    assert ["saliency" in shown.runs[card.id].maps for card in cards] == [True, False, False]
 
 
 def test_heavier_maps_come_as_a_job_and_equal_the_engine(zoo):

@@ -18,7 +18,7 @@ from xkd_core.serving.scores import Scores
 from xkd_core.serving.shelf import Recent, Shelf
 from xkd_core.serving.stored import shipped
 from xkd_core.serving.subjects import ImageKey
-from xkd_core.serving.views import ImageView, light, scored
+from xkd_core.serving.views import ImageView, impossible, light, scored
 from xkd_core.serving.zoo import Zoo
 from xkd_core.types import Float, UInt8
 
@@ -91,11 +91,12 @@ class Desk:
         return self.shipped.get_or_make(key, lambda: scored(view, shipped(results, view.subject, name), name))
 
     def missing(self, view: ImageView, cards: Sequence[Card], names: Sequence[str]) -> tuple[str, ...]:
-        """Heavier explainers that lack the map of at least one of ``cards``."""
+        """Heavier explainers that lack the map of at least one of ``cards`` that can have one."""
         here = [card for card in cards if card.id in view.runs]
         return tuple(
             name for name in names
-            if not light(name) and any(self.maps.get(_key(view, card, name)) is None for card in here)
+            if not light(name)
+            and any(not impossible(name, card) and self.maps.get(_key(view, card, name)) is None for card in here)
         )  # fmt: skip
 
     def compute(self, view: ImageView, cards: Sequence[Card], names: Sequence[str]) -> Job:
@@ -132,6 +133,7 @@ class Desk:
         from xkd_core.serving.explaining import explain_more
 
         partner, start = _partner(view.subject.key), time.monotonic()
+        cards = [card for card in cards if not impossible(name, card)]
         found = explain_more(
             view, cards, name=name, shelf=self.shelf, partner=partner, progress=progress, cancel=cancel
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xkd_core import catalogue
+from xkd_core.models.cards import Card
 from xkd_core.serving.scores import Scores, score_all
 from xkd_core.serving.subjects import Subject
 from xkd_core.types import Float, Float64
@@ -68,6 +69,12 @@ class ImageView:
 def light(name: str) -> bool:
     """True for maps that come with the forward pass: class activation maps that need no hooks."""
     return bool(catalogue.get("explainer", name).needs != "model")
+
+
+def impossible(name: str, card: Card) -> str:
+    """Why an explainer never has a map of a run; "" for all others."""
+    rounded = card.compression == "int8" and catalogue.get("explainer", name).differentiates and not light(name)
+    return "8 bits have no gradient" if rounded else ""
 
 
 def probabilities(logits: Float, *, multi_label: bool) -> Float64:

@@ -28,7 +28,7 @@ from xkd_core.serving.sentences import (
 )
 from xkd_core.serving.sheets import ROW_TITLES, lost
 from xkd_core.serving.stored import superpixel_count
-from xkd_core.serving.views import ImageView, RunView
+from xkd_core.serving.views import ImageView, RunView, impossible
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
 
 AXES = {"lam": "λ, distillation", "ratio": "Ratio", "beta": "β, matching"}
@@ -175,6 +175,7 @@ def _run(scene: Scene, card: Card, run: RunView) -> dict[str, Any]:
         "verdict": verdict(scene.view, run),
         "quality": quality_words(card),
         "unfinished": unfinished(card),
+        "never": {name: why for name in names if (why := impossible(name, card))},
         "cells": {name: _cell(scene, card, run, name) for name in names if is_teacher or name in run.maps},
     }
 
@@ -210,8 +211,8 @@ def cell_words(scene: Scene, card: Card, run: RunView, name: str) -> tuple[str, 
     """Alt text and caption of one panel, for the plain form."""
     cell = _cell(scene, card, run, name)
     if cell is None:
-        words = f"{catalogue.get('explainer', name).title} of the {title(card).lower()}: not computed yet"
-        return words, "not computed yet"
+        why = impossible(name, card) or "not computed yet"
+        return f"{catalogue.get('explainer', name).title} of the {title(card).lower()}: {why}", why
     words = [cell["score"], "moved" if cell["moved"] else ""]
     words += [cell[part] for part in ("class", "control", "badge", "detail")]
     return cell["alt"], ", ".join(word for word in [*words, cell["reason"] or ""] if word)

@@ -490,7 +490,9 @@ class Viewer {
     if (panel.said === key) return
     panel.said = key
     const empty = cell && cell.grid !== null && scale === 0
-    const waiting = !this.data.runs[id] ? (this.data.lost[id] ?? "no such run") : !cell ? "not computed yet" : null
+    const run = this.data.runs[id]
+    const missing = run ? (run.never[panel.column.method] ?? "not computed yet") : (this.data.lost[id] ?? "no such run")
+    const waiting = run && cell ? null : missing
     const wrong = cell?.reason ?? (apart ? "other class: no difference" : empty ? "no positive evidence" : "")
     write(panel.notice, waiting ?? wrong)
     write(panel.parts.moved, cell?.moved ? "moved" : "")
