@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.lines import measured
-from docs.text import interval, side, table
+from docs.text import interval, table
 from xkd_core.claims.contrasts import MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored
 from xkd_core.evaluation.summary import over_seeds
@@ -157,6 +157,6 @@ def _plain(value: float | None, *, sign: bool = False) -> str:
 def _direction(printed_gap: float | None, ours: Estimate | None) -> str:
     if printed_gap is None or ours is None or not printed_gap:
         return "-"
-    if not side(ours):
+    if not ours.side:
         return "open"
-    return "same" if (side(ours) > 0) == (printed_gap > 0) else "other"
+    return "same" if (ours.side > 0) == (printed_gap > 0) else "other"

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean
 
 from docs.lines import flops, images_seen, measured
-from docs.text import interval, page, side, table
+from docs.text import interval, page, table
 from xkd_core.claims.contrasts import MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
@@ -261,7 +261,7 @@ def _word(found: Estimate) -> str:
     """'lower', 'higher', by less than .01 'about equal', or 'not told apart'."""
     if max(-found.low, found.high) < TINY:
         return "about equal"
-    return {1: "higher", -1: "lower", 0: "not told apart"}[side(found)]
+    return {1: "higher", -1: "lower", 0: "not told apart"}[found.side]
 
 
 if __name__ == "__main__":

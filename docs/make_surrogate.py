@@ -17,7 +17,7 @@ from docs.beside import tables
 from docs.failures import COLUMNS, PICTURE, Failure, failures, picture
 from docs.lines import Line, lines, measured, values
 from docs.speeds import measure_speeds
-from docs.text import interval, page, side, table
+from docs.text import interval, page, table
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.claims.paper_002 import MAKE
 from xkd_core.claims.stored import Stored, read_stored
@@ -169,9 +169,9 @@ def _gap_cell(found: tuple[Estimate, float] | None, metric: str) -> str:
 
 def outcome(gap: Estimate, p: float, metric: str) -> str:
     """'better', 'worse' or 'not told apart'."""
-    if not side(gap) or not p < SIGNIFICANT:
+    if not gap.side or not p < SIGNIFICANT:
         return "not told apart"
-    return "better" if side(gap) == BETTER[metric] else "worse"
+    return "better" if gap.side == BETTER[metric] else "worse"
 
 
 def verdict(gaps: Mapping[tuple[str, str], tuple[Estimate, float]]) -> str:

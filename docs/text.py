@@ -7,9 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from xkd_core.metrics.statistics import Estimate
 
-ROUNDING = 1e-6
-"""Means of bootstrap draws are this far from their exact value at most."""
-
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
@@ -24,11 +21,6 @@ def interval(found: Estimate | None, digits: int = 3, *, mark: str = "") -> str:
     missing = f", {found.undefined} undefined" if found.undefined else ""
     mean, low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (found.mean, found.low, found.high))
     return f"{mean}{mark}{missing}" if math.isnan(found.low) else f"{mean}{mark} [{low}, {high}]{missing}"
-
-
-def side(found: Estimate) -> int:
-    """1 where the interval lies above 0, -1 below, 0 where it holds 0; an end within rounding of 0 is 0."""
-    return int(found.low > ROUNDING) - int(found.high < -ROUNDING)
 
 
 def page(blocks: Iterable[str]) -> str:

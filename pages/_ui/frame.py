@@ -16,7 +16,7 @@ from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
-from xkd_core.serving.zoo import ROWS, Choice, Zoo, called, parts_of, problems_about
+from xkd_core.serving.zoo import ROWS, Choice, Zoo, called, params_of, problems_about
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
@@ -80,7 +80,7 @@ def open_link(zoo: Zoo) -> None:
         "lam": chosen.lam,
         "ratio": chosen.ratio,
         "beta": chosen.beta,
-        **dict(zip(("kind", "match"), parts_of(chosen.family), strict=True)),
+        **params_of(chosen.family),
         "seed": str(chosen.seed),
     }
     for name, value in wanted.items():

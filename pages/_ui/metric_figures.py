@@ -45,7 +45,7 @@ def boxes(found: Chart) -> go.Figure:
 
 def layout(found: Chart) -> Layout:
     """Where everything stands, for the picture to take away."""
-    colours = {family: _colour(found, family) for family in found.ask.families}
+    colours = {family: _colour(found, family) for family in _families(found)}
     return Layout(places=_places(found), ticks=_ticks(found), colours=colours, ends=_ends(found), axis=_axis(found))
 
 
@@ -89,7 +89,7 @@ def _colour(found: Chart, family: str) -> str:
     """Naive students and the chosen kind of matching as on every page, the others from one palette."""
     fixed = {"naive": COLOURS["naive"], found.ask.choice.family: COLOURS["matched"]}
     rest = [name for name in _families(found) if name not in fixed]
-    return fixed[family] if family in fixed else PALETTE[(rest.index(family) if family in rest else 0) % len(PALETTE)]
+    return fixed[family] if family in fixed else PALETTE[rest.index(family) % len(PALETTE)]
 
 
 def _places(found: Chart) -> dict[str, float]:

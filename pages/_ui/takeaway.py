@@ -16,7 +16,7 @@ from xkd_core import catalogue
 from xkd_core.serving import exports, figure
 from xkd_core.serving.report import Said, report
 from xkd_core.serving.subjects import UPLOAD
-from xkd_core.serving.zoo import parts_of
+from xkd_core.serving.zoo import params_of
 
 FILTERS = ("g_class", "g_outcome", "g_order", "g_habitat")
 
@@ -48,7 +48,7 @@ def params(shown: Shown) -> dict[str, str]:
         "lam": f"{scene.choice.lam:.3g}",
         "ratio": f"{scene.choice.ratio:.3g}",
         "beta": f"{scene.choice.beta:.3g}",
-        **dict(zip(("kind", "match"), parts_of(scene.choice.family), strict=True)),
+        **params_of(scene.choice.family),
         "seed": str(scene.choice.seed),
         "view": scene.look.text,
     }

@@ -21,7 +21,7 @@ from xkd_core.serving.views import DEFAULT_EXPLAINERS
 from xkd_core.serving.zoo import (
     CONTROLS,
     FAMILIES,
-    KIND_TITLES,
+    KINDS,
     Choice,
     Zoo,
     describe,
@@ -48,7 +48,10 @@ DATA_TITLES = {
     "upload": "Your own image",
 }
 TARGETS = {"teacher": "The teacher's top-1", "own": "Each model's own top-1", "label": "The label"}
-KIND_WORDS = "The naive student beside it was made small in the same way. Only what there are runs of."
+KIND_WORDS = (
+    "The naive student beside it was made small in the same way. Slimmable students have fewer channels too, and all "
+    "their sizes are in one file. Only what there are runs of."
+)
 SLIDER_WORDS = {
     "lam": ("λ, weight of distillation", "0: labels only. 1: the teacher's answers only. Only values with a run."),
     "ratio": (
@@ -113,9 +116,9 @@ def _choose_family(families: Sequence[str]) -> str:
     kinds = list(dict.fromkeys(parts_of(family)[0] for family in families))
     kind = kinds[0]
     if len(kinds) > 1:
-        kind = select(
-            "kind", "Made small by", kinds, kind, titles=KIND_TITLES, help=KIND_WORDS, what="students made small by"
-        )
+        titles = {name: KINDS[name].capitalize() for name in kinds}
+        kind = select("kind", "Made small by", kinds, kind, titles=titles, help=KIND_WORDS,
+                      what="students made small by")  # fmt: skip
     words = {parts_of(family)[1]: FAMILIES.get(family, family) for family in families if parts_of(family)[0] == kind}
     titles = {name: text if name in CONTROLS else text.split(":")[0].split(",")[0] for name, text in words.items()}
     about = "  \n".join(words.values())

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from xkd_core.errors import BadInputError
-from xkd_core.metrics.statistics import mean_interval, paired_difference, share_interval
+from xkd_core.metrics.statistics import Estimate, mean_interval, paired_difference, share_interval
 
 
 def plain_interval(values: list[float], seed: int, n_resamples: int = 4000) -> tuple[float, float]:
@@ -90,3 +90,11 @@ def test_shares_have_wilsons_interval() -> None:
 def test_values_must_be_one_for_each_image() -> None:
     with pytest.raises(BadInputError, match="one per image"):
         mean_interval(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"),
+    [(0.1, 0.2, 1), (-0.2, -0.1, -1), (-0.1, 0.1, 0), (5e-7, 0.1, 0), (-0.1, -5e-7, 0), (math.nan, math.nan, 0)],
+)
+def test_an_interval_is_on_a_side_only_where_it_leaves_0_out(low, high, side):
+    assert Estimate(mean=(low + high) / 2, low=low, high=high, n=10).side == side

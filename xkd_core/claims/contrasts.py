@@ -6,7 +6,6 @@ seed, scipy) or over images and seeds. Wilcoxon's p of the means over seeds is c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from xkd_core.results.metric_store import ANSWERS
 Rule = Literal["above", "below", "not below", "within"]
 Outcome = Literal["passes", "fails", "open"]
 SIGNIFICANT = 0.05
+SIDES: dict[Rule, int] = {"above": 1, "below": -1}
+"""Where the interval of a difference must lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +130,9 @@ def measure(stored: Stored, check: Check) -> Measured:
 
 def outcome(check: Check, measured: Measured, p: float) -> Outcome:
     """Whether a contrast is as the check says. "open": only of rules with a margin, where it lies in the interval."""
-    low, high, margin = measured.estimate.low, measured.estimate.high, check.margin
-    if check.rule == "above":
-        return "passes" if low > 0 and p < SIGNIFICANT else "fails"
-    if check.rule == "below":
-        return "passes" if high < 0 and p < SIGNIFICANT else "fails"
+    found, low, high, margin = measured.estimate, measured.estimate.low, measured.estimate.high, check.margin
+    if check.rule in SIDES:
+        return "passes" if found.side == SIDES[check.rule] and p < SIGNIFICANT else "fails"
     if check.rule == "not below":
         return "passes" if low > -margin else "fails" if high < -margin else "open"
     inside, outside = -margin < low and high < margin, low > margin or high < -margin
@@ -216,7 +215,6 @@ def _why_not(check: Check, found: Estimate, result: Outcome) -> str:
         return f"undecided, the interval reaches over the margin of {check.margin:g}"
     if check.rule in ("not below", "within"):
         return f"beyond the margin of {check.margin:g}"
-    if math.isnan(found.low) or found.low <= 0 <= found.high:
+    if not found.side:
         return "the interval contains 0, no difference is shown"
-    wrong = found.high < 0 if check.rule == "above" else found.low > 0
-    return "the other way round" if wrong else "not significant after Holm's correction"
+    return "the other way round" if found.side != SIDES[check.rule] else "not significant after Holm's correction"

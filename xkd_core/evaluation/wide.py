@@ -71,7 +71,9 @@ def order_from(
     if split not in info(dataset).splits:
         raise unknown_name(f"split of {dataset}", split, info(dataset).splits)
     chosen = {"explainers": words(explainers), "metrics": words(metrics)}
-    cards_like(words(runs), dataset), explainers_like(chosen["explainers"]), metrics_like(chosen["metrics"])
+    cards_like(words(runs), dataset)  # these three know the names, and say which one is wrong
+    explainers_like(chosen["explainers"])
+    metrics_like(chosen["metrics"])
     given = {name: value for name, value in chosen.items() if value}
     return Order(dataset=dataset, split=split, runs=words(runs), images=images, **given)
 

@@ -20,6 +20,8 @@ from xkd_core.types import Float, Float64
 KEPT_VALUES = 4_000_000
 """Draws of at most so many images in all are kept: every group of a chart is drawn over the same images."""
 BATCH = 16
+ROUNDING = 1e-6
+"""Ends of an interval this near to 0 are taken for 0: bootstrap draws are float32, and differ by machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class Estimate:
     high: float
     n: int
     undefined: int = 0
+
+    @property
+    def side(self) -> int:
+        """1 where the interval lies above 0, -1 below; 0 where it holds 0 or is not known."""
+        return int(self.low > ROUNDING) - int(self.high < -ROUNDING)
 
     def __str__(self) -> str:
         """The mean, the interval and n in a few signs, "-" where nothing is defined."""

@@ -70,7 +70,7 @@ def verdict(one: Difference) -> str:
 
 def sure(one: Difference) -> bool:
     """Whether it says better or worse: as for claims, p after Holm is below .05 and the interval leaves 0 out."""
-    return one.holm_p < ALPHA and (one.estimate.low > 0 or one.estimate.high < 0)
+    return one.holm_p < ALPHA and one.estimate.side != 0
 
 
 def p_words(p: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from xkd_core.metrics.statistics import Estimate
@@ -192,7 +191,7 @@ def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float],
     gap: matched minus naive, whose interval must leave 0 out to say so.
     """
     numbers = distinct(*means)
-    if gap is None or gap.low <= 0 <= gap.high or math.isnan(gap.low):
+    if gap is None or not gap.side:
         who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
         return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
                 f"{' and '.join(numbers)}")  # fmt: skip

@@ -37,20 +37,13 @@ OTHER_TITLES: Mapping[str, str] = {
 }  # fmt: skip
 WIDTH = "width"
 KINDS: Mapping[str, str] = {
-    WIDTH: "",
+    WIDTH: "fewer channels",
     "slim": "slimmable",
     "filters": "filters pruned",
     "weights": "weights pruned",
     "int8": "8 bits",
 }
-KIND_TITLES: Mapping[str, str] = {
-    WIDTH: "Fewer channels",
-    "slim": "Fewer channels, all from one file",
-    "filters": "Filters pruned",
-    "weights": "Weights pruned",
-    "int8": "8 bits",
-}
-"""How students are made small, as it is offered for choice."""
+"""How students are made small."""
 KIND_OF: Mapping[str, str] = {
     "slimmable": "slim", "structured": "filters", "unstructured": "weights", "int8": "int8"
 }  # fmt: skip
@@ -74,6 +67,11 @@ def parts_of(family: str) -> tuple[str, str]:
     """The way and the method of a family: 'slim-swa' -> ('slim', 'swa'), 'swa' -> ('width', 'swa')."""
     kind, dash, method = family.partition("-")
     return (kind, method) if dash else (WIDTH, family)
+
+
+def params_of(family: str) -> dict[str, str]:
+    """A family in a link: {'kind': 'slim', 'match': 'swa'}."""
+    return dict(zip(("kind", "match"), parts_of(family), strict=True))
 
 
 def _named(kind: str, text: str) -> str:

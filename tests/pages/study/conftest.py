@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -38,9 +40,7 @@ def open_page(database, fake, monkeypatch) -> Opener:
     monkeypatch.setenv("XKD_MODE", "study")
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
+        app = _app(query, timeout=60)
         app.run()
         app.switch_page("pages/study.py").run()
         assert not app.exception
@@ -64,9 +64,7 @@ def visit(database, leader, monkeypatch, tmp_path, request) -> Opener:
     monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path / "none" if made is None else made.root))
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
-        for name, value in query.items():
-            app.query_params[name] = value
+        app = _app(query, timeout=90)
         app.switch_page("pages/study_admin.py").run()
         assert not app.exception
         return app
@@ -85,3 +83,10 @@ def enter(visit) -> Opener:
         return app
 
     return run
+
+
+def _app(query: Mapping[str, str], *, timeout: int) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=timeout)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app
