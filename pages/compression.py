@@ -42,7 +42,7 @@ class Asked:
 
 
 def main(asked: Asked) -> None:
-    if frame.usable(asked.zoo, asked.dataset):
+    if frame.has_runs(asked.zoo):
         _page(asked)
 
 
@@ -84,6 +84,9 @@ def _curve(asked: Asked, row: str, axis: Axis) -> Curve:
 
 
 def _film(asked: Asked) -> screen.Shown | None:
+    """The maps by compression; None without the images: curves are of stored numbers."""
+    if not frame.has_images(asked.dataset):
+        return None
     order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
     one = asked.explainer
     try:

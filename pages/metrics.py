@@ -31,7 +31,7 @@ class Asked:
 
 
 def main(asked: Asked) -> None:
-    if frame.usable(asked.zoo, asked.dataset):
+    if frame.has_runs(asked.zoo):
         _page(asked)
         _live(asked)
 
@@ -71,6 +71,8 @@ def _page(asked: Asked) -> None:
 def _live(asked: Asked) -> None:
     """Insertion and deletion of one image, for the map that the page is about."""
     st.markdown("### Insertion and deletion of one image")
+    if not frame.has_images(asked.dataset):
+        return
     one = "cam" if asked.ask is None or asked.ask.explainer == ANSWERS else asked.ask.explainer
     order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
     try:

@@ -32,7 +32,7 @@ class Asked:
 
 
 def main(asked: Asked) -> None:
-    if frame.usable(asked.zoo, asked.dataset):
+    if frame.has_runs(asked.zoo):
         _stored(asked)
         _live(asked)
 
@@ -62,6 +62,8 @@ def _stored(asked: Asked) -> None:
 def _live(asked: Asked) -> None:
     """The same for one image, with the maps."""
     st.markdown("### One image, layer by layer")
+    if not frame.has_images(asked.dataset):
+        return
     order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
     try:
         shown = screen.fetch(screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=("cam",)),

@@ -11,7 +11,7 @@ import streamlit as st
 from pages._ui import figures, gallery, resources
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
-from xkd_core.serving import curves, sentences
+from xkd_core.serving import curves, sentences, subjects
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
@@ -134,18 +134,25 @@ def images_of_run(results: Results, zoo: Zoo, run_id: str, explainer: str, *, ke
         return
     worst = rows["cosine"].dropna().sort_values(kind="stable").head(N_IMAGES)
     st.markdown(f"**{title_of(card)}**, {describe(card)}: largest drift first")
-    indices = tuple(int(index) for index in worst.index)
-    links = resources.thumbnails(results.dataset, indices)
-    items = [
-        {"index": index, "src": link, "alt": f"Image {index}", "words": f"cosine {cosine:.2f}", "current": False}
-        for index, link, cosine in zip(indices, links, worst, strict=True)
-    ]
+    pick_image({int(index): f"cosine {cosine:.2f}" for index, cosine in worst.items()}, card, key=key)  # type: ignore[call-overload]
+
+
+def pick_image(words: Mapping[int, str], card: Card, *, key: str) -> None:
+    """Thumbnails with a number each; a click opens the image in Explore with this run."""
+    indices = tuple(words)
+    if subjects.available(card.dataset) is not None:
+        listed = "; ".join(f"image {index}: {words[index]}" for index in indices)
+        st.caption(f"{listed}. The images themselves are not on this machine.")
+        return
+    links = resources.thumbnails(card.dataset, indices)
+    items = [{"index": index, "src": source, "alt": f"Image {index}", "words": words[index], "current": False}
+             for index, source in zip(indices, links, strict=True)]  # fmt: skip
 
     def picked() -> None:
-        st.session_state["_open"] = st.session_state[key].picked
+        st.session_state[f"_{key}"] = st.session_state[key].picked
 
     gallery.show(items, key=key, on_pick=picked)
-    index = st.session_state.pop("_open", None)
+    index = st.session_state.pop(f"_{key}", None)
     if isinstance(index, int):
         open_image(card, index)
 

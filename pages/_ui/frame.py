@@ -37,14 +37,19 @@ class Order:
     found: Found
 
 
-def usable(zoo: Zoo, dataset: str) -> bool:
-    """True when there are runs and images; otherwise say what is missing and what to do."""
+def has_images(dataset: str) -> bool:
+    """True when the images can be read; otherwise say what to do. Stored numbers need none."""
+    if dataset == UPLOAD or (reason := subjects.available(dataset)) is None:
+        return True
+    widgets.offer_download(dataset, reason)
+    return False
+
+
+def has_runs(zoo: Zoo) -> bool:
+    """True when there are a teacher and students; otherwise say how to get them. Damaged runs are named."""
     problems = problems_about(zoo.problems, zoo.dataset)
     if problems:
         st.warning("Some runs cannot be used.  \n" + "  \n".join(problems))
-    if dataset != UPLOAD and (reason := subjects.available(dataset)) is not None:
-        widgets.offer_download(dataset, reason)
-        return False
     if zoo.teacher is not None and zoo.students:
         return True
     st.info(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from pages._ui import charts, gallery, link, metric_figures, resources, tables, widgets
+from pages._ui import charts, link, metric_figures, resources, tables, widgets
 from pages._ui.words import cited
 from xkd_core import catalogue
-from xkd_core.models.cards import Card
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import chart_picture
@@ -158,23 +157,7 @@ def _images(found: Chart, box: Box, metrics: Metrics) -> None:
     """The images on which a group does worst; a click opens one."""
     worst = view.ranked(metrics, box, found.ask).head(charts.N_IMAGES)
     st.markdown(f"**{box.label}**: the worst images first")
-    pick_image({int(index): f"{value:.3f}" for index, value in worst.items()}, box.cards[0], key="box_images")  # type: ignore[call-overload]
-
-
-def pick_image(words: Mapping[int, str], card: Card, *, key: str) -> None:
-    """Thumbnails with a number each; a click opens the image in Explore with this run."""
-    indices = tuple(words)
-    links = resources.thumbnails(card.dataset, indices)
-    items = [{"index": index, "src": source, "alt": f"Image {index}", "words": words[index], "current": False}
-             for index, source in zip(indices, links, strict=True)]  # fmt: skip
-
-    def picked() -> None:
-        st.session_state[f"_{key}"] = st.session_state[key].picked
-
-    gallery.show(items, key=key, on_pick=picked)
-    index = st.session_state.pop(f"_{key}", None)
-    if isinstance(index, int):
-        charts.open_image(card, index)
+    charts.pick_image({int(index): f"{value:.3f}" for index, value in worst.items()}, box.cards[0], key="box_images")  # type: ignore[call-overload]
 
 
 def table(found: Chart) -> None:

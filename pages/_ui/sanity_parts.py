@@ -127,7 +127,7 @@ def _images(metrics: Metrics, card: Card, explainer: str, way: str) -> None:
     values = metrics.values([card.id], explainer, way)[card.id].dropna().sort_values(ascending=False, kind="stable")
     st.markdown(f"**{title(card)}**, {describe(card)}, {EXPLAINERS[explainer].title}: most of the map left first")
     worst = {int(index): f"{value:.2f}" for index, value in values.head(charts.N_IMAGES).items()}
-    metric_parts.pick_image(worst, card, key="left_images")
+    charts.pick_image(worst, card, key="left_images")
 
 
 def noise(metrics: Metrics, zoo: Zoo, rows: Mapping[Row, Card]) -> None:
