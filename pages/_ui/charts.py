@@ -15,7 +15,7 @@ from xkd_core.serving import curves, sentences, subjects
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Zoo, describe
+from xkd_core.serving.zoo import Zoo, called, describe
 from xkd_core.serving.zoo import title as title_of
 
 N_IMAGES = 12
@@ -33,7 +33,7 @@ def drift(lines: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, ax
     """Draw drift, localisation and quality; returns the run ids of the dots that were clicked."""
     st.markdown(f"**{words}**")
     figure = figures.drift(lines, controls, bands, axis=axis)
-    values = "; ".join(f"{figures.NAMES[line.row]} {_values(line)}" for line in lines)
+    values = "; ".join(f"{line.name} {_values(line)}" for line in lines)
     event = st.plotly_chart(
         figure, key=f"drift_{axis}", on_select="rerun", selection_mode="points", config=CONFIG,
         alt=f"Drift {words.lower()}. {values}",
@@ -63,7 +63,8 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
     images = (
         f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
     )
-    between = "" if gap is None else f" Matched minus naive, with 95 % interval: {sentences.signed(gap)}."
+    pair = f"{title_of(own)} minus {called(other[0])}" if other else ""
+    between = "" if gap is None else f" {pair}, with 95 % interval: {sentences.signed(gap)}."
     st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
                f"class.{between} {undefined(n, without)}")  # fmt: skip
 

@@ -12,12 +12,11 @@ import plotly.graph_objects as go
 from pages._ui.plot import Plot
 from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
 from xkd_core.serving.pareto import Candidate
-from xkd_core.serving.zoo import times
+from xkd_core.serving.zoo import LESS, less_of, times
 
 GREY = "#888888"
 FRONT = "#e69f00"
 COLOURS = {"teacher": "#0072b2", "naive": "#d55e00", "matched": "#009e73"}
-NAMES = {"naive": "Naive student", "matched": "Matched student"}
 SYMBOLS = {"naive": "circle", "matched": "diamond"}
 CONTROL_SYMBOLS = dict(zip(CONTROL_WORDS.values(), ("triangle-up", "square", "star", "hexagon", "cross"), strict=True))
 GROUPS = {
@@ -30,7 +29,6 @@ SIGNS = {
     "circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚",
     "hexagon": "⬢",
 }  # fmt: skip
-AXES: dict[Axis, str] = {"ratio": "times smaller than the teacher", "lam": "λ, weight of distillation"}
 BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
 LEAST = 0.02  # of the axis of quality, from the bottom to the top
@@ -59,14 +57,15 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
         plot.y_axis(places["pointing"], title="peak on object")
     plot.y_axis(places["quality"], title=quality, range=_quality_range([*curves, *controls]))
     plot.x_axis(**_ticks(sorted({point.x for point in points}), axis))
-    plot.x_axis(len(places), title=AXES[axis])
+    less = less_of(curves[0].family if curves else "")
+    plot.x_axis(len(places), title=f"times {less} than the teacher" if axis == "ratio" else "λ, weight of distillation")
     return plot.figure(height=560 if masks else 440, right=LABELS, showlegend=False)
 
 
 def legend(curves: Sequence[Curve], controls: Sequence[Curve]) -> list[tuple[str, str, str]]:
     """(symbol, colour, words) for everything that is drawn; both charts have the same."""
-    found = [(SIGNS[SYMBOLS[line.row]], COLOURS[line.row], NAMES[line.row]) for line in curves if line.points]
-    found += [(SIGNS[_symbol(line)], COLOURS[line.row], _name(line)) for line in controls]
+    found = [(SIGNS[SYMBOLS[line.row]], COLOURS[line.row], line.name) for line in curves if line.points]
+    found += [(SIGNS[_symbol(line)], COLOURS[line.row], line.name) for line in controls]
     if any(point.undertrained for line in (*curves, *controls) for point in line.points):
         found.append(("○ ◇", GREY, "hollow: not trained to the end"))
     return found
@@ -134,10 +133,6 @@ def _add_lines(plot: Plot, line: Curve, places: dict[str, int]) -> None:
                      showlegend=False)  # fmt: skip
 
 
-def _name(line: Curve) -> str:
-    return ", ".join(word for word in (NAMES[line.row], line.control) if word)
-
-
 def _symbol(line: Curve) -> str:
     return CONTROL_SYMBOLS.get(line.control, "x") if line.control else SYMBOLS[line.row]
 
@@ -150,11 +145,11 @@ def _add_dots(plot: Plot, line: Curve, places: dict[str, int], axis: Axis) -> No
         plot.add(
             panel=places[row], x=[_beside(point.x, axis, line.control) for point in known],
             y=[value.value if isinstance(value, Mean) else value for value in values], mode="markers",
-            name=_name(line), marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
+            name=line.name, marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
             customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
             text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
             hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
-            f"<extra>{_name(line)}</extra>",
+            f"<extra>{line.name}</extra>",
         )  # fmt: skip
 
 
@@ -226,10 +221,10 @@ def _add_candidates(plot: Plot, part: Sequence[Candidate], words: str, colour: s
         x=[one.drift.value for one in part], y=[one.quality for one in part], mode="markers", name=words,
         marker={"color": colour, "size": [_size(one) for one in part], "opacity": 0.75, "line": {"width": 1.5},
                 "symbol": [symbol if one.contends or one.group == "control" else f"{symbol}-open" for one in part]},
-        customdata=[[one.run_id, one.drift.n, times(one.ratio)] for one in part],
+        customdata=[[one.run_id, one.drift.n, f"{times(one.ratio)}x {LESS[one.counted]}"] for one in part],
         text=[one.words for one in part],
         hovertemplate="%{text}<br>drift %{x:.3f} (%{customdata[1]} images), quality %{y:.3f}<br>"
-        "%{customdata[2]}x smaller<extra></extra>",
+        "%{customdata[2]}<extra></extra>",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pages._ui.plot import Plot
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
-from xkd_core.serving.zoo import times
+from xkd_core.serving.zoo import less_of, times
 
 PALETTE = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#3f51b5", "#9467bd", "#17becf", "#bcbd22")
 SIGNS = [[0, COLOURS["naive"]], [0.4, COLOURS["naive"]], [0.4, GREY], [0.6, GREY], [0.6, COLOURS["matched"]],
@@ -127,10 +127,11 @@ def _broken(words: str) -> str:
 
 def _axis(found: Chart) -> str:
     choice = found.ask.choice
+    less = less_of(choice.family)
     return {
-        "lam": f"λ, weight of distillation (at {times(choice.ratio)}x smaller)",
-        "ratio": f"times smaller than the teacher (at λ {choice.lam:g})",
-        "method": f"at λ {choice.lam:g}, {times(choice.ratio)}x smaller",
+        "lam": f"λ, weight of distillation (at {times(choice.ratio)}x {less})",
+        "ratio": f"times {less} than the teacher (at λ {choice.lam:g})",
+        "method": f"at λ {choice.lam:g}, {times(choice.ratio)}x {less}",
     }[found.ask.axis]
 
 

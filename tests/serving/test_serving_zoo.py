@@ -8,7 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from xkd_core.serving.zoo import Choice, describe, family_of, fingerprint, naive_of, read_zoo, smaller, times, title
+from xkd_core.serving.zoo import (
+    Choice,
+    describe,
+    family_of,
+    fingerprint,
+    less_of,
+    matched_title,
+    naive_of,
+    read_zoo,
+    smaller,
+    times,
+    title,
+)
 
 
 @pytest.fixture
@@ -23,7 +35,7 @@ def test_the_teacher_is_the_one_that_students_name_and_the_other_is_the_noise_fl
 
 def test_sliders_offer_only_values_of_which_a_run_exists(zoo):
     assert zoo.axis("lam", "swa") == (0.0, 0.5, 1.0)
-    ratios = {float(f"{card.ratio:.4g}") for card in zoo.students}
+    ratios = {float(f"{card.ratio:.6g}") for card in zoo.students}
     assert set(zoo.axis("ratio", "swa")) == ratios
     assert zoo.axis("beta", "swa") == (2.0, 8.0)
     assert zoo.axis("beta", "ewa") == (2.0,)
@@ -165,3 +177,17 @@ def test_methods_beside_matching_have_titles_of_their_own(zoo, made):
     card = zoo.by_id[made.runs["swa 0.25 0.5"]]
     titles = {method: title(card.model_copy(update={"method": method, "role": "other"})) for method in ("at", "xd")}
     assert titles == {"at": "AT student", "xd": "XDistillation student"}
+
+
+@pytest.mark.parametrize(
+    ("family", "words", "less"),
+    [
+        ("swa", "Matched student", "smaller"),
+        ("at", "AT student", "smaller"),
+        ("slim-ewa", "Matched student", "smaller"),
+        ("weights-nst", "NST student", "fewer non-zero weights"),
+        ("int8-swa", "Matched student", "fewer bits"),
+    ],
+)
+def test_a_family_says_what_its_matched_students_are_called_and_what_its_ratios_count(family, words, less):
+    assert (matched_title(family), less_of(family)) == (words, less)

@@ -14,7 +14,7 @@ from xkd_core.metrics.seeds_and_images import SeedEstimate, difference_over_seed
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
-from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, parts_of
+from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, matched_title, parts_of, rounded
 
 Axis = Literal["ratio", "lam"]
 SLIDERS = ("lam", "ratio", "beta")
@@ -58,11 +58,19 @@ class Curve:
     """Points of one kind of student, ascending in x; several seeds give several points at one x.
 
     control: what is different about these students in training, "" for the ones on the curve itself.
+    family: of the matched students, or of those beside which naive ones stand.
     """
 
     row: Row
     points: tuple[Point, ...]
     control: str = ""
+    family: str = ""
+
+    @property
+    def name(self) -> str:
+        """'Naive student', 'AT student', 'Matched student, shuffled maps'."""
+        words = "Naive student" if self.row == "naive" else matched_title(self.family)
+        return f"{words}, {self.control}" if self.control else words
 
     def means(self) -> list[tuple[float, float, float | None, float | None]]:
         """(x, mean drift, mean pointing, mean quality) over the seeds at each x."""
@@ -101,13 +109,13 @@ class Bands:
 def axis_values(zoo: Zoo, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
     """Values a slider offers, ascending: those of which a matched run exists (a naive one if none is matched)."""
     cards = zoo.of("matched", family) or (() if name == "beta" else zoo.of("naive", family))
-    return tuple(sorted({float(f"{getattr(card, name):.4g}") for card in cards}))
+    return tuple(sorted({rounded(getattr(card, name)) for card in cards}))
 
 
 def curve(results: Results, zoo: Zoo, choice: Choice, *, row: Row, axis: Axis, explainer: str) -> Curve:
     """Every run of a kind along ``axis``, the rest as chosen (all seeds, the chosen β)."""
     cards = [card for card in zoo.of(row, choice.family) if _on_curve(card, choice, axis)]
-    return Curve(row=row, points=_points(results, cards, axis, explainer))
+    return Curve(row=row, points=_points(results, cards, axis, explainer), family=choice.family)
 
 
 def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explainer: str) -> tuple[Curve, ...]:

@@ -21,7 +21,7 @@ from xkd_core.results.compare import SHARES, Comparison, Groups, Line, compare, 
 from xkd_core.results.metric_store import ANSWERS, place
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.curves import CONTROL_WORDS
-from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, Choice, Zoo, family_of, times
+from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, Choice, Zoo, family_of, how_much, rounded
 from xkd_core.types import Float64
 
 Axis = Literal["lam", "ratio", "method"]
@@ -148,7 +148,7 @@ def places_of(metrics: Metrics, zoo: Zoo, ask: Ask) -> Mapping[str, tuple[str, .
     for card in zoo.students:
         whole = metrics.of_all(card.id, ask.metric) is not None
         if whole or metrics.values([card.id], ask.explainer, ask.metric).notna().any().any():
-            found.setdefault(family_of(card), {})[f"λ {card.lam:g}, {times(card.ratio)}x smaller"] = None
+            found.setdefault(family_of(card), {})[f"λ {card.lam:g}, {how_much(card)}"] = None
     return {family: tuple(places) for family, places in found.items()}
 
 
@@ -303,11 +303,11 @@ def _close(a: float | None, b: float | None) -> bool:
 def _x(card: Card, axis: Axis) -> float:
     if axis == "method":
         return 0.0
-    return float(f"{(card.lam if axis == 'lam' else card.ratio) or 0.0:.4g}")
+    return rounded((card.lam if axis == "lam" else card.ratio) or 0.0)
 
 
 def _label(family: str, card: Card) -> str:
-    return f"{family_words(family)}, λ {card.lam:g}, {times(card.ratio)}x smaller"
+    return f"{family_words(family)}, λ {card.lam:g}, {how_much(card)}"
 
 
 def _with_rows(metrics: Metrics, cards: Sequence[Card], ask: Ask) -> tuple[Card, ...]:

@@ -48,6 +48,8 @@ KIND_OF: Mapping[str, str] = {
     "slimmable": "slim", "structured": "filters", "unstructured": "weights", "int8": "int8"
 }  # fmt: skip
 """A card's way of compression -> the first part of its family's name; the plain narrow student has none."""
+LESS: Mapping[str, str] = {"parameters": "smaller", "nonzeros": "fewer non-zero weights", "bits": "fewer bits"}
+"""What a ratio counts, as a word behind 'times'."""
 
 CONTROLS: Mapping[str, str] = {
     "shuffled": "Control: SWA with the maps of other images",
@@ -180,14 +182,14 @@ class Zoo:
     def axis(self, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
         """Values of a slider, ascending: only those of which a run exists. β: of the matched runs alone."""
         naive = () if name == "beta" else self.of("naive", family)
-        values = {_rounded(getattr(card, name)) for card in (*naive, *self.of("matched", family))}
+        values = {rounded(getattr(card, name)) for card in (*naive, *self.of("matched", family))}
         return tuple(sorted(values))
 
     def default(self, family: str | None = None) -> Choice:
         """λ next to a half, the strongest compression, and the β that most runs of the family have."""
         family = family or next(iter(self.families), "swa")
         lams, ratios = self.axis("lam", family), self.axis("ratio", family)
-        betas = Counter(_rounded(card.beta) for card in self.of("matched", family) if card.beta is not None)
+        betas = Counter(rounded(card.beta) for card in self.of("matched", family) if card.beta is not None)
         return Choice(
             lam=min(lams, key=lambda lam: abs(lam - 0.5), default=0.5),
             ratio=max(ratios, default=1.0),
@@ -222,8 +224,8 @@ class Zoo:
         beside = (name for name in self.families if naive_of(name) == family)
         known = next(beside, "swa") if card.method in ("kd", "ce") else family
         fallback = self.default(known if known in self.families else None)
-        chosen = replace(fallback, lam=_rounded(card.lam), ratio=_rounded(card.ratio), seed=card.seed)
-        return replace(chosen, beta=_rounded(card.beta)) if card.beta and family in FAMILIES else chosen
+        chosen = replace(fallback, lam=rounded(card.lam), ratio=rounded(card.ratio), seed=card.seed)
+        return replace(chosen, beta=rounded(card.beta)) if card.beta and family in FAMILIES else chosen
 
 
 def read_zoo(dataset: str, *, root: Path | None = None, found: Scan | None = None) -> Zoo:
@@ -293,8 +295,7 @@ def smaller(card: Card) -> str:
 
 def how_much(card: Card) -> str:
     """'63x smaller' or '249x fewer bits': the ratio, with the word for what it counts."""
-    counted = {"nonzeros": "fewer non-zero weights", "bits": "fewer bits"}.get(card.ratio_of, "smaller")
-    return f"{times(card.ratio)}x {counted}"
+    return f"{times(card.ratio)}x {LESS[card.ratio_of]}"
 
 
 def times(ratio: float) -> str:
@@ -307,6 +308,16 @@ def parameters(count: int) -> str:
     if count >= 1_000_000:
         return f"{count / 1e6:.1f} M"
     return f"{count / 1e3:.0f} k" if count >= 1000 else str(count)
+
+
+def less_of(family: str) -> str:
+    """What the ratios of a family count: a word of ``LESS``."""
+    return LESS[{"weights": "nonzeros", "int8": "bits"}.get(parts_of(family)[0], "parameters")]
+
+
+def matched_title(family: str) -> str:
+    """The title of a family's matched students, as of `title`."""
+    return OTHER_TITLES.get(parts_of(family)[1], "Matched student")
 
 
 def title(card: Card) -> str:
@@ -329,14 +340,15 @@ def problems_about(problems: Iterable[str], dataset: str) -> tuple[str, ...]:
     return tuple(problem for problem in problems if problem.startswith(f"Run {dataset}"))
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+def rounded(value: float) -> float:
+    """A value of a slider: those that differ by less are one place. With fewer digits 10.147 would become 10.2."""
+    return float(f"{value:.6g}")
 
 
 def _distance(card: Card, choice: Choice, row: Row) -> tuple[float, float, float, int]:
     beta = abs((card.beta or 0.0) - choice.beta) if row == "matched" else 0.0
     lam = abs((card.lam or 0.0) - choice.lam)
-    return abs(_rounded(card.ratio) - choice.ratio), lam, beta, abs(card.seed - choice.seed)
+    return abs(rounded(card.ratio) - choice.ratio), lam, beta, abs(card.seed - choice.seed)
 
 
 def _difference(card: Card, choice: Choice, row: Row) -> str:
