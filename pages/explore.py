@@ -64,7 +64,7 @@ def _ask() -> Asked:
 
 
 def _page(asked: Asked) -> None:
-    usable = frame.has_runs(asked.zoo) and frame.has_images(asked.dataset)
+    usable = frame.has_images(asked.dataset) and frame.has_runs(asked.zoo)
     waiting = usable and asked.dataset == UPLOAD and asked.upload is None
     if waiting:
         st.info("Choose an image in the sidebar. It stays in the memory of this server and is not stored.")
