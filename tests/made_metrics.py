@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tests.made_zoo import Made
+from tests.made_zoo import N_IMAGES, Made
 from xkd_core.results.metric_store import add_refused, add_rows, add_whole, metrics_dir, reasons_text
 from xkd_core.results.store import results_dir
 
@@ -41,8 +41,8 @@ def add_metrics(made: Made, root: Path | None = None) -> None:
             half = np.full(N, KEPT[name] / 2)
             frames.append(_rows("cam", randomisation_cascading=np.full(N, KEPT[name]), randomisation_independent=half))
         if name != "teacher":
-            close = {"spearman": np.full(N, BASE[name]), "spearman_shuffled": np.full(N, 0.25)}
-            frames.append(_rows("cam", cosine=np.full(N, BASE[name]), cosine_shuffled=np.full(N, 0.25), **close))
+            near, chance = np.full(N_IMAGES, BASE[name]), np.full(N_IMAGES, 0.25)  # as many as the other pages have
+            frames.append(_rows("cam", cosine=near, cosine_shuffled=chance, spearman=near, spearman_shuffled=chance))
         add_rows("scenes", made.runs[name], frames, root=root or made.root)
     why = pd.DataFrame([{"run_id": made.runs["ewa"], "explainer": "cam", "metric": "insertion_auc",
                          "reason": "it was made up", "version": "0"}])  # fmt: skip
@@ -64,7 +64,8 @@ def without_cam(made: Made, name: str) -> None:
 
 
 def _rows(explainer: str, **metrics: np.ndarray) -> pd.DataFrame:
+    n = len(next(iter(metrics.values())))
     gaps = [{name: "the map is flat" for name, values in metrics.items() if np.isnan(values[index])}
-            for index in range(N)]  # fmt: skip
-    return pd.DataFrame({"explainer": explainer, "index": range(N), "target": 1, **metrics,
+            for index in range(n)]  # fmt: skip
+    return pd.DataFrame({"explainer": explainer, "index": range(n), "target": 1, **metrics,
                          "undefined": [reasons_text(gap) for gap in gaps]})  # fmt: skip

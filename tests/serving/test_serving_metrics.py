@@ -11,7 +11,7 @@ import pytest
 from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, add_metrics, insertion, without_cam
 from tests.made_zoo import N_IMAGES, make_zoo
 from xkd_core.results.compare import differences, per_image
-from xkd_core.results.metric_store import metrics_dir
+from xkd_core.results.metric_store import metrics_dir, reasons_text
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metric_rows
@@ -149,7 +149,7 @@ def test_the_worst_images_come_first(zoo, metrics):
     found = view.chart(metrics, zoo, ask(zoo))
     assert list(view.ranked(metrics, box_of(found, "SWA"), found.ask).index) == list(range(N))[::-1]
     lower = view.ranked(metrics, box_of(found, "Naive"), replace(found.ask, metric="cosine"))
-    assert len(lower) == N
+    assert len(lower) == N_IMAGES
 
 
 def test_what_only_the_other_pages_have_is_there_too(own, metrics):
@@ -158,7 +158,21 @@ def test_what_only_the_other_pages_have_is_there_too(own, metrics):
     rows = read_results("scenes", root=own.root).of_run(own.runs["ewa"])
     assert len(stored) == N_IMAGES
     np.testing.assert_allclose(stored[own.runs["ewa"]], rows["cosine"], rtol=1e-6)
-    assert len(metrics.values([own.runs[NAIVE]], "cam", "cosine")) == N  # the wide rows win
+
+
+def test_the_other_pages_fill_in_only_what_the_wide_rows_know_nothing_of():
+    wide = pd.DataFrame({
+        "run_id": "a", "explainer": "cam", "index": [0, 1, 2], "target": 1, "cosine": [0.1, NAN, NAN], "iou": 0.5,
+        "undefined": [None, reasons_text({"cosine": "the map is flat"}), None],
+    })  # fmt: skip
+    maps = pd.DataFrame({"run_id": "a", "index": range(5), "explainer": "cam", "cosine": [0.9, 0.8, 0.7, 0.6, NAN],
+                         "undefined": [None] * 4 + ["the map is zero everywhere"]})  # fmt: skip
+    found = metric_rows.with_page_rows(Metrics(dataset="scenes", rows=wide), Results(dataset="scenes", maps=maps))
+    values = found.values(["a"], "cam", "cosine")["a"]
+    np.testing.assert_allclose(values, [0.1, NAN, 0.7, 0.6, NAN])
+    reasons = [found.reason("a", "cam", "cosine", index) for index in range(5)]
+    assert reasons == [None, "the map is flat", None, None, "the map is zero everywhere"]
+    assert list(found.values(["a"], "cam", "iou").index) == [0, 1, 2]
 
 
 def test_a_network_without_cam_is_in_the_chart_by_what_stands_in(zoo, tmp_path):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from xkd_core import settings
 from xkd_core.catalogue import INSTEAD, METRICS
-from xkd_core.results.metric_store import ANSWERS, FACTS, merge_cells, place, reasons_of, reasons_text
+from xkd_core.results.metric_store import ANSWERS, FACTS, done, merge_cells, place, reasons_text
 from xkd_core.results.metrics import Metrics, read_metrics
 from xkd_core.results.store import results_dir
 from xkd_core.serving.results import Results
@@ -35,7 +35,7 @@ def all_metrics(results: Results, *, root: Path | None = None) -> Metrics:
 
 
 def with_page_rows(metrics: Metrics, results: Results) -> Metrics:
-    """``metrics`` with the rows of the other pages for every (run, explainer, metric) that it knows nothing of."""
+    """``metrics`` with the rows of the other pages for every cell of which it has neither a value nor a reason."""
     if metrics.problem or results.problem:
         return replace(metrics, problem=metrics.problem or results.problem)
     wide = {} if metrics.rows.empty else dict(list(metrics.rows.groupby(["run_id", "explainer"], observed=True)))
@@ -44,8 +44,8 @@ def with_page_rows(metrics: Metrics, results: Results) -> Metrics:
         for pair, own in [] if rows.empty else rows.groupby(["run_id", "explainer"], observed=True):
             if pair not in wide:
                 fresh.append(own)
-            elif len(more := _unknown(own, wide[pair])):
-                merged[pair] = merge_cells([more, wide[pair].drop(columns="run_id")]).assign(run_id=str(pair[0]))
+            elif more := _unknown(own, wide[pair]):
+                merged[pair] = merge_cells([*more, wide[pair].drop(columns="run_id")]).assign(run_id=str(pair[0]))
     frames = [*({**wide, **merged}).values(), *_with_reasons(fresh)]
     return replace(metrics, rows=_in_order(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame())
 
@@ -67,13 +67,16 @@ def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[*facts, *sorted((str(name) for name in rows if name not in facts), key=place)]]
 
 
-def _unknown(own: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
-    """The columns of one run and explainer that its wide rows have neither values nor reasons for."""
+def _unknown(own: pd.DataFrame, wide: pd.DataFrame) -> list[pd.DataFrame]:
+    """What one run and explainer has beyond its wide rows: cells of which they have neither a value nor a reason."""
     names = _values(own)
-    reasons = {metric for text in wide["undefined"].unique() for metric in reasons_of(text)}
-    left = [name for name in names if name not in reasons and not (name in wide and wide[name].notna().any())]
-    found = own[["explainer", "index", "target", *left, "undefined"]] if left else own.iloc[:0]
-    return _explained(found, left) if left else found
+    known = done(wide, str(own["explainer"].iloc[0]), own["index"], names)
+    found = []
+    for pattern in np.unique(known, axis=0):  # which of the names an image has: few of them
+        left = [name for name, has in zip(names, pattern, strict=True) if not has]
+        rows = own.loc[(known == pattern).all(axis=1), ["explainer", "index", "target", *left, "undefined"]]
+        found += [_explained(rows, left)] if left else []
+    return found
 
 
 def _with_reasons(parts: list[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -123,13 +126,16 @@ def _targets(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.Series[int]:
 
 def _explained(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Rows with the reasons of what ``names`` have no value for: the row's own words, or else the catalogue's."""
+    gaps = rows[names].isna().to_numpy()
     found: dict[tuple[bytes, str], str | None] = {}
-    texts: list[str | None] = []
-    for gap, words in zip(rows[names].isna().to_numpy(), rows["undefined"], strict=True):
+    texts: list[str | None] = [None] * len(rows)
+    undefined = rows["undefined"].to_numpy()
+    for row in np.flatnonzero(gaps.any(axis=1)):
+        gap, words = gaps[row], undefined[row]
         key = (gap.tobytes(), words if isinstance(words, str) else "")
         if key not in found:
             found[key] = _text([name for name, gone in zip(names, gap, strict=True) if gone], key[1])
-        texts.append(found[key])
+        texts[row] = found[key]
     return rows.assign(undefined=pd.Series(texts, index=rows.index, dtype=object))
 
 
