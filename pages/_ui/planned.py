@@ -9,16 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import resources, tables
-from xkd_core.serving.zoo import MATCHED
+from xkd_core.serving.zoo import KIND_OF, KINDS, MATCHED, WIDTH
 
 if TYPE_CHECKING:  # it imports torch
     from xkd_core.sweep.planned import Gap, Planned
 
 METHODS = {"ce": "Labels only, as a teacher", "kd": "Naive: the teacher's answers", **MATCHED}
-COMPRESSED = {
-    "": "width", "slimmable": "slimmable", "structured": "filters pruned", "unstructured": "weights pruned",
-    "int8": "8 bits",
-}  # fmt: skip
 
 
 def draw(dataset: str) -> None:
@@ -44,7 +40,7 @@ def _row(gap: Gap) -> dict[str, object]:
     return {
         "Method": "As the run it is made from" if gap.compress == "int8" else METHODS.get(gap.method, gap.method),
         "Network": gap.arch,
-        "Made small by": COMPRESSED.get(gap.compress, gap.compress),
+        "Made small by": KINDS[KIND_OF.get(gap.compress, WIDTH)],
         "Width": ", ".join(str(Fraction(width).limit_denominator(64)) for width in gap.widths),
         "λ": ", ".join(f"{lam:g}" for lam in gap.lams),
         "Seeds": ", ".join(map(str, gap.seeds)),

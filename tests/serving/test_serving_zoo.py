@@ -191,3 +191,12 @@ def test_methods_beside_matching_have_titles_of_their_own(zoo, made):
 )
 def test_a_family_says_what_its_matched_students_are_called_and_what_its_ratios_count(family, words, less):
     assert (matched_title(family), less_of(family)) == (words, less)
+
+
+def test_a_ratio_is_named_by_the_students_of_its_own_family(zoo, made):
+    source = zoo.by_id[made.runs["swa 0.25 0.5"]]
+    pruned = source.model_copy(update={"id": "pruned", "compression": "unstructured", "ratio_of": "nonzeros"})
+    wider = replace(zoo, cards=(*zoo.cards, pruned))
+    ratio = wider.default("weights-swa").ratio
+    words = [wider.how_small(ratio, family) for family in ("swa", "weights-swa", "int8-swa")]
+    assert words == ["1/4 width, 15.8x smaller", "weights pruned, 15.8x fewer non-zero weights", "15.8x fewer bits"]

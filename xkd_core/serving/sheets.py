@@ -9,7 +9,7 @@ from xkd_core import catalogue
 from xkd_core.models.cards import Card
 from xkd_core.serving.sentences import answer_words, quality_words, unfinished, verdict
 from xkd_core.serving.views import ImageView
-from xkd_core.serving.zoo import Choice, Row, Zoo, describe, smaller, title
+from xkd_core.serving.zoo import Choice, Row, Zoo, describe, title
 
 ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
 
@@ -80,7 +80,7 @@ def film(view: ImageView, zoo: Zoo, choice: Choice, ratios: Iterable[float], exp
              for row in rows}  # fmt: skip
     teacher = _cell(view, zoo, "teacher", choice, explainer)
     return Sheet(
-        columns=("Teacher", *(_smaller(zoo, ratio) for ratio in ratios)),
+        columns=("Teacher", *(_title(zoo.how_small(ratio, choice.family)) for ratio in ratios)),
         heads=tuple((ROW_TITLES[row], f"λ {choice.lam:g}") for row in rows),
         rows=tuple((teacher, *found[row]) for row in rows),
     )
@@ -94,9 +94,8 @@ def _cell(view: ImageView, zoo: Zoo, row: Row, choice: Choice, explainer: str) -
     return Cell(row=row, card=pick.card, explainer=explainer, note=note, lost=lost(view, pick.card))
 
 
-def _smaller(zoo: Zoo, ratio: float) -> str:
-    card = min(zoo.students, key=lambda card: abs(card.ratio - ratio), default=None)
-    return f"{ratio:.3g}x smaller" if card is None else smaller(card)
+def _title(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _head(view: ImageView, card: Card) -> tuple[str, ...]:

@@ -166,6 +166,12 @@ class Zoo:
                 found[family_of(card)] = (*found.get(family_of(card), ()), card)
         return found
 
+    def how_small(self, ratio: float, family: str) -> str:
+        """'1/8 width, 63x smaller': how a family's students of this ratio were made small, and by how much."""
+        own = (*self.of("matched", family), *self.of("naive", family))
+        card = next((card for card in own if rounded(card.ratio) == ratio), None)
+        return f"{times(ratio)}x {less_of(family)}" if card is None else smaller(card)
+
     def within_reach(self, choice: Choice) -> tuple[str, ...]:
         """Runs that the sliders can bring on the screen while family and seed stay, and the pair; in order of cards."""
         axes = [self.axis(name, choice.family) or (getattr(choice, name),) for name in ("lam", "ratio", "beta")]

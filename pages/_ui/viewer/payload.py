@@ -29,7 +29,7 @@ from xkd_core.serving.sentences import (
 from xkd_core.serving.sheets import ROW_TITLES, lost
 from xkd_core.serving.stored import superpixel_count
 from xkd_core.serving.views import ImageView, RunView, impossible
-from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, smaller, times, title
+from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, title
 
 AXES = {"lam": "λ, distillation", "ratio": "Ratio", "beta": "β, matching"}
 
@@ -83,7 +83,11 @@ def _axes(scene: Scene) -> dict[str, list[float]]:
 
 def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     names = [name for name in AXES if len(axes[name]) > 1 and not (scene.film and name == "ratio")]
-    texts = {"lam": _lam_text, "ratio": lambda value: _ratio_text(scene.zoo, value), "beta": lambda value: f"{value:g}"}
+    texts = {
+        "lam": _lam_text,
+        "ratio": lambda value: scene.zoo.how_small(value, scene.choice.family),
+        "beta": lambda value: f"{value:g}",
+    }
     return [
         {
             "name": name,
@@ -97,11 +101,6 @@ def _sliders(scene: Scene, axes: Mapping[str, Sequence[float]]) -> list[dict[str
 
 def _lam_text(lam: float) -> str:
     return f"{lam:g}" + {0.0: ", labels only", 1.0: ", teacher only"}.get(lam, "")
-
-
-def _ratio_text(zoo: Zoo, ratio: float) -> str:
-    card = min(zoo.students, key=lambda card: abs(card.ratio - ratio), default=None)
-    return f"{times(ratio)}x smaller" if card is None else smaller(card)
 
 
 def _rows(scene: Scene) -> list[dict[str, str]]:
@@ -126,9 +125,9 @@ def _columns(scene: Scene) -> list[dict[str, Any]]:
     shared = {"method": scene.film, "fine": fine(scene.film)}
     teacher = {"title": "Teacher", "note": "for comparison", "role": "teacher"} | shared
     return [teacher] + [
-        {"title": how, "note": much, "fixed": {"ratio": ratio}} | shared
+        {"title": how[0].upper() + how[1:], "note": much, "fixed": {"ratio": ratio}} | shared
         for ratio in ratios
-        for how, _, much in [_ratio_text(scene.zoo, ratio).partition(", ")]
+        for how, _, much in [scene.zoo.how_small(ratio, scene.choice.family).partition(", ")]
     ]  # fmt: skip
 
 
