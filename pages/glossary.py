@@ -28,9 +28,10 @@ def main() -> None:
     with explainers:
         _grid([(_explainer, (name, entry)) for name, entry in catalogue.EXPLAINERS.items()])
     with metrics:
-        for family in dict.fromkeys(info.family for info in catalogue.METRICS.values()):
+        known = {**catalogue.METRICS, **catalogue.RETRAINED}
+        for family in dict.fromkeys(info.family for info in known.values()):
             st.markdown(f"### {family.capitalize()}")
-            _grid([(_metric, one) for one in catalogue.METRICS.items() if one[1].family == family])
+            _grid([(_metric, one) for one in known.items() if one[1].family == family])
     with colours:
         for text in COLOURS:
             st.markdown(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import frame, guard, live_curves, metric_parts, resources, screen, shell, work
+from pages._ui import frame, guard, live_curves, metric_parts, resources, retraining, screen, shell, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.results.metric_store import ANSWERS
@@ -34,6 +34,8 @@ def main(asked: Asked) -> None:
     if frame.has_runs(asked.zoo):
         _page(asked)
         _live(asked)
+        if not asked.metrics.problem:
+            retraining.draw(asked.dataset, asked.zoo)
 
 
 def _ask() -> Asked:

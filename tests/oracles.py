@@ -14,6 +14,7 @@ import numpy as np
 
 ORACLES: dict[str, Callable] = {}
 REFERENCE_TESTS = {
+    "roar": "tests/evaluation/test_roar.py::test_the_highest_pixels_of_each_map_go_and_get_the_mean_colour",
     "score_cam": "tests/explainers/test_cam_library.py::test_library_maps_are_its_own_before_relu_and_min_max",
     "ablation_cam": "tests/explainers/test_cam_library.py::test_library_maps_are_its_own_before_relu_and_min_max",
     "surrogate": "tests/distillation/test_surrogate.py::test_the_explainer_gives_what_the_explanation_network_draws",

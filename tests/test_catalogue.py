@@ -14,11 +14,11 @@ import pytest
 
 from tests.oracles import REFERENCE_TESTS
 from xkd_core import catalogue
-from xkd_core.catalogue import EXPLAINERS, METRICS
+from xkd_core.catalogue import EXPLAINERS, METRICS, RETRAINED
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.metrics.probes import PROBES
 
-ENTRIES = {**EXPLAINERS, **METRICS}
+ENTRIES = {**EXPLAINERS, **METRICS, **RETRAINED}
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE_FILES = sorted((ROOT / "tests").glob("oracles*.py"))
 

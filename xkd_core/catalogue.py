@@ -12,15 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from xkd_core.catalogue_metrics import METRICS_OF_MAPS, MetricInfo
+from xkd_core.catalogue_metrics import METRICS_OF_MAPS, RETRAINED, MetricInfo
 from xkd_core.catalogue_more import MORE_EXPLAINERS
 from xkd_core.catalogue_networks import METRICS_OF_NETWORKS
 from xkd_core.catalogue_tables import FIRST_EXPLAINERS, ON_GAP, Entry, Options, windows
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.types import Param
 
-__all__ = ["EXPLAINERS", "INSTEAD", "METRICS", "Entry", "MetricInfo", "cost", "get", "in_loss", "options", "resolve",
-           "source_line", "windows"]  # fmt: skip
+__all__ = ["EXPLAINERS", "INSTEAD", "METRICS", "RETRAINED", "Entry", "MetricInfo", "cost", "get", "in_loss", "options",
+           "resolve", "source_line", "windows"]  # fmt: skip
 
 INSTEAD: Mapping[str, str] = {"cam": "grad_cam"}
 """What stands in where a network has no CAM; where it has one, the two are equal but for a positive factor."""

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-MetricFamily = Literal["faithfulness", "localisation", "complexity", "similarity", "randomisation", "prediction"]
+MetricFamily = Literal[
+    "faithfulness", "localisation", "complexity", "similarity", "randomisation", "prediction", "retraining"
+]  # fmt: skip
+    "faithfulness", "localisation", "complexity", "similarity", "randomisation", "prediction", "retraining"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,3 +320,21 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         compat=(("quantus", "1e-7 is added to every cell"),),
     ),
 }
+
+RETRAINED: Mapping[str, MetricInfo] = {
+    "roar": MetricInfo(
+        attr="xkd_core.evaluation.roar:removed",
+        family="retraining",
+        title="Remove and retrain (ROAR)",
+        summary="Quality of a network that was trained and tested without the pixels that a map ranks first, which get "
+        "the mean colour. The shape of the hole itself may give the class away.",
+        formula=r"Q\bigl(f_{\text{retrained on } x\setminus\mathrm{top}_t(M)}\bigr)",
+        source="Hooker et al. 2019; paper 004, App. E",
+        higher_is_better=False,
+        low=0.0,
+        high=1.0,
+        chance="the same with as many random pixels, always stored beside",
+        undefined="never",
+    ),
+}
+"""What is measured by training anew: `python -m xkd_core roar`, not `evaluate`."""

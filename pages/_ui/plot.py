@@ -10,6 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from xkd_core.metrics.statistics import Estimate
+
 LABEL = {"xanchor": "left", "xshift": 8, "yanchor": "middle", "showarrow": False, "align": "left",
          "font": {"size": 12}}  # fmt: skip
 
@@ -76,6 +78,12 @@ class Plot:
         named = [f"{name}{_number(panel)}" for panel in panels] or [one for one in self._layout if one.startswith(name)]
         for one in named:
             self._layout[one] |= {**options, **({"title": {"text": title}} if title is not None else {})}
+
+
+def bars(values: Sequence[Estimate], colour: str) -> dict[str, Any]:
+    """Error bars from the interval of each estimate."""
+    return {"array": [value.high - value.mean for value in values], "symmetric": False, "color": colour,
+            "arrayminus": [value.mean - value.low for value in values], "thickness": 1.5, "width": 8}  # fmt: skip
 
 
 def _number(panel: int) -> str:

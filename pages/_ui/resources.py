@@ -12,16 +12,19 @@ import streamlit as st
 
 from xkd_core import rendering, settings
 from xkd_core.results.compare import Difference, Question, differences, per_image
+from xkd_core.results.metric_store import read_roar
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import metric_rows, metrics_view, sanity_view, subjects
+from xkd_core.serving import retrained as retrained_view
 from xkd_core.serving.desk import Desk
 from xkd_core.serving.gallery import Found, Wish, find
 from xkd_core.serving.live import Live
 from xkd_core.serving.metrics_view import Ask, Chart
 from xkd_core.serving.results import Results, read_results
+from xkd_core.serving.retrained import Retrained
 from xkd_core.serving.sanity_view import Floor, Mark, Safety
 from xkd_core.serving.stories import Story, tell
-from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
+from xkd_core.serving.zoo import Choice, Zoo, called, describe, fingerprint, read_zoo
 from xkd_core.types import UInt8
 
 if TYPE_CHECKING:
@@ -99,6 +102,11 @@ def floors(dataset: str, students: tuple[tuple[str, str], ...]) -> tuple[Floor, 
     return _floors(dataset, students, *_seen(dataset))
 
 
+def retrained(dataset: str) -> Retrained | None:
+    """What is stored of networks that were trained without some pixels."""
+    return _retrained(dataset, *_seen(dataset))
+
+
 def images(dataset: str, choice: Choice, wish: Wish, n: int) -> Found:
     """The images of the gallery, in its order. n: images of the test split."""
     return _images(dataset, choice, wish, n, _runs())
@@ -165,6 +173,14 @@ def _images(dataset: str, choice: Choice, wish: Wish, n: int, stamp: str) -> Fou
 @st.cache_resource(max_entries=4, show_spinner="Reading the metrics ...")
 def _metrics(dataset: str, stamp: str, rows: str) -> Metrics:
     return metric_rows.all_metrics(_results(dataset, stamp))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _retrained(dataset: str, stamp: str, rows: str) -> Retrained | None:
+    by_id = _zoo(dataset, stamp).by_id
+    words = {run_id: f"{called(card)}, {describe(card)}" if card.role != "teacher" else "teacher"
+             for run_id, card in by_id.items()}  # fmt: skip
+    return retrained_view.retrained(read_roar(dataset), words)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

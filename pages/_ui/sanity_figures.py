@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages._ui.figures import COLOURS, GREY
-from pages._ui.plot import Plot
+from pages._ui.plot import Plot, bars
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.serving.live_sanity import Cascade, Layers
@@ -30,7 +30,7 @@ def left(marks: Sequence[Mark], rows: Mapping[str, str]) -> go.Figure:
                 y=[EXPLAINERS[mark.explainer].title for mark in own], x=[mark.left.mean for mark in own],
                 mode="markers", name=title(own[0].card),
                 marker={"color": COLOURS[row], "symbol": SYMBOLS[row], "size": 10},
-                error_x=_bars([mark.left for mark in own], COLOURS[row]),
+                error_x=bars([mark.left for mark in own], COLOURS[row]),
                 customdata=[[mark.card.id, mark.explainer, mark.way, mark.left.n] for mark in own],
                 hovertemplate="%{y}<br>%{x:.3f} is left, %{customdata[3]} images<extra>" + title(own[0].card)
                 + "</extra>",
@@ -95,13 +95,8 @@ def _add(
         estimates = [value for _, value in known]
         plot.add(y=[name for name, _ in known], x=[value.mean for value in estimates], mode="markers", name=words,
                  marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2, "color": colour}},
-                 error_x=_bars(estimates, colour), customdata=[[value.n] for value in estimates],
+                 error_x=bars(estimates, colour), customdata=[[value.n] for value in estimates],
                  hovertemplate="%{y}<br>%{x:.3f}, %{customdata[0]} images<extra>" + words + "</extra>")  # fmt: skip
-
-
-def _bars(values: Sequence[Estimate], colour: str) -> dict[str, object]:
-    return {"array": [value.high - value.mean for value in values], "symmetric": False, "color": colour,
-            "arrayminus": [value.mean - value.low for value in values], "thickness": 1.5, "width": 8}  # fmt: skip
 
 
 def _range(values: Sequence[Estimate]) -> list[float]:

@@ -8,6 +8,7 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -23,7 +24,7 @@ from xkd_core.images.transforms import to_input
 from xkd_core.metrics.planner import Case, Settings
 from xkd_core.metrics.probes import measure
 from xkd_core.models.checkpoints import load_run
-from xkd_core.results.metric_store import metrics_dir, read_run
+from xkd_core.results.metric_store import add_roar, metrics_dir, read_run
 
 
 def text_of(app):
@@ -226,3 +227,29 @@ def test_no_two_kinds_of_students_on_a_chart_have_one_colour():
         boxes=[SimpleNamespace(family=name, label=name) for name in shown],
     )  # fmt: skip
     assert len({metric_figures._colour(found, name) for name in shown}) == len(shown)
+
+
+def test_networks_that_were_trained_without_pixels_stand_beside_the_random_ranking(open_page, wide, tmp_path):
+    root = tmp_path / "zoo"
+    shutil.copytree(wide.root, root)
+    recipe = json.dumps({"arch": "vgg_gap_tiny", "width": 0.5, "epochs": 2, "limit": 64, "seed": 0})
+    rows = [
+        {"trial": f"{name}{rate}", "run_id": wide.runs["teacher"], "explainer": name, "rate": rate, "seed": 0,
+         "metric": "mAP", "value": value, "low": value - 0.1, "high": value + 0.1, "n": 24, "undefined": 0,
+         "recipe": recipe}
+        for name, rate, value in (("nothing", 0.0, 0.8), ("cam", 0.5, 0.3), ("random_map", 0.5, 0.6))
+    ]  # fmt: skip
+    add_roar("scenes", pd.DataFrame(rows), root=root)
+    app = open_page("metrics", root=root)
+    assert not app.exception
+    assert "mAP is 0.60 where they were random, 0.30 where CAM of the teacher chose them" in text_of(app)
+    drawn = {trace["name"]: values_of(trace["y"]) for trace in figure(app, "retrained")["data"]}
+    assert drawn == {"CAM of the teacher": [0.3], "Random map": [0.6]}
+    (metrics_dir("scenes", root=root) / "roar.parquet").write_bytes(b"no parquet")
+    app = open_page("metrics", root=root)
+    assert not app.exception and "roar.parquet" in text_of(app)
+
+
+def test_without_such_networks_their_command_is_named(open_page, made):
+    app = open_page("metrics")
+    assert f"python -m xkd_core roar --runs {made.runs['teacher']}" in text_of(app)

@@ -215,17 +215,18 @@ def test_glossary_explains_every_explainer_and_metric(open_page):
     for entry in catalogue.EXPLAINERS.values():
         assert entry.title in text
         assert cited(entry.source) in text
-    for info in catalogue.METRICS.values():
+    metrics = {**catalogue.METRICS, **catalogue.RETRAINED}
+    for info in metrics.values():
         assert info.title in text
         assert f"Range {info.low:g} to {info.high:g}" in text
         assert ("Never undefined" if info.undefined == "never" else f"Undefined when {info.undefined}") in text
-    for one in (*catalogue.EXPLAINERS.values(), *catalogue.METRICS.values()):
+    for one in (*catalogue.EXPLAINERS.values(), *metrics.values()):
         file, line = catalogue.source_line(one.attr).split(":")
         assert re.search(rf"\b{one.attr.partition(':')[2]}\b", Path(file).read_text().splitlines()[int(line) - 1])
         assert f"`{file}:{line}`" in text
     quirks = [f"`{name}@{quirk}`" for name, info in catalogue.METRICS.items() for quirk, _ in info.compat]
     assert quirks and all(quirk in text for quirk in quirks)
-    assert len(app.latex) == len(catalogue.EXPLAINERS) + len(catalogue.METRICS)
+    assert len(app.latex) == len(catalogue.EXPLAINERS) + len(metrics)
     assert not re.search(r"\bpapers? 00\d|(?<!,)\b00[0-4]\b", text)  # but 1,000
     assert not re.search(r"\b1 forward passes\b|(?<!pytorch-)grad-cam|when never", text)
     for word in ("Accuracy", "mAP", "Agreement"):
