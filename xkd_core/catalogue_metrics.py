@@ -9,8 +9,6 @@ from typing import Literal
 MetricFamily = Literal[
     "faithfulness", "localisation", "complexity", "similarity", "randomisation", "prediction", "retraining"
 ]  # fmt: skip
-    "faithfulness", "localisation", "complexity", "similarity", "randomisation", "prediction", "retraining"
-]
 
 
 @dataclass(frozen=True, kw_only=True)
