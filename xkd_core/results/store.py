@@ -7,7 +7,6 @@ Undefined values are null, with the reason in ``undefined``.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ from pyarrow import ArrowException
 from xkd_core import settings
 from xkd_core.errors import XKDError
 from xkd_core.files import write_atomic
+from xkd_core.results.packing import packed
 
 TABLES = ("maps", "answers", "images", "gallery")
 KEYS = {
@@ -24,7 +24,6 @@ KEYS = {
     "images": ["index"],
     "gallery": ["run_id", "explainer", "index"],
 }
-FLOAT_DIGITS = 4
 DAMAGED = (ArrowException, OSError, ValueError, LookupError, TypeError)
 """What reading a cut or changed file raises, by where it is hit."""
 
@@ -59,11 +58,7 @@ def merge_rows(dataset: str, table: str, rows: pd.DataFrame, *, root: Path | Non
     stored = read_rows(dataset, table, root=root)
     merged = rows if stored.empty else pd.concat([stored, rows], ignore_index=True)
     merged = merged.drop_duplicates(KEYS[table], keep="last").sort_values(KEYS[table], ignore_index=True)
-    for column in merged.select_dtypes("float"):
-        merged[column] = merged[column].astype("float32").round(FLOAT_DIGITS)
-    buffer = io.BytesIO()
-    merged.to_parquet(buffer, index=False, compression="zstd")
-    write_atomic(results_dir(dataset, root) / f"{table}.parquet", buffer.getvalue())
+    write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(merged))
 
 
 def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> None:
@@ -72,6 +67,4 @@ def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> N
         stored = read_rows(dataset, table, root=root)
         if not stored.empty and stored["run_id"].isin(run_ids).any():
             kept = stored[~stored["run_id"].isin(run_ids)]
-            buffer = io.BytesIO()
-            kept.to_parquet(buffer, index=False, compression="zstd")
-            write_atomic(results_dir(dataset, root) / f"{table}.parquet", buffer.getvalue())
+            write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(kept))
