@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages._ui.plot import Plot
+from pages._ui.plot import Plot, spread
 from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.zoo import LESS, less_of, times
@@ -33,6 +33,7 @@ BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
 LEAST = 0.02  # of the axis of quality, from the bottom to the top
 ROOM = 0.19  # of the axis, from one word below it to the next
+APART = 0.14  # of the axis of drift, from one label of two lines to the next
 BESIDE = {"ratio": 1.09, "lam": 0.02}  # controls stand this much to the right of the runs they belong to
 
 
@@ -48,10 +49,12 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
         _add_lines(plot, line, places)
     for line in (*controls, *curves):
         _add_dots(plot, line, places, axis)
-    _add_bands(plot, bands, places)
-    for row, band in (("drift", (bands.shuffled, bands.noise)), ("pointing", (bands.pointing,))):
+    for row, named in (("drift", {"maps of<br>other images": bands.shuffled, "a second<br>teacher": bands.noise}),
+                       ("pointing", {"the teacher": bands.pointing})):  # fmt: skip
         if row in places:
-            plot.y_axis(places[row], range=_range([*curves, *controls], row, band))
+            ends = _range([*curves, *controls], row, list(named.values()))
+            plot.y_axis(places[row], range=ends)
+            _add_bands(plot, named, places[row], apart=APART * (ends[1] - ends[0]))
     plot.y_axis(1, title="drift, 1 - cosine")
     if masks:
         plot.y_axis(places["pointing"], title="peak on object")
@@ -109,19 +112,15 @@ def _ticks(values: Sequence[float], axis: Axis) -> dict[str, Any]:
     return {"type": "log", "tickvals": shown, "ticktext": [f"{times(value)}x" for value in shown], "tickangle": 0}
 
 
-def _add_bands(plot: Plot, bands: Bands, places: dict[str, int]) -> None:
+def _add_bands(plot: Plot, named: Mapping[str, Mean | None], panel: int, *, apart: float) -> None:
     """Controls as bands as high as their 95 % interval, named at the right edge."""
-    for band, words, row in (
-        (bands.shuffled, "maps of<br>other images", "drift"),
-        (bands.noise, "a second<br>teacher", "drift"),
-        (bands.pointing, "the teacher", "pointing"),
-    ):
-        if band is not None and row in places:
-            panel = places[row]
-            plot.band(band.low, band.high, colour=BAND, panel=panel)
-            plot.level(band.value, panel=panel, layer="below", color=GREY, width=1)
-            plot.label(words, band.value, panel=panel,
-                       hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
+    known = sorted(((band, words) for words, band in named.items() if band is not None), key=lambda one: one[0].value)
+    heights = spread([band.value for band, _ in known], apart)
+    for (band, words), height in zip(known, heights, strict=True):
+        plot.band(band.low, band.high, colour=BAND, panel=panel)
+        plot.level(band.value, panel=panel, layer="below", color=GREY, width=1)
+        plot.label(words, height, panel=panel,
+                   hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
 
 
 def _add_lines(plot: Plot, line: Curve, places: dict[str, int]) -> None:

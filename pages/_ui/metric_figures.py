@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages._ui.figures import BAND, COLOURS, GREY
-from pages._ui.plot import Plot
+from pages._ui.plot import Plot, spread
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
@@ -172,14 +172,6 @@ def _add_bands(plot: Plot, bands: Sequence[Band], low: float, high: float) -> No
             plot.band(value.low, value.high, colour=BAND)
         plot.level(value.mean, layer="below", color=GREY, width=1, dash="dash" if band.floor else "dot")
         plot.label("<br>".join(wrap(f"{band.words} {value.mean:.2f}", LETTERS)), y)
-
-
-def spread(values: Sequence[float], apart: float) -> list[float]:
-    """Ascending values moved up just so far that each is ``apart`` from the one before."""
-    found: list[float] = []
-    for value in values:
-        found.append(max(value, found[-1] + apart) if found else value)
-    return found
 
 
 def _ends(found: Chart) -> tuple[float, float]:

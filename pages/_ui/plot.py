@@ -86,6 +86,14 @@ def bars(values: Sequence[Estimate], colour: str) -> dict[str, Any]:
             "arrayminus": [value.mean - value.low for value in values], "thickness": 1.5, "width": 8}  # fmt: skip
 
 
+def spread(values: Sequence[float], apart: float) -> list[float]:
+    """Ascending values moved up just so far that each is ``apart`` from the one before."""
+    found: list[float] = []
+    for value in values:
+        found.append(max(value, found[-1] + apart) if found else value)
+    return found
+
+
 def _number(panel: int) -> str:
     return "" if panel == 1 else str(panel)
 

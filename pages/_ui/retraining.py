@@ -17,8 +17,6 @@ from xkd_core.serving.exports import csv
 from xkd_core.serving.retrained import Ranking, Retrained
 from xkd_core.serving.zoo import Zoo
 
-DASHES = ("dot", "dash", "dashdot")
-
 
 def draw(dataset: str, zoo: Zoo) -> None:
     """The stored networks as lines over what was removed; without any, the command that trains them."""
@@ -49,11 +47,12 @@ def draw(dataset: str, zoo: Zoo) -> None:
 
 def figure(found: Retrained) -> go.Figure:
     """A line for each ranking, grey where it looks at no network."""
-    plot, colours, dashes = Plot(), iter(PALETTE), iter(DASHES)
+    plot, colours = Plot(), iter(PALETTE)
     for value in found.whole.values():
         plot.band(value.low, value.high, colour=BAND)
     for one in found.rankings:
-        line = {"color": GREY, "dash": next(dashes, "solid")} if one.control else {"color": next(colours, GREY)}
+        dash = "dot" if one.explainer == view.RANDOM else "dash" if one.control else "solid"
+        line = {"color": GREY if one.control else next(colours, GREY), "dash": dash}
         rates = sorted(one.values)
         plot.add(x=[100 * rate for rate in rates], y=[one.values[rate].mean for rate in rates], mode="lines+markers",
                  name=one.words, line={"width": 2, **line},

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from pages._ui import figures as figures_of_pages
+from pages._ui.plot import Plot
 from pages._ui.words import cited
 from tests.pages.seen import payload
 from xkd_core import catalogue
 from xkd_core.results.store import merge_rows, read_rows
 from xkd_core.serving import pareto
+from xkd_core.serving.curves import Mean
 from xkd_core.serving.results import read_results
 from xkd_core.serving.zoo import read_zoo
 
@@ -271,3 +273,10 @@ def test_the_disk_is_read_once_for_all_data_sets_and_not_again_while_it_stays_th
     app.run()
     assert not app.exception
     assert len(seen) == 1
+
+
+def test_names_of_bands_that_lie_near_each_other_do_not_overlap():
+    plot, means = Plot(), [Mean(value=value, low=value, high=value, n=9, undefined=0) for value in (0.66, 0.61, 0.9)]
+    figures_of_pages._add_bands(plot, dict(zip("abc", means, strict=True)), 1, apart=0.1)
+    names = {note.text: note.y for note in plot.figure(height=100).layout.annotations}
+    assert names == pytest.approx({"a": 0.71, "b": 0.61, "c": 0.9})
