@@ -34,9 +34,10 @@ HEAD = """# {dataset}: FE, MS, PG and AL by λ and CAM method
 Written by `python -m docs.make_metrics` from the stored rows of the test split, in the form of Wilfling et al.'s
 Fig. 2, which has box plots without numbers. Higher is better in all four. A cell is the mean with its 95 % interval,
 over images and, where there are several, over seeds; n is the number of images. All cells of a table are of the same
-images; those without a value are left out of the cell and lower its n. On networks with global average pooling and one
-linear layer CAM, Grad-CAM, HiResCAM and XGrad-CAM are the same map but for a positive factor, which none of these
-metrics sees. A random map and a Gaussian in the centre of the image show what a map gets that knows nothing.
+images; those without a value are left out of the cell and lower its n. A cell of fewer seeds than its row says so: it
+cannot be compared with those beside it. On networks with global average pooling and one linear layer CAM, Grad-CAM,
+HiResCAM and XGrad-CAM are the same map but for a positive factor, which none of these metrics sees. A random map and a
+Gaussian in the centre of the image show what a map gets that knows nothing.
 """
 
 
@@ -105,7 +106,7 @@ def _table(metrics: Metrics, groups: Sequence[Group], metric: str) -> str:
     for group in groups:
         seeds = max((cells[group, name].shape[1] for name in names), default=0)
         rows.append([group.label, group.lam, str(seeds or ""),
-                     *(_cell(cells[group, name], images, metric) for name in names)])  # fmt: skip
+                     *(_cell(cells[group, name], images, metric, seeds=seeds) for name in names)])  # fmt: skip
     return table(("network", "λ", "seeds", *(EXPLAINERS[name].title for name in names)), rows)
 
 
@@ -117,13 +118,15 @@ def _common(tables: Iterable[pd.DataFrame]) -> pd.Index:
     return pd.Index([]) if found is None else found
 
 
-def _cell(values: pd.DataFrame, images: pd.Index, metric: str) -> str:
+def _cell(values: pd.DataFrame, images: pd.Index, metric: str, *, seeds: int) -> str:
     if values.empty:
         return "-"
     found = estimate(values.reindex(images), metric)
     if not found.n:
         return f"undefined for all {found.undefined}"
-    return f"{interval(found)}, n={found.n}"
+    own = values.shape[1]
+    fewer = f", {own} seed{'s' if own > 1 else ''}" if own < seeds else ""
+    return f"{interval(found)}, n={found.n}{fewer}"
 
 
 def _missing(dataset: str, metrics: Metrics, groups: Sequence[Group]) -> str:

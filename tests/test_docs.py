@@ -126,3 +126,11 @@ def test_numbers_may_differ_in_their_last_digit_only() -> None:
     for other in ("| 0.015 [-0.001, 0.250] | 20 |", "| 0.013 [-0.001, 0.250] | 21 |", "| 0.013 [-0.001, 0.250] | b |"):
         with pytest.raises(AssertionError):
             assert_alike("| 0.013 [-0.001, 0.250] | 20 |", other)
+
+
+def test_a_cell_of_fewer_seeds_than_its_row_says_so() -> None:
+    values, images = pd.DataFrame({"a": [0.5, 0.5, 0.5]}), pd.RangeIndex(3)
+    assert make_metrics._cell(values, images, "insertion_auc", seeds=3).endswith("n=3, 1 seed")
+    assert make_metrics._cell(values, images, "insertion_auc", seeds=1).endswith("n=3")
+    two = values.assign(b=0.5)
+    assert make_metrics._cell(two, images, "insertion_auc", seeds=3).endswith("n=3, 2 seeds")
