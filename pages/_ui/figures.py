@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages._ui.plot import Plot, spread
-from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Mean, Point
+from pages._ui.plot import Plot, bars, spread
+from xkd_core.metrics.statistics import Estimate
+from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Point
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.zoo import LESS, less_of, times
 
@@ -74,11 +75,12 @@ def legend(curves: Sequence[Curve], controls: Sequence[Curve]) -> list[tuple[str
     return found
 
 
-def _range(curves: Sequence[Curve], row: str, bands: Sequence[Mean | None]) -> list[float]:
+def _range(curves: Sequence[Curve], row: str, bands: Sequence[Estimate | None]) -> list[float]:
     """Room for every interval and band; drift begins at 0."""
-    means = [value for line in curves for point in line.points if isinstance(value := _value(point, row), Mean)]
+    means = [value for line in curves for point in line.points if isinstance(value := _value(point, row), Estimate)]
     means += [band for band in bands if band is not None]
-    low, high = min(mean.low for mean in means), max(mean.high for mean in means)
+    ends = [end for mean in means for end in (mean.low, mean.mean, mean.high) if math.isfinite(end)]
+    low, high = min(ends), max(ends)
     low = min(0.0, low) if row == "drift" else low
     room = 0.07 * max(high - low, 0.05)
     return [low - room, high + room]
@@ -112,15 +114,16 @@ def _ticks(values: Sequence[float], axis: Axis) -> dict[str, Any]:
     return {"type": "log", "tickvals": shown, "ticktext": [f"{times(value)}x" for value in shown], "tickangle": 0}
 
 
-def _add_bands(plot: Plot, named: Mapping[str, Mean | None], panel: int, *, apart: float) -> None:
+def _add_bands(plot: Plot, named: Mapping[str, Estimate | None], panel: int, *, apart: float) -> None:
     """Controls as bands as high as their 95 % interval, named at the right edge."""
     known = sorted(((band, words) for words, band in named.items() if band is not None), key=lambda one: one[0].value)
-    heights = spread([band.value for band, _ in known], apart)
+    heights = spread([band.mean for band, _ in known], apart)
     for (band, words), height in zip(known, heights, strict=True):
-        plot.band(band.low, band.high, colour=BAND, panel=panel)
-        plot.level(band.value, panel=panel, layer="below", color=GREY, width=1)
+        if math.isfinite(band.low):
+            plot.band(band.low, band.high, colour=BAND, panel=panel)
+        plot.level(band.mean, panel=panel, layer="below", color=GREY, width=1)
         plot.label(words, height, panel=panel,
-                   hovertext=f"{band.value:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
+                   hovertext=f"{band.mean:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
 
 
 def _add_lines(plot: Plot, line: Curve, places: dict[str, int]) -> None:
@@ -140,11 +143,12 @@ def _add_dots(plot: Plot, line: Curve, places: dict[str, int], axis: Axis) -> No
     for row in places:
         known = [point for point in line.points if _value(point, row) is not None]
         values = [_value(point, row) for point in known]
-        bars = {} if row == "quality" else {"error_y": _bars(values, COLOURS[line.row])}
+        means = [value for value in values if isinstance(value, Estimate)]
+        error = {} if row == "quality" else {"error_y": bars(means, COLOURS[line.row])}
         plot.add(
             panel=places[row], x=[_beside(point.x, axis, line.control) for point in known],
-            y=[value.value if isinstance(value, Mean) else value for value in values], mode="markers",
-            name=line.name, marker=_marker(known, COLOURS[line.row], _symbol(line)), **bars,
+            y=[value.mean if isinstance(value, Estimate) else value for value in values], mode="markers",
+            name=line.name, marker=_marker(known, COLOURS[line.row], _symbol(line)), **error,
             customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
             text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
             hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
@@ -152,14 +156,8 @@ def _add_dots(plot: Plot, line: Curve, places: dict[str, int], axis: Axis) -> No
         )  # fmt: skip
 
 
-def _value(point: Point, row: str) -> Mean | float | None:
+def _value(point: Point, row: str) -> Estimate | float | None:
     return {"drift": point.drift, "pointing": point.pointing, "quality": point.quality}[row]
-
-
-def _bars(values: Sequence[Mean | float | None], colour: str) -> dict[str, object]:
-    """Intervals whose caps are wider than the dots, so that a narrow one is seen too."""
-    means = [value for value in values if isinstance(value, Mean)]
-    return {"array": [mean.high - mean.value for mean in means], "thickness": 1.5, "width": 8, "color": colour}
 
 
 def _beside(x: float, axis: Axis, control: str) -> float:
@@ -206,7 +204,7 @@ def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
             _add_candidates(plot, part, words, colour, symbol)
     best = [one for one in found if one.on_front]
     plot.add(
-        x=[one.drift.value for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
+        x=[one.drift.mean for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
         marker={"symbol": "circle-open", "size": [_size(one) + 9 for one in best], "line": {"width": 2},
                 "color": FRONT}, hoverinfo="skip",
     )  # fmt: skip
@@ -217,7 +215,7 @@ def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
 
 def _add_candidates(plot: Plot, part: Sequence[Candidate], words: str, colour: str, symbol: str) -> None:
     plot.add(
-        x=[one.drift.value for one in part], y=[one.quality for one in part], mode="markers", name=words,
+        x=[one.drift.mean for one in part], y=[one.quality for one in part], mode="markers", name=words,
         marker={"color": colour, "size": [_size(one) for one in part], "opacity": 0.75, "line": {"width": 1.5},
                 "symbol": [symbol if one.contends or one.group == "control" else f"{symbol}-open" for one in part]},
         customdata=[[one.run_id, one.drift.n, f"{times(one.ratio)}x {LESS[one.counted]}"] for one in part],

@@ -81,7 +81,7 @@ class Plot:
 
 
 def bars(values: Sequence[Estimate], colour: str) -> dict[str, Any]:
-    """Error bars from the interval of each estimate."""
+    """Error bars from the interval of each estimate, with caps wider than the marks, so that a narrow one is seen."""
     return {"array": [value.high - value.mean for value in values], "symmetric": False, "color": colour,
             "arrayminus": [value.mean - value.low for value in values], "thickness": 1.5, "width": 8}  # fmt: skip
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
+from statsmodels.stats.weightstats import DescrStatsW
 
 from xkd_core.errors import BadInputError
-from xkd_core.metrics.statistics import Estimate, mean_interval, paired_difference, share_interval
+from xkd_core.metrics.statistics import (
+    Estimate,
+    mean_interval,
+    normal_interval,
+    paired_difference,
+    share_interval,
+    share_of,
+)
 
 
 def plain_interval(values: list[float], seed: int, n_resamples: int = 4000) -> tuple[float, float]:
@@ -98,3 +107,18 @@ def test_values_must_be_one_for_each_image() -> None:
 )
 def test_an_interval_is_on_a_side_only_where_it_leaves_0_out(low, high, side):
     assert Estimate(mean=(low + high) / 2, low=low, high=high, n=10).side == side
+
+
+def test_the_normal_interval_is_that_of_statsmodels_and_unknown_for_one_image():
+    values = np.append(np.random.default_rng(3).normal(0.4, 0.2, 500), np.nan)
+    found = normal_interval(values)
+    assert (found.low, found.high) == pytest.approx(DescrStatsW(values[:-1]).zconfint_mean())
+    assert (found.n, found.undefined) == (500, 1) and found.mean == pytest.approx(np.nanmean(values))
+    one = normal_interval([0.5, np.nan])
+    assert one.mean == 0.5 and math.isnan(one.low) and one.side == 0
+    assert normal_interval([]).n == 0 and math.isnan(normal_interval([]).mean)
+
+
+def test_a_share_of_values_is_its_hits_over_those_that_are_defined():
+    found = share_of([1, 0, 1, np.nan, 1])
+    assert found == replace(share_interval(3, 4), undefined=1)

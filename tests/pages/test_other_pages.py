@@ -14,9 +14,9 @@ from pages._ui.plot import Plot
 from pages._ui.words import cited
 from tests.pages.seen import payload
 from xkd_core import catalogue
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.store import merge_rows, read_rows
 from xkd_core.serving import pareto
-from xkd_core.serving.curves import Mean
 from xkd_core.serving.results import read_results
 from xkd_core.serving.zoo import read_zoo
 
@@ -128,7 +128,7 @@ def test_controls_are_marks_and_bands(open_page, made):
     assert "Matched student, matched to maps of other images" in text_of(app)
     rows = read_rows("scenes", "maps", root=made.root)
     second = 1 - rows[rows["run_id"] == made.runs["second"]]["cosine"].dropna()
-    half = 1.96 * second.std() / len(second) ** 0.5
+    half = 1.959964 * second.std() / len(second) ** 0.5
     bands = [shape for shape in by_ratio["layout"]["shapes"] if shape["type"] == "rect"]
     edges = [(band["y0"], band["y1"]) for band in bands]
     assert any(edge == pytest.approx((second.mean() - half, second.mean() + half)) for edge in edges)
@@ -276,7 +276,7 @@ def test_the_disk_is_read_once_for_all_data_sets_and_not_again_while_it_stays_th
 
 
 def test_names_of_bands_that_lie_near_each_other_do_not_overlap():
-    plot, means = Plot(), [Mean(value=value, low=value, high=value, n=9, undefined=0) for value in (0.66, 0.61, 0.9)]
+    plot, means = Plot(), [Estimate(mean=value, low=value, high=value, n=9) for value in (0.66, 0.61, 0.9)]
     figures_of_pages._add_bands(plot, dict(zip("abc", means, strict=True)), 1, apart=0.1)
     names = {note.text: note.y for note in plot.figure(height=100).layout.annotations}
     assert names == pytest.approx({"a": 0.71, "b": 0.61, "c": 0.9})

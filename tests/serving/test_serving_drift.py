@@ -10,7 +10,7 @@ import pytest
 
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.serving import curves, sentences
-from xkd_core.serving.curves import Curve, Mean, Point
+from xkd_core.serving.curves import Curve, Point
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.zoo import read_zoo
 
@@ -20,7 +20,7 @@ def rows(run_id: str, cosines: list[float]) -> pd.DataFrame:
 
 
 def line(row: str, *run_ids: str) -> Curve:
-    here = Mean(value=0.1, low=0.1, high=0.1, n=4)
+    here = Estimate(mean=0.1, low=0.1, high=0.1, n=4)
     points = tuple(
         Point(run_id=one, words="", x=4.0, drift=here, shuffled=None, pointing=None, quality=None, quality_name="",
               undertrained=False) for one in run_ids

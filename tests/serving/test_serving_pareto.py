@@ -42,7 +42,7 @@ def test_candidates_are_the_stored_runs_with_the_stored_numbers(zoo, made) -> No
     for one in found:
         card, rows = zoo.by_id[one.run_id], results.of_run(one.run_id, "cam")
         assert one.quality == card.metrics["mAP"].value
-        assert one.drift.value == pytest.approx(1 - rows["cosine"].mean(), abs=1e-6)
+        assert one.drift.mean == pytest.approx(1 - rows["cosine"].mean(), abs=1e-6)
         assert one.ratio == card.ratio
     students = [one for one in found if one.contends]
     assert any(one.on_front for one in students)

@@ -121,18 +121,18 @@ def test_a_curve_carries_mean_n_interval_and_quality(results, zoo):
     defined = 1 - NAIVE[~np.isnan(NAIVE)]
     assert (point.drift.n, point.drift.undefined) == (7, 1)
     assert line.counts(point.x) == (8, 1)
-    assert point.drift.value == pytest.approx(defined.mean())
-    half = 1.96 * defined.std(ddof=1) / math.sqrt(7)
+    assert point.drift.mean == pytest.approx(defined.mean())
+    half = 1.959964 * defined.std(ddof=1) / math.sqrt(7)
     assert (point.drift.low, point.drift.high) == pytest.approx((defined.mean() - half, defined.mean() + half))
-    assert point.pointing.value == pytest.approx(POINTING.mean())
+    assert point.pointing.mean == pytest.approx(POINTING.mean())
     card = zoo.by_id[point.run_id]
     assert point.quality == card.metrics["mAP"].value
     found = curves.bands(results, zoo, [line], explainer="cam")
-    assert (found.shuffled.low, found.shuffled.value, found.shuffled.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert (found.shuffled.low, found.shuffled.mean, found.shuffled.high) == pytest.approx((0.5, 0.5, 0.5))
     second = 1 - np.linspace(0.89, 0.97, 8)
-    assert found.noise.value == pytest.approx(second.mean())
-    assert found.noise.high - found.noise.value == pytest.approx(1.96 * second.std(ddof=1) / math.sqrt(8))
-    assert found.pointing.value == 1.0
+    assert found.noise.mean == pytest.approx(second.mean())
+    assert found.noise.high - found.noise.mean == pytest.approx(1.959964 * second.std(ddof=1) / math.sqrt(8))
+    assert found.pointing.mean == 1.0
 
 
 def test_dots_keep_undefined_images_so_that_they_can_be_counted(results, zoo):
@@ -171,7 +171,7 @@ def test_curves_follow_the_stored_rows_of_real_maps(place, zoo):
         assert [point.x for point in line.points] == [0.0, 0.5, 1.0]
         for point in line.points:
             rows = stored.maps[(stored.maps["run_id"] == point.run_id) & (stored.maps["explainer"] == "cam")]
-            assert point.drift.value == pytest.approx(1 - rows["cosine"].mean())
+            assert point.drift.mean == pytest.approx(1 - rows["cosine"].mean())
 
 
 def test_a_damaged_table_becomes_a_sentence(tmp_path):

@@ -18,7 +18,7 @@ from xkd_core.catalogue import EXPLAINERS, METRICS
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.paired_tests import PairedTest, holm, paired_test
 from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
-from xkd_core.metrics.statistics import Estimate, mean_interval, share_interval
+from xkd_core.metrics.statistics import Estimate, mean_interval, share_of
 from xkd_core.results.metrics import Metrics
 from xkd_core.types import Float64
 
@@ -255,9 +255,7 @@ def estimate(table: pd.DataFrame, metric: str) -> Estimate:
     if len(values) > 1:
         return mean_over_seeds(values)
     if metric.partition("@")[0] in SHARES and set(np.unique(values[~np.isnan(values)])) <= {0.0, 1.0}:
-        known = values[~np.isnan(values)]
-        found = share_interval(int(known.sum()), len(known))
-        return Estimate(mean=found.mean, low=found.low, high=found.high, n=found.n, undefined=values.size - len(known))
+        return share_of(values[0])
     return mean_interval(values[0])
 
 

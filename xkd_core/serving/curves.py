@@ -11,6 +11,7 @@ import pandas as pd
 
 from xkd_core.catalogue import INSTEAD
 from xkd_core.metrics.seeds_and_images import SeedEstimate, difference_over_seeds
+from xkd_core.metrics.statistics import Estimate, normal_interval, share_of
 from xkd_core.models.cards import Card
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
@@ -28,26 +29,15 @@ CONTROL_WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mean:
-    """Mean over ``n`` images with its 95 % interval; ``undefined`` images have no value and are left out."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    undefined: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Point:
     """One run on a curve. drift: 1 - cosine; pointing: the strongest point is on the object (None without masks)."""
 
     run_id: str
     words: str
     x: float
-    drift: Mean
-    shuffled: Mean | None
-    pointing: Mean | None
+    drift: Estimate
+    shuffled: Estimate | None
+    pointing: Estimate | None
     quality: float | None
     quality_name: str
     undertrained: bool
@@ -77,9 +67,9 @@ class Curve:
         found = []
         for x in sorted({point.x for point in self.points}):
             here = [point for point in self.points if point.x == x]
-            pointing = _mean([point.pointing.value for point in here if point.pointing is not None])
+            pointing = _mean([point.pointing.mean for point in here if point.pointing is not None])
             quality = _mean([point.quality for point in here if point.quality is not None])
-            found.append((x, sum(point.drift.value for point in here) / len(here), pointing, quality))
+            found.append((x, sum(point.drift.mean for point in here) / len(here), pointing, quality))
         return found
 
     def runs_at(self, x: float) -> tuple[str, ...]:
@@ -101,9 +91,9 @@ class Bands:
     of a second, equally trained teacher. pointing: of the teacher.
     """
 
-    shuffled: Mean | None
-    noise: Mean | None
-    pointing: Mean | None
+    shuffled: Estimate | None
+    noise: Estimate | None
+    pointing: Estimate | None
 
 
 def axis_values(zoo: Zoo, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
@@ -185,23 +175,13 @@ def table(curves: Sequence[Curve], axis: Axis) -> pd.DataFrame:
     return pd.DataFrame([
         {
             "student": line.row, "trained": line.control or "as the others", "run": point.run_id, axis: point.x,
-            "drift": point.drift.value, "drift_low": point.drift.low, "drift_high": point.drift.high,
+            "drift": point.drift.mean, "drift_low": point.drift.low, "drift_high": point.drift.high,
             "images": point.drift.n, "undefined": point.drift.undefined,
-            "pointing": None if point.pointing is None else point.pointing.value,
+            "pointing": None if point.pointing is None else point.pointing.mean,
             point.quality_name or "quality": point.quality, "not trained to the end": point.undertrained,
         }
         for line in curves for point in line.points
     ])  # fmt: skip
-
-
-def mean_of(values: pd.Series) -> Mean | None:
-    """Mean with 1.96 standard errors on both sides; None when no value is defined."""
-    defined = values.dropna()
-    if defined.empty:
-        return None
-    mean = float(defined.mean())
-    half = 1.96 * float(defined.std(ddof=1)) / math.sqrt(len(defined)) if len(defined) > 1 else 0.0
-    return Mean(value=mean, low=mean - half, high=mean + half, n=len(defined), undefined=len(values) - len(defined))
 
 
 def _on_curve(card: Card, choice: Choice, axis: Axis) -> bool:
@@ -234,31 +214,35 @@ def _point(results: Results, card: Card, axis: Axis, explainer: str) -> Point | 
     )
 
 
-def drift(results: Results, run_id: str, explainer: str, column: str = "cosine") -> Mean | None:
+def drift(results: Results, run_id: str, explainer: str, column: str = "cosine") -> Estimate | None:
     """Mean of 1 - cosine over a run's images; None where nothing is stored or defined."""
 
-    def make() -> Mean | None:
+    def make() -> Estimate | None:
         rows = results.of_run(run_id, explainer)
-        return None if rows.empty else mean_of(1 - rows[column])
+        return None if rows.empty else _known(normal_interval(1 - rows[column]))
 
     return results.once(("drift", run_id, explainer, column), make)
 
 
-def _pointing(results: Results, run_id: str, explainer: str) -> Mean | None:
-    def make() -> Mean | None:
+def _pointing(results: Results, run_id: str, explainer: str) -> Estimate | None:
+    def make() -> Estimate | None:
         rows = results.of_run(run_id, explainer)
-        return mean_of(rows["pointing"].astype(float)) if "pointing" in rows else None
+        return None if "pointing" not in rows else _known(share_of(rows["pointing"]))
 
     return results.once(("pointing", run_id, explainer), make)
 
 
-def _together(means: Sequence[Mean]) -> Mean | None:
+def _known(found: Estimate) -> Estimate | None:
+    return found if found.n else None
+
+
+def _together(means: Sequence[Estimate]) -> Estimate | None:
     """Mean of several runs' means; the interval reaches from the lowest to the highest of theirs."""
     if not means:
         return None
-    value = sum(one.value for one in means) / len(means)
+    value = sum(one.mean for one in means) / len(means)
     low, high = min(one.low for one in means), max(one.high for one in means)
-    return Mean(value=value, low=low, high=high, n=means[0].n)
+    return Estimate(mean=value, low=low, high=high, n=means[0].n)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -8,8 +8,9 @@ from typing import Literal
 
 import pandas as pd
 
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
-from xkd_core.serving.curves import Mean, drift
+from xkd_core.serving.curves import drift
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
 from xkd_core.serving.zoo import Zoo, describe, title
@@ -29,7 +30,7 @@ class Candidate:
     group: Group
     quality: float
     quality_name: str
-    drift: Mean
+    drift: Estimate
     ratio: float
     counted: str
     contends: bool
@@ -41,7 +42,7 @@ def candidates(results: Results, zoo: Zoo, *, explainer: str) -> tuple[Candidate
     cards = sorted(zoo.cards, key=lambda card: card.id)
     found = [one for card in cards if card is not zoo.teacher and (one := _candidate(results, card, explainer))]
     places = [place for place, one in enumerate(found) if one.contends]
-    best = undominated([(found[place].quality, -found[place].drift.value, found[place].ratio) for place in places])
+    best = undominated([(found[place].quality, -found[place].drift.mean, found[place].ratio) for place in places])
     for place, is_best in zip(places, best, strict=True):
         found[place] = replace(found[place], on_front=is_best)
     return tuple(found)
@@ -58,7 +59,7 @@ def table(found: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame([
         {
             "run": one.run_id, "kind": one.group, "on the front": one.on_front, "times smaller": one.ratio,
-            "counted in": one.counted, one.quality_name: one.quality, "drift": one.drift.value,
+            "counted in": one.counted, one.quality_name: one.quality, "drift": one.drift.mean,
             "drift_low": one.drift.low, "drift_high": one.drift.high, "images": one.drift.n,
             "undefined": one.drift.undefined, "may be on the front": one.contends,
         }
