@@ -116,7 +116,7 @@ def _ticks(values: Sequence[float], axis: Axis) -> dict[str, Any]:
 
 def _add_bands(plot: Plot, named: Mapping[str, Estimate | None], panel: int, *, apart: float) -> None:
     """Controls as bands as high as their 95 % interval, named at the right edge."""
-    known = sorted(((band, words) for words, band in named.items() if band is not None), key=lambda one: one[0].value)
+    known = sorted(((band, words) for words, band in named.items() if band is not None), key=lambda one: one[0].mean)
     heights = spread([band.mean for band, _ in known], apart)
     for (band, words), height in zip(known, heights, strict=True):
         if math.isfinite(band.low):
