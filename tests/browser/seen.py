@@ -79,3 +79,21 @@ def drag(page: Page, name: str, start: float, end: float) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 8 + inner * end, y, steps=12)
     page.mouse.up()
+
+
+def boxes_of(page: Page, selector: str, count: int) -> list[dict[str, float]]:
+    """Boxes of exactly ``count`` elements that are laid out, all read at the same moment.
+
+    One by one they may be of a page and of the page drawn again just after it.
+    """
+    found = page.wait_for_function(
+        """([selector, count]) => {
+          const boxes = [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect())
+          const ready = boxes.length === count && boxes.every((box) => box.width > 0 && box.height > 0)
+          return ready && boxes.map(({x, y, width, height}) => ({x, y, width, height}))
+        }""",
+        arg=[selector, count],
+        timeout=30_000,
+    )
+    boxes: list[dict[str, float]] = found.json_value()
+    return boxes

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.browser.seen import all_computed, at_rest, drag, open_drawing, query, run_of
+from tests.browser.seen import all_computed, at_rest, boxes_of, drag, open_drawing, query, run_of
 
 pytestmark = pytest.mark.browser
 
@@ -63,10 +63,9 @@ def test_a_thumbnail_leads_back_to_the_top(server, open_tab):
 def test_the_first_row_of_maps_is_on_the_first_screen(server, open_tab, width, height):
     page = open_tab(server.url, width=width, height=height)
     at_rest(page)
+    boxes = boxes_of(page, '.xkd-panel[data-method="cam"] .xkd-frame', 3)
     title = page.locator("h2").first.bounding_box()
     assert 0 < title["height"] < 70  # two lines at most
-    boxes = [box.bounding_box() for box in page.locator('.xkd-panel[data-method="cam"] .xkd-frame').all()]
-    assert len(boxes) == 3
     assert all(box["y"] > title["y"] + title["height"] and box["y"] + box["height"] <= height for box in boxes)
 
 
@@ -138,10 +137,9 @@ def test_a_warning_about_the_link_outlives_the_computing_of_maps(server, open_ta
 
 def test_a_phone_shows_everything_without_scrolling_sideways(server, open_tab):
     page = open_tab(f"{server.url}/?maps=cam", width=390, height=844)
-    at_rest(page)
+    all_computed(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    boxes = [box.bounding_box() for box in page.locator(".xkd-panel img").all()]
-    assert len(boxes) == 3
+    boxes = boxes_of(page, ".xkd-panel img", 3)
     assert len({round(box["y"]) for box in boxes}) == 1  # models side by side
     assert all(box["width"] > 95 and box["x"] + box["width"] <= 390 for box in boxes)
 
