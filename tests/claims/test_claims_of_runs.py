@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,6 +108,15 @@ def test_only_images_that_all_runs_answer_right_count_where_asked():
     answers["right"] = np.where(wrong, 0.0, answers["right"])
     check = between("SWA - KD", SWA, KD, "cam", "pointing", right_only=True)
     assert measure(stored, check).estimate.n == N_IMAGES - 5
+
+
+def test_runs_that_were_not_trained_to_the_end_are_named():
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.8})
+    checks = [between("SWA - KD", SWA, KD, "cam", "cosine")]
+    assert "trained to the end" not in judged(stored, checks, make="").reason
+    cards = tuple(card.model_copy(update={"undertrained": card.role == "naive"}) for card in stored.zoo.cards)
+    short = replace(stored, zoo=replace(stored.zoo, cards=cards))
+    assert judged(short, checks, make="").reason.endswith(". Not trained to the end: KD.")
 
 
 def test_runs_are_found_by_the_fields_of_their_cards():

@@ -113,7 +113,8 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
         Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
         for check, one, result in zip(checks, measured, outcomes, strict=True)
     )
-    return Finding(verdict=_verdict(outcomes), reason=_reason(checks, measured, outcomes), numbers=numbers)
+    reason = " ".join(filter(None, (_reason(checks, measured, outcomes), _unfinished(stored, checks))))
+    return Finding(verdict=_verdict(outcomes), reason=reason, numbers=numbers)
 
 
 def measure(stored: Stored, check: Check) -> Measured:
@@ -208,6 +209,15 @@ def _reason(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Seq
         if result != "passes":
             words.append(f"{check.label}: {_why_not(check, one.estimate, result)}")
     return ". ".join(words) + "."
+
+
+def _unfinished(stored: Stored, checks: Sequence[Check]) -> str:
+    """Names the runs that were still getting better when their training ended: more epochs may turn a verdict."""
+    used = {(term.runs.label, run_id) for check in checks for term in check.terms
+            for run_id in stored.ids(term.runs).values()}  # fmt: skip
+    cards = {card.id: card for card in stored.zoo.cards}
+    labels = sorted({label for label, run_id in used if run_id in cards and cards[run_id].undertrained})
+    return f"Not trained to the end: {', '.join(labels)}." if labels else ""
 
 
 def _why_not(check: Check, found: Estimate, result: Outcome) -> str:
