@@ -132,10 +132,8 @@ def _quadrant(asked: Asked) -> None:
             if pick is not None:
                 charts.quadrant(asked.results, pick.card, row=row, explainer=asked.explainer,
                                 bar=None if bar is None else bar.value)  # fmt: skip
-    st.caption(
-        "Each dot is a test image. Below the dotted line a map is nearer to that of another image than to a second "
-        "teacher's. Click a dot to open the image."
-    )
+    line = "Below the dotted line a map is nearer to that of another image than to a second teacher's. "
+    st.caption(f"Each dot is a test image. {line if bar else ''}Click a dot to open the image.")
 
 
 shell.run(_ask, main)

@@ -81,7 +81,10 @@ def _live(asked: Asked) -> None:
     with right:
         sanity_parts.cascade(shown, asked.explainer, asked.way)
     st.markdown("### Does the layer decide?")
-    st.caption("Grad-CAM taken behind every ReLU, for the same class: how near the students are to the teacher there.")
+    st.caption(
+        "Grad-CAM taken behind every activation (ReLU and its like), for the same class: how near the students are "
+        "to the teacher there."
+    )
     sanity_parts.layers(shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,18 @@ from pages._ui import gallery, link, resources, takeaway, widgets
 from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.serving import subjects
-from xkd_core.serving.gallery import HABITATS, ORDERS, OUTCOMES, Found, Wish
+from xkd_core.serving.gallery import HABITATS, OUTCOMES, Found, Wish, orders
+from xkd_core.serving.gallery import Order as GalleryOrder
 from xkd_core.serving.report import Said
-from xkd_core.serving.sentences import Headline, beside_each_other
+from xkd_core.serving.sentences import Headline, beside_each_other, of_one
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
 from xkd_core.serving.zoo import ROWS, Choice, Zoo, called, params_of, problems_about
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
+Filters = dict[str, tuple[str, dict[str, str]]]
+"""Key in the link -> label and options with their titles; the first option is the default."""
 NO_SHORTCUT = "plain"  # the family of students that were trained on images without the planted shortcut
 PLANTED = (
     "The shortcut is planted: in 90 % of the images that students learn from, the background gives the class away; "
@@ -145,7 +149,7 @@ def headline(shown: Shown, *, talk: bool) -> str:
             st.markdown(found.detail)
     if note:
         st.markdown(note)
-    if found is None or key.outside or shown.scene.choice.pair is not None:
+    if found is None or key.outside or shown.scene.choice.pair is not None or "matched" not in shown.cards:
         return ""
     return found.often or "No stored image tells this story for these runs, so how often it happens is not shown."
 
@@ -169,14 +173,17 @@ def _planted(shown: Shown, *, short: bool = False) -> str:
 
 
 def _sentence(shown: Shown) -> Headline | None:
-    if "naive" not in shown.cards or "matched" not in shown.cards:
-        return None
     scene, key = shown.scene, shown.view.subject.key
-    naive, matched = shown.cards["naive"], shown.cards["matched"]
+    students = [card for row, card in shown.cards.items() if row != "teacher"]
+    bar = None if key.outside else scene.bars.get("cam")
+    if len(students) == 1:
+        return of_one(shown.view, students[0].id, bar=bar, word=called(students[0]))
+    if len(students) != 2:
+        return None
+    naive, matched = students
     if scene.choice.pair is not None:
         return beside_each_other(shown.view, naive, matched)
     story = None if key.outside else resources.story(key.dataset, scene.choice)
-    bar = None if key.outside else scene.bars.get("cam")
     return sentence(shown.view, naive.id, matched.id, bar=bar, story=story,
                     words=(called(naive), called(matched)))  # fmt: skip
 
@@ -204,7 +211,7 @@ def _found(zoo: Zoo, dataset: str, choice: Choice, n: int) -> Found:
     if dataset in OUTSIDE:
         return Found(indices=tuple(range(n)))
     classes = zoo.teacher.classes if zoo.teacher is not None else ()
-    chosen = {name: _start(name, options) for name, (_, options) in _filters(classes).items()}
+    chosen = {name: _start(name, options) for name, (_, options) in _filters(classes, orders(zoo, choice)).items()}
     wish = Wish(
         target=classes.index(chosen["g_class"]) if chosen["g_class"] in classes else None,
         habitat=chosen["g_habitat"],
@@ -214,12 +221,11 @@ def _found(zoo: Zoo, dataset: str, choice: Choice, n: int) -> Found:
     return resources.images(dataset, choice, wish, n)
 
 
-def _filters(classes: tuple[str, ...]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Key in the link -> label and options with their titles; the first option is the default."""
+def _filters(classes: tuple[str, ...], offered: Mapping[GalleryOrder, str]) -> Filters:
     return {
         "g_class": ("Class in the gallery", {"all": "All classes"} | {name: name for name in classes}),
         "g_outcome": ("Answer", dict(OUTCOMES)),
-        "g_order": ("Order", dict(ORDERS)),
+        "g_order": ("Order", dict(offered)),
         "g_habitat": ("Background", dict(HABITATS)),
     }
 
@@ -238,23 +244,25 @@ def _gallery(shown: Shown, order: Order) -> None:
     dataset = order.key.dataset
     st.markdown("### More images")
     if dataset not in OUTSIDE:
-        _draw_filters(shown.view.subject.classes, has_habitats=dataset == "scenes")
+        offered = orders(shown.scene.zoo, shown.scene.choice)
+        _draw_filters(_filters(shown.view.subject.classes, offered), has_habitats=dataset == "scenes")
     if order.found.missing:
         st.info(order.found.missing)
     n = len(order.found.indices)
-    words = ", with the cosine of the students' CAM to the teacher's for its top-1 class" if order.found.cosines else ""
+    whose = "students'" if len(next(iter(order.found.cosines), ())) > 1 else "student's"
+    words = f", with the cosine of the {whose} CAM to the teacher's for its top-1 class" if order.found.cosines else ""
     st.caption(f"{n:,} images{words}")
     pages = max(1, -(-n // PAGE_OF_GALLERY))
     page = 1 if pages == 1 else int(st.pagination(pages, key="g_page") or 1)
     place = slice((page - 1) * PAGE_OF_GALLERY, page * PAGE_OF_GALLERY)
     indices = order.found.indices[place]
-    cosines = order.found.cosines[place] or ((None, None),) * len(indices)
+    cosines = order.found.cosines[place] or ((),) * len(indices)
     links = resources.thumbnails(dataset, indices)
-    first, second = ("naive", "matched") if shown.scene.choice.pair is None else ("first", "second")
+    names = ("naive", "matched") if shown.scene.choice.pair is None else ("first", "second")
     items = [
         {"index": index, "src": thumbnail, "alt": f"Image {index}", "current": index == order.key.index,
-         "words": "" if pair[0] is None else f"{first}: {_short(pair[0])}\n{second}: {_short(pair[1])}"}
-        for index, thumbnail, pair in zip(indices, links, cosines, strict=True)
+         "words": "\n".join(f"{name}: {_short(one)}" for name, one in zip(names, each, strict=False))}
+        for index, thumbnail, each in zip(indices, links, cosines, strict=True)
     ]  # fmt: skip
     gallery.show(items, key="gallery", on_pick=_picked)
 
@@ -263,8 +271,8 @@ def _short(cosine: float) -> str:
     return "undefined" if cosine != cosine else f"cosine {cosine:.2f}"
 
 
-def _draw_filters(classes: tuple[str, ...], *, has_habitats: bool) -> None:
-    shown = {name: each for name, each in _filters(classes).items() if has_habitats or name != "g_habitat"}
+def _draw_filters(filters: Filters, *, has_habitats: bool) -> None:
+    shown = {name: each for name, each in filters.items() if has_habitats or name != "g_habitat"}
     for column, (name, (label, options)) in zip(st.columns(len(shown)), shown.items(), strict=True):
         names = list(options)
         widgets.select(name, label, names, names[0], titles=options, place=column)

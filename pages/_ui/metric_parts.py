@@ -15,6 +15,7 @@ from xkd_core.results.metrics import Metrics
 from xkd_core.serving import chart_picture
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
+from xkd_core.serving.curves import axis_values
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
 from xkd_core.serving.views import impossible
@@ -45,11 +46,16 @@ def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
     words = "Only metrics with stored results. ↑ higher is better, ↓ lower is better."
     metric = widgets.select("metric", "Metric", list(stored), next(iter(stored)), titles=titles, help=words)
     explainer = _choose_map(stored[metric])
-    axis = widgets.select("by", "Along", list(AXES), "ratio", titles=AXES,
+    axis = widgets.select("by", "Along", list(AXES), _longest(zoo, choice.family), titles=AXES,
                           help="What stands along the axis; the rest is as chosen above.")  # fmt: skip
     families = _choose_families(zoo, choice, everything=axis == "method")
     _missing(zoo.dataset, view.unmeasured(stored))
     return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice, families=families)  # type: ignore[arg-type]
+
+
+def _longest(zoo: Zoo, family: str) -> str:
+    """Where to begin: along the compression, unless all students have one size and differ in λ."""
+    return "lam" if len(axis_values(zoo, "ratio", family)) == 1 < len(axis_values(zoo, "lam", family)) else "ratio"
 
 
 def _missing(dataset: str, names: Sequence[str]) -> None:

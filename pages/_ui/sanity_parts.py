@@ -246,15 +246,27 @@ def layers(shown: Shown) -> None:
     if not students or not found[0].names:
         st.info("There is nothing to compare: no student, or no network with a ReLU, is on screen.")
         return
+    for one in students:
+        if not len(one.cosines):
+            st.info(f"The {words[one.run_id].lower()} has {len(one.names)} activation layers and the teacher "
+                    f"{len(found[0].names)}: no layer of one stands for a layer of the other, so only its maps are "
+                    "shown.")  # fmt: skip
+    alike = [one for one in students if len(one.cosines)]
+    if alike:
+        _lines(alike, rows, words)
+    for one in found:
+        key = (*live_sanity.layers_key(view_, cards), one.run_id)
+        _pictures(shown, key, words[one.run_id], list(one.names), one.maps)
+
+
+def _lines(students: Sequence[Layers], rows: Mapping[str, str], words: Mapping[str, str]) -> None:
+    """How near each student's map is to the teacher's, layer by layer, in lines and in words."""
     spoken = "; ".join(f"{words[one.run_id]}: {_span(one)}" for one in students)
     st.plotly_chart(sanity_figures.layers(students, rows, words), key="layers", config=charts.CONFIG,
                     alt=f"Cosine to the teacher's Grad-CAM by layer. {spoken}")  # fmt: skip
     st.markdown(f"{spoken}. {_ordered(students, rows)}")
     if any(value != value for one in students for value in one.cosines):
         st.caption("A gap in a line: one of the two maps has no positive evidence there, so the cosine is undefined.")
-    for one in found:
-        key = (*live_sanity.layers_key(view_, cards), one.run_id)
-        _pictures(shown, key, words[one.run_id], list(one.names), one.maps)
 
 
 def _span(one: Layers) -> str:

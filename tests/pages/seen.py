@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
@@ -39,9 +40,14 @@ def settled(app: AppTest) -> AppTest:
 
 def waited(app: AppTest, key: str) -> AppTest:
     """Run again until the chart of a job has come."""
+    return until(app, lambda: any(chart.key == key for chart in app.get("plotly_chart")), key)
+
+
+def until(app: AppTest, come: Callable[[], bool], name: str) -> AppTest:
+    """Run again until something is on the page."""
     for _ in range(120):
-        if any(chart.key == key for chart in app.get("plotly_chart")):
+        if come():
             return app
         time.sleep(0.5)
         app.run()
-    raise AssertionError(f"{key} never came")
+    raise AssertionError(f"{name} never came")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages._ui import metric_figures
+from pages._ui import metric_figures, metric_parts
 from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, insertion, without_cam
 from tests.made_zoo import Made
 from tests.pages.seen import waited
@@ -25,6 +26,7 @@ from xkd_core.metrics.planner import Case, Settings
 from xkd_core.metrics.probes import measure
 from xkd_core.models.checkpoints import load_run
 from xkd_core.results.metric_store import add_roar, metrics_dir, read_run
+from xkd_core.serving.zoo import read_zoo
 
 
 def text_of(app):
@@ -253,3 +255,13 @@ def test_networks_that_were_trained_without_pixels_stand_beside_the_random_ranki
 def test_without_such_networks_their_command_is_named(open_page, made):
     app = open_page("metrics")
     assert f"python -m xkd_core roar --runs {made.runs['teacher']}" in text_of(app)
+
+
+def test_it_begins_along_lambda_where_all_students_have_one_size(made):
+    zoo = read_zoo("scenes", root=made.root)
+    family = zoo.default().family
+    assert metric_parts._longest(zoo, family) == "ratio"
+    one_size = replace(zoo, cards=tuple(card for card in zoo.cards if card.width in (0.25, 1.0)))
+    assert metric_parts._longest(one_size, family) == "lam"
+    one_run = replace(one_size, cards=tuple(card for card in one_size.cards if card.lam in (None, 0.5)))
+    assert metric_parts._longest(one_run, family) == "ratio"

@@ -78,6 +78,12 @@ def test_every_page_shows_grad_cam_where_no_network_has_cam(open_page, digits_zo
     assert any("Tiny" not in option and "MNIST" in option for option in app.selectbox(key="data").options)
 
 
+def test_a_student_alone_is_spoken_about(open_page, digits_zoo, images) -> None:
+    app = open_page(root=digits_zoo[0], data="mnist", image="3", maps="cam")
+    assert any(text.value.startswith("## ") and "naive student" in text.value for text in app.markdown)
+    assert [str(one) for one in app.selectbox(key="g_order").options] == ["Largest naive drift first", "As numbered"]
+
+
 def test_compression_says_that_nothing_is_stored(open_page, digits_zoo, images) -> None:
     app = open_page("compression", root=digits_zoo[0], data="mnist")
     assert not app.exception

@@ -10,6 +10,7 @@ import pytest
 from tests.made_metrics import KEPT, NAIVE, N
 from tests.pages.seen import waited
 from xkd_core.results.metric_store import read_run
+from xkd_core.serving import live_sanity
 
 
 def text_of(app):
@@ -71,6 +72,16 @@ def test_layers_are_compared_at_once(open_page, made):
     assert not app.exception
     assert "Naive student: from " in text_of(app)
     assert [trace["name"] for trace in figure(app, "layers")["data"]] == ["Naive student", "Matched student"]
+
+
+def test_layers_of_a_network_of_another_depth_are_shown_without_lines(open_page, made, monkeypatch):
+    whole, naive = live_sanity._grad_cams, made.runs["kd 0.125 0.5"]
+    monkeypatch.setattr(live_sanity, "_grad_cams", lambda view, card, *more: dict(
+        list(whole(view, card, *more).items())[: 2 if card.id == naive else None]))  # fmt: skip
+    app = waited(open_page("sanity", image="5"), "layers")
+    assert not app.exception
+    assert [trace["name"] for trace in figure(app, "layers")["data"]] == ["Matched student"]
+    assert any("has 2 activation layers and the teacher" in info.value for info in app.info)
 
 
 def test_without_checks_the_command_is_named(open_page, made, tmp_path):

@@ -143,3 +143,29 @@ def test_the_filmstrip_has_a_row_for_each_student_and_a_column_for_each_compress
     words = [part.words for part in figure.compose(lost, sheet, figure.Drawing(style=Style())).parts
              if isinstance(part, figure.Text)]  # fmt: skip
     assert "damaged" in words
+
+
+@pytest.mark.parametrize(
+    ("same", "cosine", "pointing", "words"),
+    [(False, 0.9, 1.0, "the naive student answers otherwise"), (True, 0.2, 1.0, "its reasons have moved"),
+     (True, 0.2, 0.0, "its strongest evidence lies beside it"), (True, 0.9, 0.0, "looks where its teacher looks"),
+     (True, None, 1.0, "there is no evidence to compare")],
+)  # fmt: skip
+def test_one_student_alone_has_a_headline_too(view, cards, same, cosine, pointing, words):
+    naive, teacher = cards["naive"].id, cards["teacher"].id
+    seen = with_cosine(changed(view, naive, same=same), naive, cosine)
+    for run_id, value in ((naive, pointing), (teacher, 1.0)):
+        seen.runs[run_id].scores["cam"].values["pointing"] = value
+    found = sentences.of_one(seen, naive, bar=BAR, word="naive student")
+    assert words in found.title
+    assert "matched" not in found.title + found.detail
+    assert f"naive student {sentences.number(cosine)}. A second teacher gets 0.90" in found.detail
+
+
+def test_one_student_without_a_bar_or_of_another_class_is_not_judged(view, cards):
+    naive = cards["naive"].id
+    agreed = changed(view, naive, same=True)
+    assert "compare where they look" in sentences.of_one(agreed, naive, bar=None, word="student").title
+    apart = changed(view, naive, target=(view.target + 1) % len(view.subject.classes))
+    assert "different classes" in sentences.of_one(apart, naive, bar=BAR, word="student").title
+    assert sentences.of_one(view, "nobody", bar=BAR, word="student") is None

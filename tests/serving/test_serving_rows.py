@@ -108,6 +108,18 @@ def test_filters_narrow_the_gallery(results, zoo):
     assert gallery.find(results, zoo, zoo.default(), gallery.Wish(order="gap"), n_images=8).indices[:2] == (3, 0)
 
 
+def test_a_naive_student_without_a_matched_one_has_its_gallery_and_no_story(results, zoo):
+    alone = replace(zoo, cards=tuple(card for card in zoo.cards if card.role != "matched"))
+    choice = zoo.default()
+    found = gallery.find(results, alone, choice, gallery.Wish(order="naive drift"), n_images=8)
+    assert (found.indices, found.missing) == ((3, 0, 2, 5, 1, 4, 7, 6), "")
+    assert found.cosines[0] == (pytest.approx(0.10),)
+    assert gallery.find(results, alone, choice, gallery.Wish(outcome="moved"), n_images=8).indices == (0, 2, 5)
+    assert list(gallery.orders(alone, choice)) == ["naive drift", "index"]
+    assert list(gallery.orders(zoo, zoo.default())) == list(gallery.ORDERS)
+    assert stories.tell(results, alone, choice) is None
+
+
 def test_without_rows_all_images_come_by_number_with_the_reason(zoo):
     found = gallery.find(Results(dataset="scenes"), zoo, zoo.default(), gallery.Wish(), n_images=5)
     assert found.indices == (0, 1, 2, 3, 4)

@@ -195,6 +195,16 @@ def test_the_map_behind_the_last_relu_is_grad_cam_and_the_network_stays_as_it_wa
     assert found[1].cosines[-1] == pytest.approx(seen.runs[cards[1].id].scores["cam"].cosine, abs=1e-4)
 
 
+def test_layers_of_a_network_of_another_depth_have_maps_and_no_cosines(scene, monkeypatch):
+    seen, desk, cards = scene
+    short = live_sanity._grad_cams
+    monkeypatch.setattr(live_sanity, "_grad_cams", lambda view, card, *more: dict(
+        list(short(view, card, *more).items())[: 2 if card.id == cards[1].id else None]))  # fmt: skip
+    found = live_sanity.by_layer(seen, cards, shelf=desk.shelf, tick=ticks())
+    assert [len(one.cosines) > 0 for one in found] == [True, False, True]
+    assert (len(found[1].maps), len(found[1].names)) == (2, 2)
+
+
 def test_with_one_order_for_all_every_model_sees_the_same_pixels_go(scene):
     seen, _, cards = scene
     own, shared = (

@@ -32,6 +32,13 @@ ORDERS: dict[Order, str] = {
     "gap": "Matching helps most first",
     "index": "As numbered",
 }
+COSINES = ("naive_cosine", "matched_cosine")
+
+
+def orders(zoo: Zoo, choice: Choice) -> dict[Order, str]:
+    """The orders on offer: what asks for a matched student, only where there is one."""
+    alone = zoo.pick("matched", choice) is None
+    return {name: words for name, words in ORDERS.items() if not (alone and name in ("matched drift", "gap"))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +53,10 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Indices in order, the cosine of the naive and matched map of each, and why results are missing ("" if not)."""
+    """Indices in order, the cosines of each student's map there, and why results are missing ("" if not)."""
 
     indices: tuple[int, ...]
-    cosines: tuple[tuple[float, float], ...] = ()
+    cosines: tuple[tuple[float, ...], ...] = ()
     missing: str = ""
 
 
@@ -63,7 +70,7 @@ def find(results: Results, zoo: Zoo, choice: Choice, wish: Wish, *, n_images: in
         )
         return Found(indices=tuple(range(n_images)), missing=missing)
     chosen = _ordered(table[_fits(table, wish)], wish.order)
-    cosines = tuple(zip(chosen["naive_cosine"].astype(float), chosen["matched_cosine"].astype(float), strict=True))
+    cosines = tuple(zip(*(chosen[name].astype(float) for name in COSINES if name in chosen), strict=True))
     return Found(indices=tuple(int(index) for index in chosen.index), cosines=cosines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from xkd_core import catalogue
-from xkd_core.errors import BadInputError
 from xkd_core.evaluation.rows import compared
 from xkd_core.metrics.randomisation import randomisation_curve, randomisation_score
 from xkd_core.metrics.similarity import cosine, spearman
@@ -54,7 +53,10 @@ class Cascade:
 
 @dataclass(frozen=True, kw_only=True)
 class Layers:
-    """Grad-CAM of one model behind every ReLU, and its cosine to the teacher's at the same place."""
+    """Grad-CAM of one model behind every ReLU, and its cosine to the teacher's at the same place.
+
+    cosines: none for a network of another depth, whose layers stand for none of the teacher's.
+    """
 
     run_id: str
     names: tuple[str, ...]
@@ -184,18 +186,20 @@ def layers_key(view: ImageView, cards: Sequence[Card]) -> Key:
 def by_layer(view: ImageView, cards: Sequence[Card], *, shelf: Shelf, tick: Ticks) -> tuple[Layers, ...]:
     """Grad-CAM behind every ReLU of every model, beside the first card's, the teacher's.
 
-    Errors: CancelledError, RunError for a damaged run, BadInputError for networks of different depth.
+    Errors: CancelledError, RunError for a damaged run.
     """
     maps = {card.id: _grad_cams(view, card, shelf, tick) for card in cards}
     theirs = maps[cards[0].id]
-    if any(len(own) != len(theirs) for own in maps.values()):
-        counts = ", ".join(f"{run_id}: {len(own)}" for run_id, own in maps.items())
-        raise BadInputError(f"Layers are compared between networks of equal depth; these have {counts}.")
     return tuple(
-        Layers(run_id=run_id, names=tuple(own), maps=tuple(own.values()),
-               cosines=np.array([_cosine(a, b) for a, b in zip(own.values(), theirs.values(), strict=True)]))
+        Layers(run_id=run_id, names=tuple(own), maps=tuple(own.values()), cosines=_by_place(own, theirs))
         for run_id, own in maps.items()
-    )  # fmt: skip
+    )
+
+
+def _by_place(own: Mapping[str, Float], theirs: Mapping[str, Float]) -> Float64:
+    if len(own) != len(theirs):
+        return np.array([])
+    return np.array([_cosine(a, b) for a, b in zip(own.values(), theirs.values(), strict=True)])
 
 
 def _grad_cams(view: ImageView, card: Card, shelf: Shelf, tick: Ticks) -> dict[str, Float]:

@@ -103,14 +103,14 @@ def read_results(dataset: str, *, root: Path | None = None) -> Results:
     return Results(dataset=dataset, maps=maps, answers=answers, images=images, gallery=gallery)
 
 
-def joined(results: Results, naive: str, matched: str, teacher: str, *, explainer: str = "cam") -> pd.DataFrame:
-    """One row per image that all three runs were evaluated on.
+def joined(results: Results, runs: Mapping[str, str], *, explainer: str = "cam") -> pd.DataFrame:
+    """One row per image that all ``runs`` (a word for each -> its id) were evaluated on; empty where one was not.
 
-    Columns: target, teacher_right, teacher_pointing, and for naive and matched: _right, _same, _prob, _cosine,
-    _shuffled and, where the data set has masks, _pointing; with the columns of the images table.
+    Columns: those of the images table, and for each run, after its word, what it has of _right, _same, _prob,
+    _cosine, _shuffled and, where the data set has masks, _pointing.
     """
     parts = [results.images.set_index("index")] if not results.images.empty else []
-    for word, run_id in (("teacher", teacher), ("naive", naive), ("matched", matched)):
+    for word, run_id in runs.items():
         answers, maps = results.answers_of(run_id), results.of_run(run_id, explainer)
         if answers.empty or maps.empty:
             return _NONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xkd_core.metrics.statistics import Estimate
@@ -45,16 +46,37 @@ def headline(
         return None
     ours, theirs = view.runs[naive], view.runs[matched]
     if not (comparable(view, ours) and comparable(view, theirs)):
-        return _apart(view, ours, theirs, words)
-    detail = _detail(ours, theirs, bar, words)
+        return _apart(view, dict(zip(words, (ours, theirs), strict=True)))
+    detail = _detail(dict(zip(words, (ours, theirs), strict=True)), bar)
     often = "" if story is None else _often(story, words)
     return Headline(title=_title(view, ours, theirs, bar, words), detail=detail, often=often)
 
 
-def _apart(view: ImageView, naive: RunView, matched: RunView, words: Words) -> Headline:
+def of_one(view: ImageView, run_id: str, *, bar: Bar | None, word: str) -> Headline | None:
+    """What the CAMs of the teacher and of the only student on screen show; None when its run is missing."""
+    if run_id not in view.runs:
+        return None
+    run = view.runs[run_id]
+    if not comparable(view, run):
+        return _apart(view, {word: run})
+    return Headline(title=_title_of_one(view, run, bar, word), detail=_detail({word: run}, bar))
+
+
+def _title_of_one(view: ImageView, run: RunView, bar: Bar | None, word: str) -> str:
+    about, moved = _about(view), _moved(run, bar)
+    if not run.answer.same:
+        return f"Here the {word} answers otherwise than the teacher{about}."
+    if moved is None:
+        return f"Teacher and {word} agree{about}; {_look(run)}."
+    if moved:
+        return f"The {word} still {_says(view, run)}, but {_elsewhere(view, run)}."
+    return f"The {word} agrees{about} and looks where its teacher looks."
+
+
+def _apart(view: ImageView, students: Mapping[str, RunView]) -> Headline:
     """Nothing can be said to have stayed or moved where the classes differ; say which ones are explained."""
     classes = view.subject.classes
-    named = (("teacher", view.target_name), *zip(words, (classes[naive.target], classes[matched.target]), strict=True))
+    named = (("teacher", view.target_name), *((word, classes[run.target]) for word, run in students.items()))
     title = "The models are explained for different classes here, so their maps are not compared."
     return Headline(title=title, detail=f"Explained: {', '.join(f'{who} *{name}*' for who, name in named)}.")
 
@@ -87,14 +109,17 @@ def _title(view: ImageView, naive: RunView, matched: RunView, bar: Bar | None, w
     if moved is None or kept is None:
         return f"Teacher and {words[0]} agree{about}; {_look(naive, matched)}."
     if moved and not kept:
-        says = naive.answer.says == view.target_name
-        still = f"says *{view.target_name}*" if says else f"agrees{about}"
-        return f"The {words[0]} still {still}, but {_elsewhere(view, naive, matched)}."
+        return f"The {words[0]} still {_says(view, naive)}, but {_elsewhere(view, naive, matched)}."
     if moved and kept:
         return f"The answer{about} stayed, and the maps of both students moved."
     if kept:
         return f"Here matching did not help: the {words[1]}'s map moved, the {words[0]}'s stayed."
     return f"Both students agree{about} and look where their teacher looks."
+
+
+def _says(view: ImageView, run: RunView) -> str:
+    named = run.answer.says == view.target_name
+    return f"says *{view.target_name}*" if named else f"agrees{_about(view)}"
 
 
 def _about(view: ImageView) -> str:
@@ -111,22 +136,22 @@ def _others(naive: RunView, matched: RunView, words: Words) -> str:
     return f"the {words[0 if matched.answer.same else 1]} answers otherwise"
 
 
-def _look(naive: RunView, matched: RunView) -> str:
+def _look(*students: RunView) -> str:
     """What is left to do where nothing moved or stayed; nothing, where no CAM has a cosine."""
-    empty = all("cam" in run.scores and _cosine(run) is None for run in (naive, matched))
+    empty = all("cam" in run.scores and _cosine(run) is None for run in students)
     return "there is no evidence to compare" if empty else "compare where they look"
 
 
-def _elsewhere(view: ImageView, naive: RunView, matched: RunView) -> str:
+def _elsewhere(view: ImageView, moved: RunView, *kept: RunView) -> str:
     """The strongest point off the object says more than a cosine; else say what is known: the map moved."""
-    hits = [run.scores["cam"].values.get("pointing") for run in (next(iter(view.runs.values())), matched, naive)]
-    if hits == [1.0, 1.0, 0.0]:
+    others = [run.scores["cam"].values.get("pointing") for run in (next(iter(view.runs.values())), *kept)]
+    if set(others) == {1.0} and moved.scores["cam"].values.get("pointing") == 0.0:
         return "its strongest evidence lies beside it"
     return "its reasons have moved"
 
 
-def _detail(naive: RunView, matched: RunView, bar: Bar | None, words: Words) -> str:
-    parts = [f"{who} {number(_cosine(run))}" for who, run in zip(words, (naive, matched), strict=True)]
+def _detail(students: Mapping[str, RunView], bar: Bar | None) -> str:
+    parts = [f"{who} {number(_cosine(run))}" for who, run in students.items()]
     known = (
         ""
         if bar is None

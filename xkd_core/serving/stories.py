@@ -8,7 +8,9 @@ import pandas as pd
 
 from xkd_core.metrics.statistics import Summary, share_interval
 from xkd_core.serving.results import Results, joined
-from xkd_core.serving.zoo import Choice, Zoo
+from xkd_core.serving.zoo import Choice, Row, Zoo
+
+STUDENTS: tuple[Row, ...] = ("naive", "matched")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Story:
 def tell(results: Results, zoo: Zoo, choice: Choice) -> Story | None:
     """The strongest story for a choice of runs; None when rows are missing or no image tells it."""
     table, bar = patterns(results, zoo, choice)
-    if table.empty or bar is None:
+    if "gap" not in table or bar is None:
         return None
     told = table[table["naive_only_moved"] & table["target_shown"]]
     if told.empty:
@@ -69,13 +71,15 @@ def _left(table: pd.DataFrame, who: str) -> Summary | None:
 
 
 def patterns(results: Results, zoo: Zoo, choice: Choice) -> tuple[pd.DataFrame, float | None]:
-    """One row per test image with what happened there, and the cosine below which a map counts as moved."""
-    picks = [zoo.pick(row, choice) for row in ("naive", "matched")]
+    """One row per test image with what happened there, and the cosine below which a map counts as moved.
+
+    Where no matched student is trained, the table is of the naive one alone.
+    """
+    students: dict[str, str] = {row: pick.card.id for row in STUDENTS if (pick := zoo.pick(row, choice)) is not None}
     teacher, second = zoo.teacher, zoo.second_teacher
-    if teacher is None or picks[0] is None or picks[1] is None:
+    if teacher is None or "naive" not in students:
         return pd.DataFrame(), None
-    naive, matched = picks[0].card.id, picks[1].card.id
-    table = joined(results, naive, matched, teacher.id)
+    table = joined(results, {"teacher": teacher.id, **students})
     found = results.bar(None if second is None else second.id)
     if table.empty:
         return table, None if found is None else found.value
@@ -85,17 +89,19 @@ def patterns(results: Results, zoo: Zoo, choice: Choice) -> tuple[pd.DataFrame, 
 
 
 def _judged(table: pd.DataFrame, bar: float) -> pd.DataFrame:
+    table = table.assign(target_shown=_shown(table), naive_moved=table["naive_cosine"] < bar)
+    return _compared(table, bar) if "matched_cosine" in table else table
+
+
+def _compared(table: pd.DataFrame, bar: float) -> pd.DataFrame:
     both = table["teacher_right"] & table["naive_right"] & table["matched_right"]
-    naive_moved, matched_moved = table["naive_cosine"] < bar, table["matched_cosine"] < bar
+    naive_moved, matched_moved = table["naive_moved"], table["matched_cosine"] < bar
     naive_kept, matched_kept = table["naive_cosine"] >= bar, table["matched_cosine"] >= bar  # NaN is neither
-    shown = _shown(table)
     if "naive_pointing" in table:
         table = table.assign(naive_left=_only(table, "naive", "matched"), matched_left=_only(table, "matched", "naive"))
     return table.assign(
-        target_shown=shown,
         off_object=table.get("naive_left", pd.Series(False, index=table.index)),
         gap=table["matched_cosine"] - table["naive_cosine"],
-        naive_moved=naive_moved,
         matched_moved=matched_moved,
         naive_only_moved=both & naive_moved & matched_kept,
         matched_only_moved=both & matched_moved & naive_kept,
