@@ -299,7 +299,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         higher_is_better=False,
         low=0.0,
         high=1.0,
-        chance="about 0.97 for uniform noise on 64 cells",
+        chance="about 0.95 for uniform noise on 64 cells",
         undefined="the map is zero everywhere",
         compat=(("quantus", "in nats, not divided by log N"),),
     ),
