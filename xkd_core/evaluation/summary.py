@@ -1,7 +1,8 @@
 """The comparison that the project is about, as text: methods by width, maps in and not in the loss.
 
-Every number carries n and a bootstrap interval over images; differences are paired on the same images
-and the same class; the shuffled control and the teacher-against-teacher floor stand in the same table.
+Every number carries n and an interval over images and, where there are several, over seeds; differences are paired
+on the same images and the same class, and by seed; the shuffled control and the teacher-against-teacher floor stand
+in the same table.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     cards = [card for card in list_runs(root) if card.dataset == dataset]
     yield "teacher", [teacher]
     yield "second teacher (noise floor)", [c for c in cards if c.role == "teacher" and c.id != teacher.id]
+    cards = sorted(cards, key=lambda card: (card.seed, card.id))
     settings = sorted({(-c.width, c.method, c.beta or 0, _kind(c)) for c in cards if c.role != "teacher"})
     for width, method, beta, kind in settings:
         for wanted in (lam, 0.0) if method == "kd" else (lam,):
@@ -181,9 +183,12 @@ def _differences(
     yield "| width | " + " | ".join(f"{name} {metric}" for _, name, metric in measured) + " |"
     yield "|---" * (len(measured) + 1) + "|"
     for title, naive, matched in _pairs(groups):
-        first, second = [c.id for c in matched], [c.id for c in naive]
+        first, second = ([card.id for card in cards] for cards in (matched, naive))
+        paired = [card.seed for card in matched] == [card.seed for card in naive]
         cells = [
-            str(difference(table, first, second, name, metric)) if _stored(table, [*first, *second], name) else "-"
+            str(difference(table, first, second, name, metric, paired_seeds=paired))
+            if _stored(table, [*first, *second], name)
+            else "-"
             for table, name, metric in measured
         ]
         yield f"| {title} | " + " | ".join(cells) + " |"
