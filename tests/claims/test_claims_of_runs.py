@@ -88,6 +88,19 @@ def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_un
     assert "undecided" in judged(stored, [tight], make="make").reason
 
 
+@pytest.mark.parametrize(("rule", "end"), [("above", 1.0), ("below", 0.0)])
+def test_what_no_run_could_pass_is_not_tested(rule, end):
+    means = {("KD", "answers", "right"): 0.5, ("SWA", "answers", "right"): 0.5}
+    check = between("SWA - KD", SWA, KD, "answers", "right", rule=rule)
+    assert judged(stored_with("scenes", [KD, SWA], means), [check], make="make").verdict == "does not hold"
+    stored = stored_with("scenes", [KD, SWA], means)
+    answers = stored.results.answers
+    answers["right"] = np.where(answers["run_id"].str.contains("kd"), end, 0.5)
+    found = judged(stored, [check], make="make")
+    assert (found.verdict, found.numbers[0].passes) == ("not testable here", None)
+    assert "no run could be better than what it is compared with" in found.reason
+
+
 def test_holms_correction_counts_every_comparison_of_the_claim():
     """One image in six differs: p alone is below .05, ten such questions together are not."""
     stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.5})

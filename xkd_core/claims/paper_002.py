@@ -76,7 +76,7 @@ def _by_runs() -> tuple[Claim, ...]:
             test="Share of right answers, student - teacher on scenes: not below -.025, the paper's largest loss.",
             judge=of_runs("scenes", [
                 between("surrogate - teacher", surrogate(), TEACHER, "answers", "right", rule="not below", margin=0.025)
-            ], make=MAKE), **common,
+            ]), **common,
         ),
     )  # fmt: skip
 
