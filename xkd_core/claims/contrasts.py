@@ -18,6 +18,7 @@ import pandas as pd
 from xkd_core.catalogue import METRICS
 from xkd_core.claims.base import Finding, Number, Verdict
 from xkd_core.claims.stored import ANY_SEED, TEACHER, Runs, Stored, read_stored
+from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm, paired_test
 from xkd_core.metrics.seeds_and_images import mean_over_seeds
 from xkd_core.metrics.statistics import ROUNDING, Estimate, mean_interval
@@ -97,6 +98,14 @@ class OfRuns:
     def __call__(self, root: Path | None) -> Finding:
         """Judge from the rows below ``root``."""
         return judged(read_stored(self.dataset, root), self.checks, make=self.make)
+
+
+def share_right(dataset: str) -> str:
+    """What stored answers count as right: with several labels, the decision on the class that the teacher names first.
+
+    There the teacher itself is right on nearly every image, and students are measured by how often they agree.
+    """
+    return f"Share of right answers{' on the explained class' if info(dataset).multi_label else ''}"
 
 
 def of_runs(dataset: str, checks: Sequence[Check], *, make: str = "") -> OfRuns:
