@@ -44,7 +44,7 @@ def evaluate(
 
         name, _, split = (data or dataset or "scenes").partition(":")
         _only_with_metrics(images, split, checked(engine))
-        count = measure_all(name, run_ids=words(runs) or None, heavy=heavy, workers=workers, report=_to_stderr)
+        count = measure_all(name, run_ids=_ids(words(runs), name), heavy=heavy, workers=workers, report=_to_stderr)
         print(f"{count} runs measured")
         return
     from xkd_core.evaluation.wide import order_from, raise_failed
@@ -65,6 +65,15 @@ def _only_with_metrics(images: int | None, split: str, engine: str) -> None:
     }
     for name in (name for name, there in given.items() if there):
         raise BadInputError(f"{name} goes with --metrics or --explainers; {without}.")
+
+
+def _ids(patterns: list[str], dataset: str) -> list[str] | None:
+    """Runs of the data set by id or pattern; of a pattern those whose weights are here. None for no pattern."""
+    from xkd_core.evaluation.asked import cards_like
+    from xkd_core.models.checkpoints import is_here
+
+    found = cards_like(patterns, dataset) if patterns else []
+    return [card.id for card in found if is_here(card) or card.id in patterns] or [card.id for card in found] or None
 
 
 def _to_stderr(line: str) -> None:
