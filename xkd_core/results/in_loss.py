@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from xkd_core.catalogue import INSTEAD, in_loss
-from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card
 
 
@@ -12,6 +11,9 @@ def was_in_loss(card: Card, explainer: str) -> bool:
 
     A network without CAM is shown by its Grad-CAM instead, and there only that is the map that SWA matches.
     """
-    gap, name = has_cam(card.arch), explainer.partition("~")[0]
-    shown = name if gap else INSTEAD.get(name, name)
-    return bool(card.beta) and in_loss(card.method, shown, gap=gap, layers=str(card.recipe.get("layers") or ""))
+    name, layers = explainer.partition("~")[0], str(card.recipe.get("layers") or "")
+    if not card.beta or not in_loss(card.method, name, layers=layers):
+        return False
+    from xkd_core.models.architectures import has_cam  # imports torch, which most results do without
+
+    return has_cam(card.arch) or in_loss(card.method, INSTEAD.get(name, name), gap=False, layers=layers)
