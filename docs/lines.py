@@ -9,18 +9,18 @@ from typing import Literal
 
 import pandas as pd
 
-from xkd_core.catalogue import in_loss
 from xkd_core.claims.stored import Stored
 from xkd_core.distillation.recipes import BETAS, Recipe
 from xkd_core.errors import DataUnavailableError
 from xkd_core.evaluation.summary import fraction, kind, name_of
 from xkd_core.images.datasets import info
 from xkd_core.metrics.statistics import Estimate
-from xkd_core.models.architectures import build, has_cam
+from xkd_core.models.architectures import build
 from xkd_core.models.cards import Card
 from xkd_core.pruning.accounting import size_of
 from xkd_core.results.compare import estimate
 from xkd_core.results.groups import seed_groups
+from xkd_core.results.in_loss import was_in_loss
 
 Section = Literal["teachers", "methods", "controls", "λ", "variants"]
 SECTIONS: tuple[Section, ...] = ("teachers", "methods", "controls", "λ", "variants")
@@ -152,9 +152,7 @@ def mark(card: Card, explainer: str) -> str:
     if card.method == "xd":
         target = card.recipe.get("explained") or "gradient_shap"
         return AN_INPUT if target == explainer or (target == "grad_cam" and explainer == "cam") else ""
-    recipe = card.recipe
-    trained = in_loss(card.method, explainer, gap=has_cam(card.arch), layers=str(recipe.get("layers", "")))
-    return IN_THE_LOSS if trained and card.beta else ""
+    return IN_THE_LOSS if was_in_loss(card, explainer) else ""
 
 
 def flops(card: Card) -> int:

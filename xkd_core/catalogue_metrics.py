@@ -189,7 +189,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         compat=(
             ("park", "the first maximum in raster order"),
             ("quantus", "any of the equal maxima"),
-            ("torchray", "the first maximum; a hit within 15 px of the object too"),
+            ("torchray", "the first maximum; a hit within 15 of 224 px of the object too"),
         ),
     ),
     "attribution_localisation": MetricInfo(
@@ -287,7 +287,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         high=1.0,
         chance="0.5 for uniform noise",
         undefined="the map is zero everywhere",
-        compat=(("xml", "largest column sum of the map as it is"),),
+        compat=(("xml", "largest column sum of the map after min-max, without ReLU"),),
     ),
     "entropy": MetricInfo(
         attr="xkd_core.metrics.complexity:entropy",
@@ -299,7 +299,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         higher_is_better=False,
         low=0.0,
         high=1.0,
-        chance="about 0.97 for uniform noise on 64 cells",
+        chance="about 0.95 for uniform noise on 64 cells",
         undefined="the map is zero everywhere",
         compat=(("quantus", "in nats, not divided by log N"),),
     ),

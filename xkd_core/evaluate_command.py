@@ -37,13 +37,14 @@ def evaluate(
     _use_threads()
     from xkd_core.evaluation.asked import words
 
+    if data and dataset:
+        raise BadInputError(f"Give --data or --dataset, not both; got {data!r} and {dataset!r}.")
     if not words(explainers) and not words(metrics):
         from xkd_core.evaluation.evaluate import evaluate as measure_all
 
-        if images is not None:
-            raise BadInputError("--images goes with --metrics or --explainers; without them all images are measured.")
-        name = (data or dataset or "scenes").partition(":")[0]
-        count = measure_all(name, run_ids=words(runs) or None, heavy=heavy, workers=workers, report=_to_stderr)
+        name, _, split = (data or dataset or "scenes").partition(":")
+        _only_with_metrics(images, split, checked(engine))
+        count = measure_all(name, run_ids=_ids(words(runs), name), heavy=heavy, workers=workers, report=_to_stderr)
         print(f"{count} runs measured")
         return
     from xkd_core.evaluation.wide import order_from, raise_failed
@@ -52,6 +53,27 @@ def evaluate(
     report = _evaluated(order, engine, address, workers)
     print(f"{report.pieces} pieces computed, {report.refused} pairs noted that cannot be")
     raise_failed(report)
+
+
+def _only_with_metrics(images: int | None, split: str, engine: str) -> None:
+    """Errors: BadInputError for what the rows of the pages cannot be asked for; nothing is left out in silence."""
+    without = "without them all images of the test split are measured, by processes of this machine"
+    given = {
+        "--images": images is not None,
+        f"the split {split!r}": split not in ("", "test"),
+        f"--engine {engine}": engine != "local",
+    }
+    for name in (name for name, there in given.items() if there):
+        raise BadInputError(f"{name} goes with --metrics or --explainers; {without}.")
+
+
+def _ids(patterns: list[str], dataset: str) -> list[str] | None:
+    """Runs of the data set by id or pattern; of a pattern those whose weights are here. None for no pattern."""
+    from xkd_core.evaluation.asked import cards_like
+    from xkd_core.models.checkpoints import is_here
+
+    found = cards_like(patterns, dataset) if patterns else []
+    return [card.id for card in found if is_here(card) or card.id in patterns] or [card.id for card in found] or None
 
 
 def _to_stderr(line: str) -> None:
@@ -108,6 +130,8 @@ def summary(
         chosen = words(explainers) or ["cam"]
         print(metric_summary(name, words(runs), chosen, words(metrics), split=split or "test"))
         return
+    if words(runs) or words(explainers):
+        raise BadInputError("--runs and --explainers go with --metrics; without it all runs of a λ are compared.")
     from xkd_core.evaluation.summary import summary as as_text
 
     print(as_text(dataset, lam=lam))

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from xkd_core.errors import XKDError
 
@@ -18,8 +19,11 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Errors: XKDError when the disk is full or the folder cannot be written; an older file stays whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _readable(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -38,12 +42,28 @@ def alone_with(path: Path) -> Iterator[None]:
     """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f"{path.name}.lock")
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with _locked(lock):
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _locked(lock: Path) -> TextIO:
+    """The locked file. Who held it before has removed it, and a lock on a file that is gone keeps nobody out."""
+    while True:
+        handle = lock.open("w")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_at(handle, lock):
+            return handle
+        handle.close()
+
+
+def _is_at(handle: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def remove_leftovers(path: Path) -> None:

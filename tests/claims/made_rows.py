@@ -89,7 +89,7 @@ def means_for(checks: Iterable[Check], *, true: bool) -> dict[Cell, float]:
         for sign, limit in _limits(check, true):  # sign * contrast <= limit
             upper.append(sign * row)
             bound.append(limit)
-    found = linprog(np.ones(len(cells)), A_ub=np.array(upper), b_ub=np.array(bound), bounds=[(0, 1)] * len(cells))
+    found = linprog(np.ones(len(cells)), A_ub=np.array(upper), b_ub=np.array(bound), bounds=[(0.25, 1)] * len(cells))
     assert found.success, found.message
     means = dict(zip(cells, found.x.tolist(), strict=True))
     near = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from tests.claims.made_rows import _card
 from xkd_core.claims.stored import Stored
 from xkd_core.claims.table import CLAIMS
+from xkd_core.evaluation.heavy import HEAVY
+from xkd_core.evaluation.rows import LOCALISATIONS, SIMILARITIES
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.results import Results
 from xkd_core.serving.zoo import Zoo
@@ -48,3 +51,19 @@ def test_every_run_of_a_claim_is_in_the_data_sets_sweep(planned, claim_id):
     for check in judge.checks:
         for term in check.terms:
             assert planned[judge.dataset].ids(term.runs), f"{term.runs.label} on {judge.dataset}"
+
+
+@pytest.mark.parametrize("claim_id", list(OF_RUNS))
+def test_the_command_that_is_named_measures_what_the_claim_reads(claim_id):
+    judge = OF_RUNS[claim_id]
+    words = shlex.split(judge.make)
+    read = {(term.explainer, term.metric) for check in judge.checks for term in check.terms}
+    read |= {("answers", "right") for check in judge.checks if check.right_only and "evaluate" in words}
+    if "evaluate" in words:
+        explainers, metrics = (words[words.index(name) + 1].split(",") for name in ("--explainers", "--metrics"))
+        explainers += ["answers", *(["cam"] if "grad_cam" in explainers else [])]
+    else:
+        assert words[3:5] == ["sweep", "collect"]
+        explainers, metrics = ["answers", "cam", *HEAVY], [*SIMILARITIES, *LOCALISATIONS, "right", "same_answer"]
+    assert {name for name, _ in read} <= set(explainers)
+    assert {metric for _, metric in read} <= set(metrics)

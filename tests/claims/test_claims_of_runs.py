@@ -88,6 +88,31 @@ def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_un
     assert "undecided" in judged(stored, [tight], make="make").reason
 
 
+@pytest.mark.parametrize(("rule", "end"), [("above", 1.0), ("below", 0.0)])
+def test_what_no_run_could_pass_is_not_tested(rule, end):
+    means = {("KD", "answers", "right"): 0.5, ("SWA", "answers", "right"): 0.5}
+    check = between("SWA - KD", SWA, KD, "answers", "right", rule=rule)
+    assert judged(stored_with("scenes", [KD, SWA], means), [check], make="make").verdict == "does not hold"
+    stored = stored_with("scenes", [KD, SWA], means)
+    answers = stored.results.answers
+    answers["right"] = np.where(answers["run_id"].str.contains("kd"), end, 0.5)
+    found = judged(stored, [check], make="make")
+    assert (found.verdict, found.numbers[0].passes) == ("not testable here", None)
+    assert "no run could be better than what it is compared with" in found.reason
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.25, "holds"), (0.35, "not testable here")])
+def test_a_difference_of_one_seed_counts_if_it_is_larger_than_that_of_two_seeds(apart, verdict):
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.8})
+    cards = tuple(card for card in stored.zoo.cards if (card.method, card.seed) != ("swa", 1))
+    rows = stored.metrics.rows
+    rows.loc[rows["run_id"] == card_of(KD, "scenes", 1).id, "cosine"] += apart
+    check = between("SWA - KD", SWA, KD, "cam", "cosine")
+    found = judged(replace(stored, zoo=replace(stored.zoo, cards=cards)), [check], make="make")
+    assert found.verdict == verdict
+    assert ("two seeds of one training lie as far apart (0.35)" in found.reason) == (verdict != "holds")
+
+
 def test_holms_correction_counts_every_comparison_of_the_claim():
     """One image in six differs: p alone is below .05, ten such questions together are not."""
     stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.5})

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
+from xkd_core.errors import UnknownNameError
+from xkd_core.evaluate_command import evaluate as command
 from xkd_core.evaluation import evaluate as module
 from xkd_core.evaluation.evaluate import evaluate
 from xkd_core.evaluation.quick import measure_card
@@ -19,7 +21,7 @@ from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import find_card, load_run
-from xkd_core.results.store import read_rows
+from xkd_core.results.store import merge_rows, read_rows, results_dir
 
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 256, "epochs": 1, "batch_size": 32}
 
@@ -101,3 +103,27 @@ def test_controls_stand_beside_both_names_and_nothing_is_measured_twice(other: C
     controls = rows[rows["run_id"] == "control:centre"].groupby("explainer", observed=True).size()
     assert controls[controls > 0].to_dict() == {"cam": 300, "grad_cam": 300}
     assert evaluate("digits", heavy=False, root=place) == 0
+
+
+def test_controls_that_are_stored_stay_and_a_wrong_name_writes_nothing(other: Card, place: Path) -> None:
+    rows = read_rows("digits", "maps", root=place)
+    control = rows["run_id"] == "control:random"
+    merge_rows("digits", "maps", rows[control].assign(norm=7.0), root=place)
+    assert evaluate("digits", heavy=False, root=place) == 0
+    kept = read_rows("digits", "maps", root=place)
+    assert (kept[kept["run_id"] == "control:random"]["norm"] == 7.0).all()
+    merge_rows("digits", "maps", rows[control], root=place)
+    written = (results_dir("digits", place) / "images.parquet").stat().st_mtime_ns
+    with pytest.raises(UnknownNameError, match="nobody"):
+        evaluate("digits", run_ids=["nobody"], heavy=False, root=place)
+    assert (results_dir("digits", place) / "images.parquet").stat().st_mtime_ns == written
+
+
+def test_runs_of_the_pages_rows_are_named_by_id_or_pattern(
+    runs: list[Card], place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(place))
+    command(dataset="digits", runs=["digits-swa-*"], heavy=False)
+    assert capsys.readouterr().out == "0 runs measured\n"
+    with pytest.raises(UnknownNameError, match="run of digits called 'nobody'"):
+        command(dataset="digits", runs=["nobody"], heavy=False)

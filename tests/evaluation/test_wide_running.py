@@ -195,6 +195,8 @@ def test_stored_metrics_are_printed_with_controls_and_gaps(zoo: Zoo, stored: pd.
     assert f"| {label} | {whole[zoo.student.id, 'mAP']:.3f} [" in said
     with pytest.raises(BadInputError, match="No metrics of digits:val"):
         summary("digits:val", metrics=["gini"])
+    summary("digits", runs=[zoo.student.id], explainers=["control"], metrics=["pointing"])
+    assert "## Pointing game: random_map" in capsys.readouterr().out
 
 
 def test_every_explainer_of_the_catalogue_has_rows_or_a_reason(zoo: Zoo, tmp_path: Path) -> None:

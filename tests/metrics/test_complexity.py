@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,10 @@ def test_the_complexity_of_paper_001_is_the_side_of_the_grid() -> None:
     assert (mean_l1(wide, compat="xml") / mean_l1(narrow, compat="xml"))[0] == pytest.approx(2.0, abs=0.1)
     assert (mean_l1(wide) / mean_l1(narrow))[0] == pytest.approx(1.0, abs=0.02)
     assert mean_l1(wide, compat="xml")[0] == pytest.approx(np.linalg.norm(wide[0], ord=1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_chance_level_that_pages_print_is_that_of_uniform_noise(name: str) -> None:
+    printed = re.findall(r"0\.\d+", METRICS[name].chance)
+    noise = np.random.default_rng(0).uniform(size=(2000, 8, 8))
+    assert float(printed[0]) == pytest.approx(float(getattr(complexity, name)(noise).mean()), abs=0.01)

@@ -196,3 +196,11 @@ def test_maps_that_are_not_finite_are_undefined_in_every_variant() -> None:
         assert np.isnan(broken(maps, masks, [1])).all()
         assert undefined_reasons(maps, masks) == ["the map is not finite"]
         assert np.isnan(resize_maps(maps, (8, 8))).any()
+
+
+def test_torchrays_tolerance_is_by_default_15_of_224_pixels_at_any_size() -> None:
+    for side, allowed in ((224, 15), (64, 4)):
+        maps, masks = np.zeros((2, side, side)), np.zeros((2, side, side), bool)
+        masks[:, 0, 0] = True
+        maps[0, 0, allowed] = maps[1, 0, allowed + 1] = 1.0
+        assert pointing(maps, masks, compat="torchray").tolist() == [1.0, 0.0]

@@ -83,6 +83,20 @@ def test_a_difference_is_paired_by_image_not_by_place() -> None:
     assert found.n == 3
 
 
+def test_intervals_of_several_seeds_are_as_wide_as_the_seeds_are_apart() -> None:
+    n = 200
+    a, b = (pd.concat([rows(f"{name}{seed}", [level] * n) for seed, level in enumerate(levels)])
+            for name, levels in (("a", (0.4, 0.6, 0.8)), ("b", (0.3, 0.5, 0.7))))  # fmt: skip
+    first, second = ([f"{name}{seed}" for seed in range(3)] for name in "ab")
+    found = estimate(a, first, "cam", "cosine")
+    assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.8)
+    both = pd.concat([a, b])
+    apart = difference(both, first, second, "cam", "cosine")
+    assert apart.mean == pytest.approx(0.1) and apart.low < 0 < apart.high
+    paired = difference(both, first, second, "cam", "cosine", paired_seeds=True)
+    assert (paired.low, paired.high) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
 def test_a_difference_without_rows_is_undefined() -> None:
     found = difference(rows("a", [0.5]), ["a"], ["nobody"], "cam", "cosine")
     assert np.isnan(found.mean)

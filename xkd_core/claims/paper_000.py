@@ -8,7 +8,7 @@ from typing import Any
 
 from xkd_core.claims import proofs_losses, proofs_maps
 from xkd_core.claims.base import Claim, by_code
-from xkd_core.claims.contrasts import Check, Term, between, of_runs
+from xkd_core.claims.contrasts import Check, Term, between, of_runs, share_right
 from xkd_core.claims.stored import TEACHER, Runs
 
 MIXED = (0.25, 0.5, 0.75)
@@ -131,8 +131,8 @@ def _other_claims(sweep: Sweep) -> tuple[Claim, ...]:
         Claim(
             id=f"000-beats-{sweep.dataset}", says="KD makes students that are more accurate than their teacher.",
             **{**common, "place": "Sections 3 and 4", "printed": "teacher 81.45 %, students 80.46 to 84.43 %"},
-            test=f"Share of right answers, λ = 1 minus the teacher on {sweep.title}: above 0. Both choose among the "
-            "same classes; the paper's teacher among 1000, its students among 50.",
+            test=f"{share_right(sweep.dataset)}, λ = 1 minus the teacher on {sweep.title}: above 0. Both choose among "
+            "the same classes; the paper's teacher among 1000, its students among 50.",
             judge=of_runs(sweep.dataset, [
                 between("λ 1 - teacher", sweep.student(1.0), TEACHER, "answers", "right"),
             ], make=sweep.make),
@@ -140,7 +140,7 @@ def _other_claims(sweep: Sweep) -> tuple[Claim, ...]:
         Claim(
             id=f"000-accuracy-{sweep.dataset}", says="Students on soft labels alone (λ = 1) are the most accurate.",
             **{**common, "place": "Section 3", "printed": "80.46 to 84.43 %, the highest at λ = 1; teacher 81.45 %"},
-            test=f"Share of right answers, λ = 1 minus λ = 0, .25, .5 and .75 on {sweep.title}: above 0.",
+            test=f"{share_right(sweep.dataset)}, λ = 1 minus λ = 0, .25, .5 and .75 on {sweep.title}: above 0.",
             judge=of_runs(sweep.dataset, [
                 between(f"λ 1 - λ {lam:g}", sweep.student(1.0), sweep.student(lam), "answers", "right")
                 for lam in (0.0, *MIXED)

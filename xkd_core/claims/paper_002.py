@@ -6,7 +6,7 @@ from typing import Any
 
 from xkd_core.claims import proofs_losses, proofs_tables
 from xkd_core.claims.base import Claim, by_code
-from xkd_core.claims.contrasts import Check, Rule, Term, between, of_runs
+from xkd_core.claims.contrasts import Check, Rule, Term, between, of_runs, share_right
 from xkd_core.claims.stored import TEACHER, Runs
 
 STRONG = 5.0
@@ -73,10 +73,10 @@ def _by_runs() -> tuple[Claim, ...]:
         Claim(
             id="002-accuracy", says="The attentive student answers about as well as its target network.",
             place="Table 2", printed="ImageNet .7615 and .7371, CUB-200 .8172 and .8400",
-            test="Share of right answers, student - teacher on scenes: not below -.025, the paper's largest loss.",
+            test=f"{share_right('scenes')}, student - teacher on scenes: not below -.025, the paper's largest loss.",
             judge=of_runs("scenes", [
                 between("surrogate - teacher", surrogate(), TEACHER, "answers", "right", rule="not below", margin=0.025)
-            ], make=MAKE), **common,
+            ]), **common,
         ),
     )  # fmt: skip
 

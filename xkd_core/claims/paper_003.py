@@ -6,7 +6,7 @@ from typing import Any
 
 from xkd_core.claims import proofs_counts, proofs_maps, proofs_tables
 from xkd_core.claims.base import Claim, Finding, Number, by_code
-from xkd_core.claims.contrasts import Check, Rule, between, of_runs
+from xkd_core.claims.contrasts import Check, Rule, between, of_runs, share_right
 from xkd_core.claims.stored import Runs
 from xkd_core.metrics.statistics import share_interval
 
@@ -50,25 +50,25 @@ def _on(dataset: str) -> tuple[Claim, ...]:
         Claim(
             id=f"003-kd-{dataset}", says="Distillation makes the student more accurate than labels alone.",
             place="Table III", printed="89.2 baseline, 90.2 KD",
-            test=f"Share of right answers, KD - baseline (λ = 0) on {where}: above 0.",
+            test=f"{share_right(dataset)}, KD - baseline (λ = 0) on {where}: above 0.",
             judge=of_runs(dataset, [_right("KD - baseline", KD, BASELINE)]), **common,
         ),
         Claim(
             id=f"003-xd-{dataset}", says="XDistillation is more accurate than KD.",
             place="Table III", printed="90.2 KD, 90.9 XDistillation",
-            test=f"Share of right answers, XD - KD on {where}: above 0. XD has more parameters: see `003-size`.",
+            test=f"{share_right(dataset)}, XD - KD on {where}: above 0. XD has more parameters: see `003-size`.",
             judge=of_runs(dataset, [_right("XD - KD", XD, KD)]), **common,
         ),
         Claim(
             id=f"003-size-{dataset}", says="What XDistillation gains it does not owe to its larger size.",
             place="Table III (no such control there)", printed="3.52 M against 2.78 M parameters",
-            test=f"Share of right answers, XD - KD with as many parameters (autoencoder aside) on {where}: above 0.",
+            test=f"{share_right(dataset)}, XD - KD with as many parameters (autoencoder aside) on {where}: above 0.",
             judge=of_runs(dataset, [_right("XD - KD of its size", XD, SIZED)]), **common,
         ),
         Claim(
             id=f"003-others-{dataset}", says="AT, NST and AB stay below KD.",
             place="Table III", printed="KD 90.2, AT 90.0, NST 89.47, AB 89.36",
-            test=f"Share of right answers, KD minus each of them on {where}: above 0.",
+            test=f"{share_right(dataset)}, KD minus each of them on {where}: above 0.",
             judge=of_runs(dataset, [_right(f"KD - {name.upper()}", KD, _student(name, f"{name.upper()} /4"))
                                     for name in OTHERS]), **common,
         ),
@@ -77,7 +77,7 @@ def _on(dataset: str) -> tuple[Claim, ...]:
             says="AT, NST and AB are about as accurate as the baseline.",
             place="Table III",
             printed="baseline 89.2, AT 90.0, NST 89.47, AB 89.36",
-            test=f"Share of right answers, each minus the baseline (λ = 0) on {where}: within {PLAIN_MARGIN:g}, a "
+            test=f"{share_right(dataset)}, each minus the baseline (λ = 0) on {where}: within {PLAIN_MARGIN:g}, a "
             "little more than AT's printed gain.",
             judge=of_runs(dataset, [_plain(name) for name in OTHERS]),
             **common,
@@ -132,7 +132,7 @@ def _control() -> Claim:
     return Claim(
         id="003-learned", paper="003", kind="runs", says="It is the learned explanation that helps the fused student.",
         place="Section III (no such control there)", printed="no number",
-        test="Share of right answers, XD minus XD with an untrained autoencoder on scenes, /4: above 0.",
+        test=f"{share_right('scenes')}, XD minus XD with an untrained autoencoder on scenes, /4: above 0.",
         judge=of_runs("scenes", [_right("XD - untrained", XD, UNTRAINED)]), page="pages/compression.py",
         query={"data": "scenes", "match": "untrained"},
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 from xkd_core.claims import proofs_counts, proofs_losses, proofs_tables
 from xkd_core.claims.base import Claim, by_code
-from xkd_core.claims.contrasts import Check, Term, between, of_runs
+from xkd_core.claims.contrasts import Check, Term, between, of_runs, share_right
 from xkd_core.claims.stored import TEACHER, Runs
 
 WIDTHS = {"/2": 0.5, "/4": 0.25, "/8": 0.125}
@@ -110,7 +110,7 @@ def _on(dataset: str) -> tuple[Claim, ...]:
         Claim(
             id=f"004-quality-{dataset}", says="Matching maps does not cost quality.",
             place="Table 2", printed="mAP SWA - KD +2.81 at /2, +2.36 at /4, +3.23 at /8",
-            test=f"Share of right answers on the explained class, SWA - KD on {name}: not below -{QUALITY_MARGIN:g} "
+            test=f"{share_right(dataset)}, SWA - KD on {name}: not below -{QUALITY_MARGIN:g} "
             "at any width. The paper's gain itself is `004-gain`.",
             judge=of_runs(dataset, _pair("swa", "naive", "answers", "right", rule="not below", margin=QUALITY_MARGIN)),
             query={**query, "match": "swa"}, **common,
@@ -118,7 +118,7 @@ def _on(dataset: str) -> tuple[Claim, ...]:
         Claim(
             id=f"004-gain-{dataset}", says="Students that match maps answer better than those with KD alone.",
             place="Table 2", printed="mAP SWA - KD +2.81 at /2, +2.36 at /4, +3.23 at /8",
-            test=f"Share of right answers on the explained class, SWA - KD at each width on {name}: above 0.",
+            test=f"{share_right(dataset)}, SWA - KD at each width on {name}: above 0.",
             judge=of_runs(dataset, _pair("swa", "naive", "answers", "right")), query={**query, "match": "swa"},
             **common,
         ),
@@ -205,7 +205,7 @@ def _of_pruning(kind: str) -> tuple[Claim, ...]:
         Claim(
             id=f"004-{kind}-quality", says=f"After {how}, matching does not cost quality.",
             place=place, printed=printed,
-            test=f"Share of right answers, SWA - naive on scenes: not below -{QUALITY_MARGIN:g}.",
+            test=f"{share_right('scenes')}, SWA - naive on scenes: not below -{QUALITY_MARGIN:g}.",
             judge=of_runs("scenes", _pruned(kind, "answers", "right", "right", rule="not below",
                                             margin=QUALITY_MARGIN)),
             query=query, **common,

@@ -86,6 +86,7 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("beta", recipe.beta >= 0, ">= 0"),
         ("temperature", recipe.temperature > 0, "> 0"),
         ("width", 0 < recipe.width <= 1, "in (0, 1]"),
+        ("seed", recipe.seed >= 0, ">= 0"),
         ("epochs", recipe.epochs >= 1, ">= 1"),
         ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
         ("lr", recipe.lr > 0, "> 0"),

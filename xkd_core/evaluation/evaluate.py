@@ -80,9 +80,9 @@ def evaluate(
     of 200 images. Rows that are there are not computed again, and they are the same for any ``workers``
     (processes of one torch thread each). Only this process writes.
     """
+    cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     bench = open_bench(first_teacher(dataset, root).id, root=root)
     _store_controls(bench, root)
-    cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     measured: set[str] = set()
     # CAMs of all runs first: which images tell a story is known only from their rows.
     for wanted in (("cam",), HEAVY) if heavy else (("cam",),):
@@ -252,14 +252,19 @@ def _image_rows(bench: Bench, stories: Int) -> pd.DataFrame:
 
 
 def _store_controls(bench: Bench, root: Path | None) -> None:
-    """Rows of maps that know nothing of the image, beside every name that class maps of the data set go by."""
+    """Rows of maps that know nothing of the image, beside every name that class maps of the data set go by.
+
+    Those that are there stay: made again by another number of threads they differ in their last digits.
+    """
     dataset, theirs = bench.teacher.card.dataset, bench.theirs.of(GRAD_CAM)
-    every = np.arange(len(theirs))
+    every, have = np.arange(len(theirs)), _have(dataset, root)
     for explainer in _class_maps(bench, root):
         for name, maps in control_maps(theirs.shape).items():
-            rows = map_rows(maps, theirs, explainer=explainer, masks=bench.split.masks, indices=every)
-            rows.insert(0, "run_id", f"control:{name}")
-            merge_rows(dataset, "maps", rows, root=root)
+            run_id = f"control:{name}"
+            if (run_id, explainer) not in have:
+                rows = map_rows(maps, theirs, explainer=explainer, masks=bench.split.masks, indices=every)
+                rows.insert(0, "run_id", run_id)
+                merge_rows(dataset, "maps", rows, root=root)
 
 
 def _class_maps(bench: Bench, root: Path | None) -> list[str]:

@@ -36,6 +36,11 @@ class Order:
     target: str = "teacher"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a seed that no generator takes."""
+        if self.seed < 0:
+            raise BadInputError(f"seed must be 0 or more; got {self.seed}.")
+
 
 def write_maps(order: Order, out: Path, *, root: Path | None = None) -> str:
     """Explain and write ``maps`` (n, h, w) float32, ``targets``, ``logits``, ``image_sha256`` and ``meta`` (JSON).

@@ -19,6 +19,7 @@ from xkd_core.metrics import prediction as of_answers
 from xkd_core.metrics import probes
 from xkd_core.metrics import similarity as of_pairs
 from xkd_core.metrics.localisation import resize_maps
+from xkd_core.metrics.masking import unit_maps
 from xkd_core.metrics.mosaics import grid_pointing
 from xkd_core.metrics.planner import Case, Settings
 from xkd_core.metrics.probes import Measured
@@ -121,7 +122,9 @@ def _grid_pointing(block: Block) -> Measured:
 
 def _complexity(block: Block, names: Sequence[str]) -> Found:
     reasons = of_complexity.undefined_reasons(block.shown)
-    return {name: _with(_formula(name)(block.shown), reasons, name) for name in names}
+    # Paper 001's code takes its maps after min-max, and without ReLU.
+    maps = {name: unit_maps(block.maps, minmax=True) if name.endswith("@xml") else block.shown for name in names}
+    return {name: _with(_formula(name)(maps[name]), reasons, name) for name in names}
 
 
 def _faithfulness(block: Block, names: Sequence[str]) -> Found:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xkd_core.catalogue import METRICS
-from xkd_core.errors import BadInputError
+from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.evaluation.asked import ONE_NUMBER, cards_like, explainers_like, family, metrics_like
+from xkd_core.images.datasets import info
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.compare import CONTROLS, Groups, Line, compare
 from xkd_core.results.groups import seed_groups
@@ -25,6 +26,8 @@ def metric_summary(
     root: Path | None = None,
 ) -> str:
     """Markdown. Names as for `evaluate`. Errors: BadInputError when nothing is stored, XKDError for a damaged file."""
+    if split not in info(dataset).splits:
+        raise unknown_name(f"split of {dataset}", split, info(dataset).splits)
     stored = read_metrics(dataset, split=split, root=root)
     if stored.problem:
         raise BadInputError(stored.problem)
@@ -36,7 +39,8 @@ def metric_summary(
         if metric in ONE_NUMBER:
             lines += _of_all(stored, groups, metric)
             continue
-        names = [name for name in explainers_like(explainers) if name not in CONTROLS or name in explainers]
+        every = explainers_like(explainers)
+        names = [name for name in every if name not in CONTROLS or name in explainers] or every
         for explainer in [ANSWERS] if family(metric) == "prediction" else names:
             lines += _table(stored, groups, explainer, metric)
     return "\n".join(lines)

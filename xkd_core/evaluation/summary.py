@@ -1,7 +1,8 @@
 """The comparison that the project is about, as text: methods by width, maps in and not in the loss.
 
-Every number carries n and a bootstrap interval over images; differences are paired on the same images
-and the same class; the shuffled control and the teacher-against-teacher floor stand in the same table.
+Every number carries n and an interval over images and, where there are several, over seeds; differences are paired
+on the same images and the same class, and by seed; the shuffled control and the teacher-against-teacher floor stand
+in the same table.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from typing import Any
 
 import pandas as pd
 
-from xkd_core.catalogue import in_loss
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation.evaluate import first_teacher
+from xkd_core.evaluation.forward import CAM, GRAD_CAM
 from xkd_core.evaluation.heavy import HEAVY
 from xkd_core.images.datasets import info
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import list_runs
 from xkd_core.results.aggregate import difference, estimate
+from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.store import read_rows
 
-EXPLAINERS = ("cam", *HEAVY)
+CLASS_MAPS = (CAM, GRAD_CAM)
 ANSWERS = "answers"
 SIMILARITY = ("cosine", "cosine_shuffled", "distance")
 PLACES = ("pointing", "attribution_localisation", "roc_auc", "area")
@@ -48,14 +50,16 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
         raise BadInputError(f"No student of {dataset} has λ {lam:g}; there are {there}.")
     groups = list(_groups(dataset, lam, root))
     parts = [f"# {dataset}, test split, λ = {lam:g}", "## Answers", *_answers(groups)]
-    for explainer in EXPLAINERS:
+    class_maps = [name for name in CLASS_MAPS if (rows["explainer"] == name).any()]
+    for explainer in (*class_maps, *HEAVY):
         parts += [f"## Similarity to the teacher: {explainer}", *_table(rows, groups, explainer, SIMILARITY)]
     if "pointing" in rows:
         for word, chosen in _habitats(images):
             near = rows[rows["index"].isin(chosen)]
-            parts += [f"## Localisation against masks, {word}: cam", *_table(near, groups, "cam", PLACES)]
+            for name in class_maps:
+                parts += [f"## Localisation against masks, {word}: {name}", *_table(near, groups, name, PLACES)]
     answers = read_rows(dataset, "answers", root=root).assign(explainer=ANSWERS)
-    parts += ["## SWA minus naive, paired over the same images", *_differences(rows, answers, groups)]
+    parts += ["## SWA minus naive, paired over the same images", *_differences(rows, answers, groups, class_maps)]
     return "\n".join(parts)
 
 
@@ -65,6 +69,7 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     cards = [card for card in list_runs(root) if card.dataset == dataset]
     yield "teacher", [teacher]
     yield "second teacher (noise floor)", [c for c in cards if c.role == "teacher" and c.id != teacher.id]
+    cards = sorted(cards, key=lambda card: (card.seed, card.id))
     settings = sorted({(-c.width, c.method, c.beta or 0, _kind(c)) for c in cards if c.role != "teacher"})
     for width, method, beta, kind in settings:
         for wanted in (lam, 0.0) if method == "kd" else (lam,):
@@ -142,7 +147,7 @@ def _table(rows: pd.DataFrame, groups: Sequence[Group], explainer: str, metrics:
     yield "| runs | " + " | ".join(metrics) + " | in the loss |"
     yield "|---" * (len(metrics) + 2) + "|"
     controls = [("control: random map", ["control:random"]), ("control: centre Gaussian", ["control:centre"])]
-    named = [(title, [c.id for c in cards], in_loss(cards[0].method, explainer)) for title, cards in groups if cards]
+    named = [(title, [c.id for c in cards], was_in_loss(cards[0], explainer)) for title, cards in groups if cards]
     for title, ids, trained in [*named, *((title, ids, False) for title, ids in controls)]:
         if not _stored(rows, ids, explainer):
             continue
@@ -169,16 +174,21 @@ def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     yield "out of habitat", images.loc[~inside, "index"]
 
 
-def _differences(rows: pd.DataFrame, answers: pd.DataFrame, groups: Sequence[Group]) -> Iterator[str]:
-    measured = [(rows, name, "cosine") for name in EXPLAINERS]
-    measured += [(rows, "cam", metric) for metric in ("distance", *PLACES[:3]) if metric in rows]
+def _differences(
+    rows: pd.DataFrame, answers: pd.DataFrame, groups: Sequence[Group], class_maps: Sequence[str]
+) -> Iterator[str]:
+    measured = [(rows, name, "cosine") for name in (*class_maps, *HEAVY)]
+    measured += [(rows, name, metric) for name in class_maps for metric in ("distance", *PLACES[:3]) if metric in rows]
     measured += [(answers, ANSWERS, metric) for metric in ("same_answer", "right")]
     yield "| width | " + " | ".join(f"{name} {metric}" for _, name, metric in measured) + " |"
     yield "|---" * (len(measured) + 1) + "|"
     for title, naive, matched in _pairs(groups):
-        first, second = [c.id for c in matched], [c.id for c in naive]
+        first, second = ([card.id for card in cards] for cards in (matched, naive))
+        paired = [card.seed for card in matched] == [card.seed for card in naive]
         cells = [
-            str(difference(table, first, second, name, metric)) if _stored(table, [*first, *second], name) else "-"
+            str(difference(table, first, second, name, metric, paired_seeds=paired))
+            if _stored(table, [*first, *second], name)
+            else "-"
             for table, name, metric in measured
         ]
         yield f"| {title} | " + " | ".join(cells) + " |"

@@ -19,7 +19,7 @@ def mean_l1(maps: ArrayLike, *, compat: Literal["xml"] | None = None) -> Float64
     """Mean of |map| over its largest value: complexity in ADCC (Poppi et al. 2021), in 0 to 1, lower is simpler.
 
     NaN for a map that is zero everywhere or not finite. compat "xml" (code of paper 001): largest column sum of
-    the map as it is, which grows with the number of rows.
+    the map as it is (there after min-max), which grows with the number of rows.
     """
     values = np.abs(_maps(maps))
     if compat == "xml":

@@ -17,6 +17,9 @@ from xkd_core.errors import BadInputError
 from xkd_core.metrics.ties import tie_order
 from xkd_core.types import Bool, Float, Float64
 
+TORCHRAY_TOLERANCE = 15 / 224
+"""How far from the object still counts as a hit, as a share of the image's height."""
+
 
 def resize_maps(maps: ArrayLike, size: tuple[int, int]) -> Float:
     """Resize maps (n, h, w) to (n, H, W) float32, bilinear as torch's interpolate with align_corners=False."""
@@ -43,20 +46,21 @@ def pointing(
     masks: ArrayLike,
     *,
     seed: int = 0,
-    tolerance_px: float = 0.0,
+    tolerance_px: float | None = None,
     compat: Literal["park", "quantus", "torchray"] | None = None,
 ) -> Float64:
     """Pointing game (Zhang et al. 2018; papers 000 and 004): 1 where the maximum is inside the mask.
 
     Several equal maxima: one is drawn by ``seed``, alike for an image alone and in a batch. compat "park":
     the first in raster order; "quantus": any of them; "torchray": the first, and a hit within ``tolerance_px``
-    of the mask too (15 there, on about 224 px; give the value for your size). Returns: (n,) of 0 and 1; NaN
+    of the mask too (by default TorchRay's 15 of 224 px, in proportion to the height). Returns: (n,) of 0 and 1; NaN
     for an empty mask, for a map that is not finite and, without compat, for a constant map ("park" and
     "torchray" take its first pixel, "quantus" counts it as a hit). Take the mean of ``class_means`` for the
     original's mean over classes.
     """
     if compat == "torchray":
-        masks = dilated(masks, tolerance_px)
+        default = TORCHRAY_TOLERANCE * np.shape(masks)[1]
+        masks = dilated(masks, default if tolerance_px is None else tolerance_px)
     flat, inside = _pair(maps, masks)
     highest: Bool = np.equal(flat, flat.max(axis=1, keepdims=True))
     defined: Bool = np.any(inside, axis=1) & np.isfinite(flat).all(axis=1)

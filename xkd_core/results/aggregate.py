@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xkd_core.metrics.statistics import Estimate, mean_interval, paired_difference
+from xkd_core.metrics.seeds_and_images import difference_over_seeds
+from xkd_core.metrics.statistics import Estimate, mean_interval
+from xkd_core.results import compare
 
 
 def of_run(rows: pd.DataFrame, run_id: str, explainer: str, metric: str) -> pd.Series:
@@ -17,28 +19,35 @@ def of_run(rows: pd.DataFrame, run_id: str, explainer: str, metric: str) -> pd.S
 
 
 def estimate(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> Estimate:
-    """Mean over images of the mean over ``run_ids`` (seeds), on the images where every run is defined."""
-    return mean_interval(_over_seeds(rows, run_ids, explainer, metric))
+    """Mean over ``run_ids`` (seeds) and the images where every run is defined; the interval is over both."""
+    return compare.estimate(_table(rows, run_ids, explainer, metric), metric) if run_ids else _nothing()
 
 
 def difference(
-    rows: pd.DataFrame, first: Sequence[str], second: Sequence[str], explainer: str, metric: str
+    rows: pd.DataFrame,
+    first: Sequence[str],
+    second: Sequence[str],
+    explainer: str,
+    metric: str,
+    *,
+    paired_seeds: bool = False,
 ) -> Estimate:
-    """Paired over images: mean over seeds of ``first`` minus that of ``second``, bootstrapped over images."""
-    a, b = (_series_over_seeds(rows, ids, explainer, metric) for ids in (first, second))
-    both = pd.concat([a, b], axis=1, join="inner").to_numpy(dtype=np.float64)
-    if both.shape[1] < 2:
-        return mean_interval(np.array([]))
-    return paired_difference(both[:, 0], both[:, 1])
+    """Mean of ``first`` minus that of ``second`` over the same images; the interval is over images and seeds.
+
+    paired_seeds: run i of both shares teacher and order of the data.
+    """
+    a, b = (_table(rows, ids, explainer, metric) for ids in (first, second))
+    images = a.index.intersection(b.index)
+    if images.empty:
+        return _nothing()
+    pair = (table.reindex(images).to_numpy(dtype=np.float64).T for table in (a, b))
+    return difference_over_seeds(*pair, paired_seeds=paired_seeds)
 
 
-def _series_over_seeds(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> pd.Series:
-    columns = [of_run(rows, run_id, explainer, metric) for run_id in run_ids]
-    # skipna=False: an image that is undefined for one seed is undefined for the group, and is counted.
-    return pd.concat(columns, axis=1, join="inner").mean(axis=1, skipna=False)
+def _table(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame:
+    """A column for each run, indexed by the images that all have rows of; NaN is undefined."""
+    return pd.concat([of_run(rows, run_id, explainer, metric) for run_id in run_ids], axis=1, join="inner")
 
 
-def _over_seeds(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> np.ndarray:
-    if not run_ids:
-        return np.array([])
-    return _series_over_seeds(rows, run_ids, explainer, metric).to_numpy(dtype=np.float64)
+def _nothing() -> Estimate:
+    return mean_interval(np.array([]))

@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from xkd_core.catalogue import EXPLAINERS, INSTEAD, METRICS, MetricInfo, in_loss
+from xkd_core.catalogue import EXPLAINERS, INSTEAD, METRICS, MetricInfo
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
 from xkd_core.results.compare import SHARES, Comparison, Groups, Line, compare, estimate
+from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.metric_store import ANSWERS, place
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.curves import CONTROL_WORDS
@@ -199,7 +200,7 @@ def chart(metrics: Metrics, zoo: Zoo, ask: Ask) -> Chart:
                 missing=len(cards) - len(kept[line.label]) if line.shared.n else len(cards),
                 line=line,
                 five=_five(metrics, groups[line.label], ask, found),
-                in_loss=_in_loss(cards[0], ask.explainer),
+                in_loss=was_in_loss(cards[0], ask.explainer),
                 instead=_instead(metrics, groups[line.label], ask.explainer),
             )
         )
@@ -321,12 +322,6 @@ def _five(metrics: Metrics, ids: Sequence[str], ask: Ask, found: Comparison) -> 
         return None  # a box of zeros and ones says less than their share
     values = metrics.values(ids, ask.explainer, ask.metric).reindex(list(found.images))
     return five_of(values.to_numpy(dtype=np.float64).ravel())
-
-
-def _in_loss(card: Card, explainer: str) -> bool:
-    if not card.beta or explainer == ANSWERS or card.recipe.get("explained") == "none":
-        return False
-    return in_loss(card.method, explainer.partition("~")[0], layers=str(card.recipe.get("layers") or ""))
 
 
 def _instead(metrics: Metrics, run_ids: Sequence[str], explainer: str) -> str:

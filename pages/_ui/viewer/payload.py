@@ -14,6 +14,7 @@ from pages._ui.words import SIGN_NOTES
 from xkd_core import catalogue, rendering
 from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
+from xkd_core.results.in_loss import was_in_loss
 from xkd_core.serving.curves import axis_values
 from xkd_core.serving.figure import fine
 from xkd_core.serving.results import Bar, Results
@@ -238,8 +239,7 @@ def _badge(scene: Scene, card: Card, run: RunView, name: str) -> str:
         words += ["{} x {} cells".format(*run.maps[name].shape)]
     if card.role == "teacher":
         return ", ".join(words)
-    trained = card.beta and catalogue.in_loss(card.method, other or name, gap=other is None)
-    return ", ".join(["in the loss" if trained else "not in the loss", *words])
+    return ", ".join(["in the loss" if was_in_loss(card, name) else "not in the loss", *words])
 
 
 def _pointing(run: RunView, name: str) -> str:
