@@ -115,6 +115,23 @@ def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros
     assert ((weights[0] == 0) <= (weights[1] == 0)).all()
 
 
+def test_pruning_with_labels_alone_takes_nothing_from_the_teacher_and_makes_no_teacher(
+    teacher: Card, zoo: Path, tmp_path: Path
+) -> None:
+    recipe = pruned(teacher, teacher.id, method="ce", compress="unstructured", amount=0.2, round=1, limit=64)
+    data = training_data(recipe, root=zoo)
+    assert data.teacher is None and data.validation.teacher is not None
+    other = replace(recipe, lam=1.0, temperature=1.0)  # fields that ce does not read
+    weights = [
+        train(one, training_data(one, root=zoo), state_path=tmp_path / one.hash).model.state_dict()
+        for one in (recipe, other)
+    ]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert recipe.role == "baseline" and "agreement" in distill(recipe, root=zoo).curve[-1]
+    assert replace(recipe, compress="", source_id=None).role == "baseline"
+    assert replace(recipe, teacher_id=None).role == "baseline" and SMALL.role == "teacher"
+
+
 def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loading(teacher: Card, zoo: Path) -> None:
     card = distill(replace(pruned(teacher, teacher.id, compress="structured", amount=0.5), epochs=4, lr=6e-3), root=zoo)
     assert card.channels == (8, 32, 32) and "-f50-" in card.id

@@ -31,7 +31,7 @@ def later(default: Any) -> Any:
 class Recipe:
     """How a run is trained. λ, β and T are read only by methods that have them.
 
-    method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
+    method: ce (labels alone; for teachers, and to train on after pruning), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
     width: fraction of the architecture's channels. views: fixed augmented copies of each image that
     teacher outputs are cached for. shuffled: match the map of another image (a control).
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
@@ -152,14 +152,17 @@ class Recipe:
 
     @property
     def role(self) -> Role:
-        """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control."""
-        if self.method == "ce":
+        """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control.
+
+        ce is a teacher unless it has one itself or was pruned: then it is what labels alone make of a small network.
+        """
+        if self.method == "ce" and self.teacher_id is None and not self.compress:
             return "teacher"
         if self.shuffled or self.split == "plain" or self.label or self.explained == "none":
             return "control"
         if self.transfers or self.method in ("xd", "surrogate"):
             return "matched" if self.method in MATCHING else "other"
-        return "naive" if self.lam > 0 else "baseline"
+        return "naive" if self.method != "ce" and self.lam > 0 else "baseline"
 
     @property
     def run_id(self) -> str:

@@ -74,7 +74,7 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
 
 
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
-    """Pixels, labels, views and, for a student, the teacher's cached outputs on them."""
+    """Pixels, labels, views and, for a student of more than labels, the teacher's cached outputs on them."""
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
     if recipe.teacher_id is not None:
@@ -87,7 +87,8 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     if recipe.erasing:
         views = with_erasing(views, share=recipe.erasing, size_px=split.info.transform.size, seed=seed)
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
-    outputs = None if teacher is None else teacher_outputs(teacher, pixels, views)
+    # A run of ce that has a teacher learns from labels all the same; it is only compared with it.
+    outputs = None if teacher is None or recipe.method == "ce" else teacher_outputs(teacher, pixels, views)
     live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
     drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
     return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root), drawn)
