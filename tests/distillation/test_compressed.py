@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from xkd_core.distillation.checks import SLIM_WIDTH
 from xkd_core.distillation.recipes import Recipe, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
@@ -53,7 +54,7 @@ def pruned(teacher: Card, source: str, **fields: object) -> Recipe:
 
 def test_a_slimmable_student_is_one_file_and_a_run_for_each_width(teacher: Card, zoo: Path) -> None:
     card = distill(student(teacher, slimmable=True, width=0.5), root=zoo)
-    assert "-slim-" in card.id and card.compression == "slimmable"
+    assert "-slim-" in card.id and card.compression == "slimmable" and STOPS[-1] == SLIM_WIDTH
     runs = [one for one in list_runs(zoo) if one.id.startswith(card.id)]
     assert [one.width for one in runs] == list(STOPS)
     for one in runs:

@@ -31,12 +31,12 @@ def later(default: Any) -> Any:
 class Recipe:
     """How a run is trained. λ, β and T are read only by methods that have them.
 
-    method: ce (labels alone; for teachers, and to train on after pruning), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
+    method: ce (labels alone, for teachers), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
     width: fraction of the architecture's channels. views: fixed augmented copies of each image that
     teacher outputs are cached for. shuffled: match the map of another image (a control).
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
     drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
-    slimmable: one set of weights for all widths of models/slimmable.py up to ``width``.
+    slimmable: one set of weights for all widths of models/slimmable.py, the widest of which is ``width``.
     source_id: the run whose weights the training begins with. compress: what is taken off them first,
     "unstructured" (``amount`` of the living kernel weights), "structured" (``amount`` of the filters) or
     "int8" (bits; nothing is trained). round: how many times before and now, for the name.
