@@ -143,6 +143,25 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
 
 
+def test_weights_of_a_network_without_some_filters_can_be_pruned_and_loaded(teacher: Card, zoo: Path) -> None:
+    filters = distill(pruned(teacher, teacher.id, compress="structured", amount=0.5, epochs=1, limit=64), root=zoo)
+    weights = distill(pruned(teacher, filters.id, compress="unstructured", amount=0.5, epochs=1, limit=64), root=zoo)
+    assert weights.channels == filters.channels and weights.compression == "unstructured"
+    assert sparsity(load_run(weights.id, zoo).model) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_pruned_student_of_another_kind_of_network_than_its_teacher_is_called_pruned(
+    teacher: Card, zoo: Path
+) -> None:
+    small = distill(student(teacher, method="kd", arch="lenet5_32", width=0.5, limit=64), root=zoo)
+    assert small.compression == "architecture"
+    fields = {"source_id": small.id, "compress": "unstructured", "amount": 0.5, "limit": 64}
+    less = distill(student(teacher, method="kd", arch="lenet5_32", width=0.5, **fields), root=zoo)
+    assert (less.compression, less.ratio_of) == ("unstructured", "nonzeros")
+    with pytest.raises(BadInputError, match="so a training that goes on from it is too"):
+        distill(student(teacher, method="kd", arch="lenet5_32", width=1.0, **fields), root=zoo)
+
+
 def test_the_int8_form_of_a_run_keeps_its_settings_and_counts_bits(teacher: Card, zoo: Path) -> None:
     source = distill(student(teacher, width=0.5, limit=256), root=zoo)
     card = distill(int8_of("digits", source.id), root=zoo)

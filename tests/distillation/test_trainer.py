@@ -191,6 +191,16 @@ def test_impossible_recipes_are_refused_with_the_field(field: str, value: object
         replace(SMALL, **{field: value})
 
 
+def test_fewer_images_than_a_batch_are_refused_and_not_left_untrained(zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="has 1297 images, not one batch of 1298"):
+        distill(replace(SMALL, limit=None, batch_size=1298), root=zoo)
+
+
+def test_a_teacher_of_other_classes_is_refused(teacher: Card, zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="10 classes that are not the 8 of scenes"):
+        distill(student(teacher, dataset="scenes", arch="vgg_gap_64", split="transfer"), root=zoo)
+
+
 def test_a_student_without_a_teacher_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path))
     with pytest.raises(BadInputError, match="--method ce"):

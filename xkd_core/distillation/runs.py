@@ -74,11 +74,13 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
 
 
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
-    """Pixels, labels, views and, for a student of more than labels, the teacher's cached outputs on them."""
+    """Pixels, labels, views and, for a student of more than labels, the teacher's cached outputs on them.
+
+    Errors: BadInputError for a teacher or a source that does not fit.
+    """
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
-    if recipe.teacher_id is not None:
-        find_card(recipe.teacher_id, root)  # a teacher that does not exist is refused before images are drawn
+    _check_runs(recipe, split.info.classes, root)  # what does not fit is refused before images are drawn
     pixels = pixel_array(split, limit=recipe.limit)
     labels = split.labels()[: len(pixels)]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views
@@ -92,6 +94,22 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
     drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
     return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root), drawn)
+
+
+def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> None:
+    """A teacher and a source answer with the data set's classes, and a source is the network that is trained on."""
+    for run_id in filter(None, (recipe.teacher_id, recipe.source_id)):
+        card = find_card(run_id, root)
+        if card.classes != classes:
+            raise BadInputError(
+                f"{run_id} answers with {len(card.classes)} classes that are not the {len(classes)} of "
+                f"{recipe.dataset}. Name a run of {recipe.dataset}; `restrict` makes a teacher of more classes one."
+            )
+        if run_id == recipe.source_id and (card.arch, card.width) != (recipe.arch, recipe.width):
+            raise BadInputError(
+                f"{run_id} is {card.arch} at width {card.width:g}, so a training that goes on from it is too; got "
+                f"{recipe.arch} at width {recipe.width:g}."
+            )
 
 
 def _autoencoder(recipe: Recipe, teacher: LoadedRun, pixels: UInt8) -> Autoencoder:

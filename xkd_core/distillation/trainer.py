@@ -26,7 +26,7 @@ from xkd_core.distillation.task import Batch, Connectors, joint_layer, objective
 from xkd_core.distillation.teaching import LiveTeacher, channels, guide
 from xkd_core.distillation.validation import Validation, validate
 from xkd_core.distillation.views import Views
-from xkd_core.errors import TrainingError
+from xkd_core.errors import BadInputError, TrainingError
 from xkd_core.models.architectures import Network, build
 from xkd_core.models.fused import fusion_of, hold_still
 from xkd_core.models.slimmable import STOPS, SlimVggGap, build_slim
@@ -86,8 +86,13 @@ def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Repor
     """Train ``recipe``; ``report(epoch, epochs, watched values)`` is called after every epoch.
 
     Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written;
-    UnknownNameError for a layer that one of the networks does not have.
+    UnknownNameError for a layer that one of the networks does not have; BadInputError for fewer images than a batch.
     """
+    if len(data.pixels) < recipe.batch_size:  # only whole batches are trained on: there would be none
+        raise BadInputError(
+            f"{recipe.dataset}:{recipe.split} has {len(data.pixels)} images, not one batch of {recipe.batch_size}: "
+            "choose a smaller batch_size."
+        )
     learner = _fresh(recipe, data)
     progress = load_state(state_path, learner.model, learner.extras, learner.optimizer)
     while progress.epoch < recipe.epochs:
