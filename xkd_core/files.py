@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from xkd_core.errors import XKDError
 
@@ -18,8 +19,11 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Errors: XKDError when the disk is full or the folder cannot be written; an older file stays whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _readable(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -35,15 +39,37 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
-    """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it.
+
+    Errors: XKDError when the folder cannot be written.
+    """
     lock = path.with_name(f"{path.name}.lock")
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with _locked(lock, path):
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _locked(lock: Path, path: Path) -> IO[str]:
+    """The file ``lock``, open and held. One that its last holder deleted in the meantime holds nobody back."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = lock.open("w")
+        except OSError as error:
+            raise _readable(error, path) from error
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is(lock, handle):
+            return handle
+        handle.close()
+
+
+def _is(path: Path, handle: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def remove_leftovers(path: Path) -> None:

@@ -81,6 +81,16 @@ def test_a_run_of_which_only_the_card_is_left_is_trained_again_to_the_same_bytes
     assert weights.read_bytes() == data
 
 
+def test_halves_of_files_that_a_killed_process_left_in_the_runs_folder_go(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, epochs=1, seed=8)
+    folder = zoo / "digits" / recipe.run_id
+    folder.mkdir()
+    for name in (".model.safetensors.x1", ".card.json.x2"):
+        (folder / name).write_bytes(b"half")
+    distill(recipe, root=zoo)
+    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "card.json"}
+
+
 def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(
     teacher: Card, zoo: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,8 @@ def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, rep
     torch.use_deterministic_algorithms(True, warn_only=True)
     data = training_data(recipe, root=root)
     trained = train(recipe, data, state_path=state_path, report=report)
+    for name in (WEIGHTS, CARD):
+        remove_leftovers(folder / name)  # of processes killed while they wrote the run itself
     card = save_run(folder, trained.model, card_of(recipe, trained, data, root))
     state_path.unlink(missing_ok=True)
     remove_leftovers(state_path)
