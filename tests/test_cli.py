@@ -217,6 +217,14 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
     assert all(listed[run]["metrics"]["accuracy"]["n"] > 0 for run in made)
     assert listed[made[1]]["nonzeros"] < listed[made[0]]["nonzeros"] < listed[made[0]]["params"]
 
+    weights = place / "runs" / "digits" / made[2] / "model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()  # as of a run of which only the card is shipped
+    assert call(place, "distill", "--run", made[2], "--quiet").stdout.split() == [made[2]]
+    assert weights.read_bytes() == before
+    for refused in (("quantize",), ("prune", "--how", "structured"), ("prune",)):
+        assert "8-bit" in call(place, *refused, "--run", made[2]).stderr
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -259,6 +267,13 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("prune", "--run", "RUN", "--how", "magic"), "unstructured"),
         (("prune", "--run", "RUN", "--how", "structured", "--amount", "0.99"), "amount must be in"),
         (("prune", "--run", "RUN", "--rounds", "0"), "rounds must be 1 or more"),
+        (("prune", "--run", "RUN", "--how", "int8"), "Pruning is unstructured or structured; got 'int8'"),
+        (("prune", "--run", "RUN", "--how", ""), "Pruning is unstructured or structured; got ''"),
+        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be >= 0"),
+        (("distill", "--dataset", "digits", "--method", "ce", "--width", "0.5"), "--method kd --lam 0"),
+        (("distill", "--run", "RUN", "--epochs", "5"), "leave out what else was given: epochs"),
+        (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),
+        (("sweep", "run", "SWEEP", "--engine", "ray", "--minutes", "5"), "--minutes is for the local engine"),
         (("quantize", "--run", "nobody"), "No run"),
         (("distill", "--dataset", "digits", "--teacher", "nobody"), "No run called 'nobody'"),
         (("sweep", "plan", "BROKEN"), "not valid YAML"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from xkd_core.distillation.checks import SLIM_WIDTH
-from xkd_core.distillation.recipes import Recipe, int8_of, pruning_rounds
+from xkd_core.distillation.recipes import Recipe, again, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
@@ -188,6 +188,23 @@ def test_pruning_rounds_are_a_chain_from_the_run_to_the_last(teacher: Card) -> N
     assert [one.source_id for one in plan] == [teacher.id, plan[0].run_id, plan[1].run_id]
     assert [one.round for one in plan] == [1, 2, 3]
     assert {one.teacher_id for one in plan} == {teacher.id}
+
+
+def test_pruning_mirrors_no_images_of_a_run_that_saw_none_mirrored(teacher: Card) -> None:
+    training = {"method": "swa", "epochs": 2, "lr": 1e-3}
+    digits = teacher.model_copy(update={"recipe": {**teacher.recipe, "flip": False}})
+    plans = [next(pruning_rounds(card, how="structured", amount=0.5, rounds=1, training=training))
+             for card in (teacher, digits)]  # fmt: skip
+    assert [plan.flip for plan in plans] == [True, False]
+
+
+def test_a_card_says_how_its_run_is_made_again_or_that_it_was_cut_out_of_another(teacher: Card) -> None:
+    assert again(teacher).run_id == teacher.id
+    eight = teacher.model_copy(update={"id": f"{teacher.id}-int8", "compression": "int8", "source_id": teacher.id})
+    assert again(eight) == int8_of("digits", teacher.id)
+    cut = teacher.model_copy(update={"id": "digits-ce-w1-restricted-s0-0", "source_id": teacher.id})
+    with pytest.raises(BadInputError, match=f"restrict --run {teacher.id} --dataset digits"):
+        again(cut)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # cards are slow to import, recipes are not
 MATCHING = ("ewa", "swa", "sswa")
 TRANSFER = ("at", "nst", "ab")
 METHODS = ("ce", "kd", *MATCHING, *TRANSFER, "xd", "surrogate")
+PRUNED = ("unstructured", "structured")
 LAST_THREE = "last-2+last-1+last"
 LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
 
@@ -218,7 +219,8 @@ STUDENT: Mapping[str, Any] = {"width": 0.25}
 def recipe_from(given: Mapping[str, Any]) -> Recipe:
     """Fill what the command line left open (None): architecture, split, teacher, width, and what a method needs.
 
-    Errors: UnknownNameError for a data set, BadInputError when no default is known or no teacher of it exists.
+    Errors: UnknownNameError for a data set, BadInputError when no default is known, no teacher of it exists or a
+    teacher is to be narrow.
     """
     from xkd_core.images.datasets import info
 
@@ -233,7 +235,12 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
             info(dataset)  # a name that does not exist is said first
             raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")
     if method == "ce":
-        return Recipe(**{**values, "width": 1.0})
+        if values.setdefault("width", 1.0) != 1.0:
+            raise BadInputError(
+                f"--method ce trains a teacher, at width 1; got {values['width']!r}. A small network that learns from "
+                "labels alone is --method kd --lam 0."
+            )
+        return Recipe(**values)
     if method == "xd" and given.get("arch") is None:
         values["arch"] += "_xd"
     if method == "surrogate" and given.get("arch") is None:
@@ -266,14 +273,28 @@ def int8_of(dataset: str, source_id: str) -> Recipe:
     return Recipe(dataset=dataset, arch="", split="", method="ce", compress="int8", source_id=source_id)
 
 
+def again(card: Card) -> Recipe:
+    """The recipe that makes the run of ``card`` once more. Errors: BadInputError for one that no recipe made."""
+    whole = card.id.partition("@")[0]
+    recipe = int8_of(card.dataset, str(card.source_id)) if card.compression == "int8" else recipe_of(card.recipe)
+    if recipe.run_id != whole:
+        raise BadInputError(
+            f"{whole} was not trained but cut out of {card.source_id}: "
+            f"`restrict --run {card.source_id} --dataset {card.dataset}` makes it again."
+        )
+    return recipe
+
+
 def pruning_rounds(
     card: Card, *, how: str, amount: float, rounds: int, training: Mapping[str, Any]
 ) -> Iterator[Recipe]:
     """Recipes that prune a run ``rounds`` times, each from the weights of the one before, and train it.
 
-    The teacher is the run itself where it is one, else its teacher. ``training``: the other fields. Errors:
-    BadInputError for less than one round.
+    The teacher is the run itself where it is one, else its teacher; images are mirrored where the run's were.
+    ``training``: the other fields. Errors: BadInputError for less than one round, or for no way of pruning.
     """
+    if how not in PRUNED:
+        raise BadInputError(f"Pruning is {' or '.join(PRUNED)}; got {how!r}.")
     if rounds < 1:
         raise BadInputError(f"rounds must be 1 or more; got {rounds}.")
     data = DEFAULTS.get(card.dataset, {})
@@ -285,6 +306,7 @@ def pruning_rounds(
             split=str(data.get("student", card.recipe["split"])),
             teacher_id=card.teacher_id or card.id,
             width=card.width,
+            flip=bool(card.recipe.get("flip", True)),
             warmup_epochs=0.2,
             source_id=source,
             compress=how,

@@ -135,6 +135,10 @@ def _start(recipe: Recipe, root: Path | None) -> Network | None:
     if recipe.source_id is None:
         return None
     source = load_run(recipe.source_id, root)
+    if source.card.compression == "int8":
+        raise BadInputError(
+            f"{recipe.source_id} has 8-bit values, which cannot be trained; take {source.card.source_id}."
+        )
     if recipe.compress == "structured":
         from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
 
