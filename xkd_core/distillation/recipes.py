@@ -152,6 +152,11 @@ class Recipe:
         return self.method == "surrogate" or (self.transfers and not cached)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The ids of the runs that must be there before it; of a width of a slimmable run, the whole one's."""
+        return tuple(run_id.partition("@")[0] for run_id in (self.teacher_id, self.source_id) if run_id is not None)
+
+    @property
     def role(self) -> Role:
         """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control.
 
