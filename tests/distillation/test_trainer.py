@@ -17,8 +17,8 @@ from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import train
 from xkd_core.distillation.views import draw_views
 from xkd_core.errors import BadInputError, TrainingError
-from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import load_run
+from xkd_core.models.cards import Card, Metric
+from xkd_core.models.checkpoints import load_run, read_card, write_card
 
 SMALL = Recipe(
     dataset="digits",
@@ -74,11 +74,24 @@ def test_a_student_repeats_to_the_byte(teacher: Card, zoo: Path, tmp_path: Path,
 def test_a_run_of_which_only_the_card_is_left_is_trained_again_to_the_same_bytes(teacher: Card, zoo: Path) -> None:
     recipe = student(teacher, epochs=1, seed=7)
     first = distill(recipe, root=zoo)
-    weights = zoo / "digits" / first.id / "model.safetensors"
-    data = weights.read_bytes()
-    weights.unlink()
-    assert distill(recipe, root=zoo).sha256 == first.sha256
-    assert weights.read_bytes() == data
+    folder = zoo / "digits" / first.id
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    measured = first.model_copy(update={"metrics": {"cosine/occlusion": Metric(value=0.5, n=200, split="test")}})
+    write_card(folder, measured)
+    assert distill(recipe, root=zoo) == read_card(folder) == measured
+    assert (folder / "model.safetensors").read_bytes() == data
+
+
+def test_a_run_that_is_trained_again_to_other_bytes_says_so(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, epochs=1, seed=9)
+    first = distill(recipe, root=zoo)
+    folder = zoo / "digits" / first.id
+    write_card(folder, first.model_copy(update={"sha256": "0" * 64}))  # as another machine's
+    (folder / "model.safetensors").unlink()
+    again = distill(recipe, root=zoo)
+    assert again.sha256 == first.sha256 and load_run(again.id, zoo).card == again
+    assert "not the weights that results stored before were measured on" in again.note
 
 
 def test_halves_of_files_that_a_killed_process_left_in_the_runs_folder_go(teacher: Card, zoo: Path) -> None:

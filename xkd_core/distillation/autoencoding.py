@@ -1,7 +1,8 @@
 """Phase 1 of XDistillation: an autoencoder learns to draw the teacher's explanation, and is then kept as it is.
 
 L1 and Adam at 1e-3 as paper 003 states. A tenth of the images is held out, on which its error stands beside that
-of the mean map: an autoencoder that is no better than it has learned nothing about the single image.
+of the mean map: an autoencoder that is no better than it has learned nothing about the single image. One that is
+better may still have learned nothing: in absolute error the best map for all images is their median, not their mean.
 """
 
 from __future__ import annotations

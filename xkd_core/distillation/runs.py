@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from xkd_core import settings
 from xkd_core.distillation.autoencoding import Autoencoder, Lesson, train_autoencoder
@@ -17,17 +19,28 @@ from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import draw_views, pixel_array, with_erasing
 from xkd_core.errors import BadInputError
-from xkd_core.files import alone_with, remove_leftovers
+from xkd_core.files import alone_with, remove_leftovers, write_atomic
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import CARD, WEIGHTS, LoadedRun, find_card, load_run, read_card, run_folder, save_run
+from xkd_core.models.checkpoints import (
+    CARD,
+    WEIGHTS,
+    LoadedRun,
+    find_card,
+    load_run,
+    read_card,
+    run_folder,
+    save_run,
+    weights_bytes,
+)
 from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
 from xkd_core.types import UInt8
 
+TRAINED_AGAIN = "Trained again: these are not the weights that results stored before were measured on."
 VALIDATION_IMAGES = 2000
 CALIBRATION_IMAGES = 512
 # The views belong to the data, not to a student's seed: students of all seeds share the teacher's cache.
@@ -59,9 +72,7 @@ def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, rep
     torch.use_deterministic_algorithms(True, warn_only=True)
     data = training_data(recipe, root=root)
     trained = train(recipe, data, state_path=state_path, report=report)
-    for name in (WEIGHTS, CARD):
-        remove_leftovers(folder / name)  # of processes killed while they wrote the run itself
-    card = save_run(folder, trained.model, card_of(recipe, trained, data, root))
+    card = _write(folder, trained.model, card_of(recipe, trained, data, root))
     state_path.unlink(missing_ok=True)
     remove_leftovers(state_path)
     return card
@@ -72,7 +83,24 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
     card = source.card
     pixels = pixel_array(load(card.dataset, str(card.recipe["split"])), limit=CALIBRATION_IMAGES)
     model = quantize(source.model, to_input(pixels, card.input_transform()))
-    return save_run(folder, model, int8_card(recipe, card, root))
+    return _write(folder, model, int8_card(recipe, card, root))
+
+
+def _write(folder: Path, model: nn.Module, card: Card) -> Card:
+    """Save a run. The card of one whose weights were not here stays, with all that was measured, if they are the same.
+
+    If they are not, because another machine or another torch trained them, the new card says so.
+    """
+    for name in (WEIGHTS, CARD):
+        remove_leftovers(folder / name)  # of processes killed while they wrote the run itself
+    if not (folder / CARD).exists():
+        return save_run(folder, model, card)
+    before, data = read_card(folder), weights_bytes(model.state_dict())
+    if hashlib.sha256(data).hexdigest() == before.sha256:
+        write_atomic(folder / WEIGHTS, data)
+        return before
+    (folder / CARD).unlink()  # a card beside weights that are not its own would be a broken run
+    return save_run(folder, model, card.model_copy(update={"note": " ".join(filter(None, (card.note, TRAINED_AGAIN)))}))
 
 
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
