@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from xkd_core import __main__ as commands
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
 from xkd_core.evaluation.evaluate import evaluate
@@ -19,7 +20,7 @@ from xkd_core.evaluation.quick import measure_card
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import image_sha256, to_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import load_run
+from xkd_core.models.checkpoints import load_run, write_card
 from xkd_core.results.store import read_rows
 
 FIELDS = {
@@ -197,6 +198,25 @@ def test_a_named_recipe_is_trained_with_what_the_user_changes_and_says_so(place:
     card = json.loads((place / "runs" / "digits" / made.stdout.strip() / "card.json").read_text())
     assert card["metrics"]["cosine/grad_cam"]["n"] > 0  # its head allows no CAM
     assert "epochs: 1 (paper: 350)" in card["differs"] and card["lam"] == 0.9
+
+
+@pytest.mark.parametrize(("given", "used"), [("", 3), ("2", 2)])
+def test_a_run_is_trained_again_with_the_threads_that_it_had(
+    runs: dict[str, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, used: int
+) -> None:
+    card = runs["ce"].model_copy(update={"versions": {**runs["ce"].versions, "threads": "3"}})
+    write_card(tmp_path / "digits" / card.id, card)
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("XKD_THREADS", given)
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr("xkd_core.distillation.runs.distill", lambda *_, **__: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr("xkd_core.__main__._measure", lambda card: sys.exit(0))
+    try:
+        with pytest.raises(SystemExit):
+            commands.distill(run=card.id)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [used]
 
 
 def test_recipes_are_listed_with_what_differs_from_their_papers(place: Path) -> None:

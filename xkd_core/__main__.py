@@ -30,10 +30,12 @@ app.add_typer(study, name="study")
 SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
-def _use_threads() -> None:
+def _use_threads(before: str = "") -> None:
+    """As the settings say; a run that is trained again as it had ``before``, as its last bits depend on it."""
     import torch
 
-    torch.set_num_threads(settings.threads())
+    again = before.isdecimal() and not os.environ.get("XKD_THREADS")
+    torch.set_num_threads(int(before) if again else settings.threads())
 
 
 @app.command()
@@ -108,6 +110,7 @@ def distill(
     }
     _alone(given, {"run": run, "recipe": recipe, "recipe-name": recipe_name})
     if run is not None:
+        _use_threads(find_card(run).versions.get("threads", ""))
         chosen = again(find_card(run))
     elif recipe is not None:
         chosen = recipe_of(_json(recipe))
