@@ -289,7 +289,7 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("prune", "--run", "RUN", "--rounds", "0"), "rounds must be 1 or more"),
         (("prune", "--run", "RUN", "--how", "int8"), "Pruning is unstructured or structured; got 'int8'"),
         (("prune", "--run", "RUN", "--how", ""), "Pruning is unstructured or structured; got ''"),
-        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be >= 0"),
+        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be in 0.."),
         (("distill", "--dataset", "digits", "--method", "ce", "--width", "0.5"), "--method kd --lam 0"),
         (("distill", "--run", "RUN", "--epochs", "5"), "leave out what else was given: epochs"),
         (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),

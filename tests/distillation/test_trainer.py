@@ -214,6 +214,20 @@ def test_impossible_recipes_are_refused_with_the_field(field: str, value: object
         replace(SMALL, **{field: value})
 
 
+@pytest.mark.parametrize("method", ["ce", "kd"])
+def test_weights_that_the_last_step_breaks_are_not_stored(teacher: Card, zoo: Path, method: str) -> None:
+    own = {"method": method, "teacher_id": teacher.id if method == "kd" else None}
+    recipe = replace(SMALL, **own, limit=32, epochs=1, lr=1e9, warmup_epochs=0.0)
+    with pytest.raises(TrainingError, match=r"Weights are no longer finite after epoch 1\. Lower the lr"):
+        distill(recipe, root=zoo)
+    assert not (zoo / "digits" / recipe.run_id).exists()
+
+
+def test_more_classes_than_there_are_cannot_be_matched(teacher: Card, zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="top_k must be at most 10"):
+        distill(student(teacher, method="swa", top_k=11), root=zoo)
+
+
 def test_fewer_images_than_a_batch_are_refused_and_not_left_untrained(zoo: Path) -> None:
     with pytest.raises(BadInputError, match="has 1297 images, not one batch of 1298"):
         distill(replace(SMALL, limit=None, batch_size=1298), root=zoo)

@@ -111,7 +111,7 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("temperature", recipe.temperature > 0, "> 0"),
         ("width", 0 < recipe.width <= 1, "in (0, 1]"),
         ("epochs", recipe.epochs >= 1, ">= 1"),
-        ("seed", recipe.seed >= 0, ">= 0"),
+        ("seed", 0 <= recipe.seed < 2**63, "in 0..2^63-1"),
         ("weight_decay", recipe.weight_decay >= 0, ">= 0"),
         ("warmup_epochs", recipe.warmup_epochs >= 0, ">= 0"),
         ("shift_px", recipe.shift_px >= 0, ">= 0"),

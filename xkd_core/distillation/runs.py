@@ -128,6 +128,10 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
 
 def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> None:
     """A teacher and a source answer with the data set's classes, and a source is the network that is trained on."""
+    if recipe.top_k > len(classes):
+        raise BadInputError(
+            f"top_k must be at most {len(classes)}, the classes of {recipe.dataset}; got {recipe.top_k}."
+        )
     for run_id in filter(None, (recipe.teacher_id, recipe.source_id)):
         card = find_card(run_id, root)
         if card.classes != classes:
