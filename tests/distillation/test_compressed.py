@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,15 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.params == sum(p.numel() for p in loaded.parameters())
     assert card.ratio == teacher.params / card.params and card.ratio_of == "parameters"
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
+
+
+def test_filters_are_not_pruned_without_torch_pruning_and_the_error_says_how_to_get_it(
+    teacher: Card, zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_pruning", None)
+    monkeypatch.delitem(sys.modules, "xkd_core.pruning.structured")
+    with pytest.raises(BadInputError, match="pip install torch-pruning"):
+        distill(pruned(teacher, teacher.id, compress="structured", amount=0.25, limit=64), root=zoo)
 
 
 def test_weights_of_a_network_without_some_filters_can_be_pruned_and_loaded(teacher: Card, zoo: Path) -> None:

@@ -172,8 +172,10 @@ def _start(recipe: Recipe, root: Path | None) -> Network | None:
             f"{recipe.source_id} has 8-bit values, which cannot be trained; take {source.card.source_id}."
         )
     if recipe.compress == "structured":
-        from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
-
+        try:
+            from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
+        except ModuleNotFoundError as error:
+            raise BadInputError("Filters are pruned with Torch-Pruning: pip install torch-pruning.") from error
         if not isinstance(source.model, VggGap):
             raise BadInputError(f"Filters can be pruned from VGG-GAP networks only; {recipe.source_id} is another.")
         return shrink(source.model, recipe.amount, input_px=source.card.transform.size)
