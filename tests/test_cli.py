@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from xkd_core import __main__ as commands
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
 from xkd_core.evaluation.evaluate import evaluate
@@ -19,7 +20,7 @@ from xkd_core.evaluation.quick import measure_card
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import image_sha256, to_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import load_run
+from xkd_core.models.checkpoints import load_run, write_card
 from xkd_core.results.store import read_rows
 
 FIELDS = {
@@ -199,6 +200,25 @@ def test_a_named_recipe_is_trained_with_what_the_user_changes_and_says_so(place:
     assert "epochs: 1 (paper: 350)" in card["differs"] and card["lam"] == 0.9
 
 
+@pytest.mark.parametrize(("given", "used"), [("", 3), ("2", 2)])
+def test_a_run_is_trained_again_with_the_threads_that_it_had(
+    runs: dict[str, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, used: int
+) -> None:
+    card = runs["ce"].model_copy(update={"versions": {**runs["ce"].versions, "threads": "3"}})
+    write_card(tmp_path / "digits" / card.id, card)
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("XKD_THREADS", given)
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr("xkd_core.distillation.runs.distill", lambda *_, **__: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr("xkd_core.__main__._measure", lambda card: sys.exit(0))
+    try:
+        with pytest.raises(SystemExit):
+            commands.distill(run=card.id)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [used]
+
+
 def test_recipes_are_listed_with_what_differs_from_their_papers(place: Path) -> None:
     listed = call(place, "recipes").stdout
     assert "park-004-swa-small: Park et al. 2020" in listed
@@ -216,6 +236,14 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
     assert [listed[run]["compression"] for run in made] == ["unstructured", "unstructured", "int8"]
     assert all(listed[run]["metrics"]["accuracy"]["n"] > 0 for run in made)
     assert listed[made[1]]["nonzeros"] < listed[made[0]]["nonzeros"] < listed[made[0]]["params"]
+
+    weights = place / "runs" / "digits" / made[2] / "model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()  # as of a run of which only the card is shipped
+    assert call(place, "distill", "--run", made[2], "--quiet").stdout.split() == [made[2]]
+    assert weights.read_bytes() == before
+    for refused in (("quantize",), ("prune", "--how", "structured"), ("prune",)):
+        assert "8-bit" in call(place, *refused, "--run", made[2]).stderr
 
 
 @pytest.mark.parametrize(
@@ -259,6 +287,13 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("prune", "--run", "RUN", "--how", "magic"), "unstructured"),
         (("prune", "--run", "RUN", "--how", "structured", "--amount", "0.99"), "amount must be in"),
         (("prune", "--run", "RUN", "--rounds", "0"), "rounds must be 1 or more"),
+        (("prune", "--run", "RUN", "--how", "int8"), "Pruning is unstructured or structured; got 'int8'"),
+        (("prune", "--run", "RUN", "--how", ""), "Pruning is unstructured or structured; got ''"),
+        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be in 0.."),
+        (("distill", "--dataset", "digits", "--method", "ce", "--width", "0.5"), "--method kd --lam 0"),
+        (("distill", "--run", "RUN", "--epochs", "5"), "leave out what else was given: epochs"),
+        (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),
+        (("sweep", "run", "SWEEP", "--engine", "ray", "--minutes", "5"), "--minutes is for the local engine"),
         (("quantize", "--run", "nobody"), "No run"),
         (("distill", "--dataset", "digits", "--teacher", "nobody"), "No run called 'nobody'"),
         (("sweep", "plan", "BROKEN"), "not valid YAML"),

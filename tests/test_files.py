@@ -46,7 +46,9 @@ def test_who_waited_for_the_lock_keeps_the_next_one_out(tmp_path: Path, monkeypa
     assert not path.with_name("rows.lock").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(XKDError, match=r"Could not write maps\.npz"):
-        write_atomic(tmp_path / "file" / "maps.npz", b"")
+def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(XKDError, match=r"Could not write state: .*may be written to"):
+        write_atomic(tmp_path / "file" / "state", b"")
+    with pytest.raises(XKDError, match="Could not write state"), alone_with(tmp_path / "file" / "state"):
+        pass

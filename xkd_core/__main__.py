@@ -30,10 +30,12 @@ app.add_typer(study, name="study")
 SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
-def _use_threads() -> None:
+def _use_threads(before: str = "") -> None:
+    """As the settings say; a run that is trained again as it had ``before``, as its last bits depend on it."""
     import torch
 
-    torch.set_num_threads(settings.threads())
+    again = before.isdecimal() and not os.environ.get("XKD_THREADS")
+    torch.set_num_threads(int(before) if again else settings.threads())
 
 
 @app.command()
@@ -82,7 +84,7 @@ def distill(
     """Train one run and print its id. Killed at any moment, the same command goes on where it was."""
     _use_threads()
     from xkd_core.distillation.named import named_recipe
-    from xkd_core.distillation.recipes import recipe_from, recipe_of
+    from xkd_core.distillation.recipes import again, recipe_from, recipe_of
     from xkd_core.distillation.runs import distill as train_run
     from xkd_core.models.checkpoints import find_card
 
@@ -106,8 +108,10 @@ def distill(
         "explained": explained,
         "fr_weight": fr_weight,
     }
+    _alone(given, {"run": run, "recipe": recipe, "recipe-name": recipe_name})
     if run is not None:
-        chosen = recipe_of(find_card(run).recipe)
+        _use_threads(find_card(run).versions.get("threads", ""))
+        chosen = again(find_card(run))
     elif recipe is not None:
         chosen = recipe_of(_json(recipe))
     elif recipe_name is not None:
@@ -117,6 +121,15 @@ def distill(
     card = train_run(chosen, report=None if quiet else _epoch_printer())
     _measure(card)
     print(card.id)
+
+
+def _alone(given: dict[str, Any], whole: dict[str, str | None]) -> None:
+    """Refuse options that --run or --recipe would silently overrule."""
+    used = [name for name, value in whole.items() if value is not None]
+    others = [name for name, value in given.items() if value is not None and name != "seed"]
+    if len(used) > 1 or (used in (["run"], ["recipe"]) and others):
+        said = ", ".join((used + others)[1:])
+        raise BadInputError(f"--{used[0]} says everything about a training; leave out what else was given: {said}.")
 
 
 def _measure(card: Any) -> None:
@@ -163,12 +176,13 @@ def prune(
     _use_threads()
     from xkd_core.distillation.recipes import pruning_rounds
     from xkd_core.distillation.runs import distill as train_run
-    from xkd_core.evaluation.quick import measure_card
     from xkd_core.models.checkpoints import find_card
 
     training = {"method": method, "epochs": epochs, "lr": lr, "lam": lam, "beta": beta, "seed": seed, "limit": limit}
     for recipe in pruning_rounds(find_card(run), how=how, amount=amount, rounds=rounds, training=training):
-        print(measure_card(train_run(recipe, report=None if quiet else _epoch_printer())).id)
+        card = train_run(recipe, report=None if quiet else _epoch_printer())
+        _measure(card)
+        print(card.id)
 
 
 @app.command()
@@ -177,11 +191,12 @@ def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> No
     _use_threads()
     from xkd_core.distillation.recipes import int8_of
     from xkd_core.distillation.runs import distill as make
-    from xkd_core.evaluation.quick import measure_card
     from xkd_core.models.checkpoints import find_card
 
-    card = find_card(run)
-    print(measure_card(make(int8_of(card.dataset, card.id))).id)
+    source = find_card(run)
+    card = make(int8_of(source.dataset, source.id))
+    _measure(card)
+    print(card.id)
 
 
 @app.command()
@@ -284,7 +299,8 @@ def sweep_run(
     from xkd_core.sweep.local import run_all
     from xkd_core.sweep.plan import read_sweep
 
-    checked(engine)
+    if checked(engine) == "ray" and minutes is not None:
+        raise BadInputError("--minutes is for the local engine; a Ray cluster trains until all runs are done.")
     plan, started = read_sweep(file), time.monotonic()
     cluster = cluster_at(address) if engine == "ray" else None
     with tqdm(total=len(plan), unit="run") as bar:

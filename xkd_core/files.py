@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from xkd_core.errors import XKDError
 
@@ -39,27 +39,33 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
-    """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Hold a lock beside ``path`` against other processes of this machine; killed ones let go of it.
+
+    Errors: XKDError when the folder cannot be written.
+    """
     lock = path.with_name(f"{path.name}.lock")
-    with _locked(lock):
+    with _locked(lock, path):
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
 
 
-def _locked(lock: Path) -> TextIO:
-    """The locked file. Who held it before has removed it, and a lock on a file that is gone keeps nobody out."""
+def _locked(lock: Path, path: Path) -> IO[str]:
+    """The file ``lock``, open and held. One that its last holder deleted in the meantime holds nobody back."""
     while True:
-        handle = lock.open("w")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = lock.open("w")
+        except OSError as error:
+            raise _readable(error, path) from error
         fcntl.flock(handle, fcntl.LOCK_EX)
-        if _is_at(handle, lock):
+        if _is(lock, handle):
             return handle
         handle.close()
 
 
-def _is_at(handle: TextIO, path: Path) -> bool:
+def _is(path: Path, handle: IO[str]) -> bool:
     try:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except FileNotFoundError:

@@ -84,7 +84,7 @@ def open_link(zoo: Zoo) -> None:
         return
     if run_id in zoo.away:
         link.complain(f"Of the run {run_id[:90]!r} only the results are here, not its weights: maps are those of the "
-                      f"nearest run. `python -m xkd_core distill --run {run_id[:90]}` trains it again.")  # fmt: skip
+                      f"nearest run. `python -m xkd_core distill --run {run_id[:130]}` trains it again.")  # fmt: skip
     wanted = {
         "lam": chosen.lam,
         "ratio": chosen.ratio,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from xkd_core.distillation.validation import average_precision
+from xkd_core.distillation.validation import average_precision, quality
 
 ROOT = Path(__file__).resolve().parents[2]
 ENOUGH = {"torch", "torchvision", "numpy", "safetensors", "scikit-image", "typer", "pyyaml", "tqdm"}
@@ -72,3 +72,10 @@ def test_average_precision_by_hand() -> None:
     assert average_precision(labels, np.array([0.9, 0.8, 0.7, 0.1])) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
     assert average_precision(labels, np.zeros(4)) == 0.5
     assert average_precision(np.zeros(4, dtype=np.uint8), np.arange(4.0)) == 0.0
+
+
+def test_a_class_that_no_image_shows_is_left_out_of_the_mean() -> None:
+    labels = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]], dtype=np.uint8)
+    logits = np.array([[0.9, 0.0, 0.1], [0.8, 0.0, 0.9], [0.7, 0.0, 0.2], [0.1, 0.0, 0.8]])
+    assert quality(logits, labels, multi_label=True) == pytest.approx((0.5 * 1 + 0.5 * 2 / 3 + 1) / 2)
+    assert quality(logits, np.zeros_like(labels), multi_label=True) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from xkd_core.distillation.recipes import Recipe, int8_of, pruning_rounds
+from xkd_core.distillation.checks import SLIM_WIDTH
+from xkd_core.distillation.recipes import Recipe, again, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
@@ -53,7 +55,7 @@ def pruned(teacher: Card, source: str, **fields: object) -> Recipe:
 
 def test_a_slimmable_student_is_one_file_and_a_run_for_each_width(teacher: Card, zoo: Path) -> None:
     card = distill(student(teacher, slimmable=True, width=0.5), root=zoo)
-    assert "-slim-" in card.id and card.compression == "slimmable"
+    assert "-slim-" in card.id and card.compression == "slimmable" and STOPS[-1] == SLIM_WIDTH
     runs = [one for one in list_runs(zoo) if one.id.startswith(card.id)]
     assert [one.width for one in runs] == list(STOPS)
     for one in runs:
@@ -115,6 +117,23 @@ def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros
     assert ((weights[0] == 0) <= (weights[1] == 0)).all()
 
 
+def test_pruning_with_labels_alone_takes_nothing_from_the_teacher_and_makes_no_teacher(
+    teacher: Card, zoo: Path, tmp_path: Path
+) -> None:
+    recipe = pruned(teacher, teacher.id, method="ce", compress="unstructured", amount=0.2, round=1, limit=64)
+    data = training_data(recipe, root=zoo)
+    assert data.teacher is None and data.validation.teacher is not None
+    other = replace(recipe, lam=1.0, temperature=1.0)  # fields that ce does not read
+    weights = [
+        train(one, training_data(one, root=zoo), state_path=tmp_path / one.hash).model.state_dict()
+        for one in (recipe, other)
+    ]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert recipe.role == "baseline" and "agreement" in distill(recipe, root=zoo).curve[-1]
+    assert replace(recipe, compress="", source_id=None).role == "baseline"
+    assert replace(recipe, teacher_id=None).role == "baseline" and SMALL.role == "teacher"
+
+
 def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loading(teacher: Card, zoo: Path) -> None:
     card = distill(replace(pruned(teacher, teacher.id, compress="structured", amount=0.5), epochs=4, lr=6e-3), root=zoo)
     assert card.channels == (8, 32, 32) and "-f50-" in card.id
@@ -123,6 +142,34 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.params == sum(p.numel() for p in loaded.parameters())
     assert card.ratio == teacher.params / card.params and card.ratio_of == "parameters"
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
+
+
+def test_filters_are_not_pruned_without_torch_pruning_and_the_error_says_how_to_get_it(
+    teacher: Card, zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_pruning", None)
+    monkeypatch.delitem(sys.modules, "xkd_core.pruning.structured")
+    with pytest.raises(BadInputError, match="pip install torch-pruning"):
+        distill(pruned(teacher, teacher.id, compress="structured", amount=0.25, limit=64), root=zoo)
+
+
+def test_weights_of_a_network_without_some_filters_can_be_pruned_and_loaded(teacher: Card, zoo: Path) -> None:
+    filters = distill(pruned(teacher, teacher.id, compress="structured", amount=0.5, epochs=1, limit=64), root=zoo)
+    weights = distill(pruned(teacher, filters.id, compress="unstructured", amount=0.5, epochs=1, limit=64), root=zoo)
+    assert weights.channels == filters.channels and weights.compression == "unstructured"
+    assert sparsity(load_run(weights.id, zoo).model) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_pruned_student_of_another_kind_of_network_than_its_teacher_is_called_pruned(
+    teacher: Card, zoo: Path
+) -> None:
+    small = distill(student(teacher, method="kd", arch="lenet5_32", width=0.5, limit=64), root=zoo)
+    assert small.compression == "architecture"
+    fields = {"source_id": small.id, "compress": "unstructured", "amount": 0.5, "limit": 64}
+    less = distill(student(teacher, method="kd", arch="lenet5_32", width=0.5, **fields), root=zoo)
+    assert (less.compression, less.ratio_of) == ("unstructured", "nonzeros")
+    with pytest.raises(BadInputError, match="so a training that goes on from it is too"):
+        distill(student(teacher, method="kd", arch="lenet5_32", width=1.0, **fields), root=zoo)
 
 
 def test_the_int8_form_of_a_run_keeps_its_settings_and_counts_bits(teacher: Card, zoo: Path) -> None:
@@ -151,6 +198,23 @@ def test_pruning_rounds_are_a_chain_from_the_run_to_the_last(teacher: Card) -> N
     assert [one.source_id for one in plan] == [teacher.id, plan[0].run_id, plan[1].run_id]
     assert [one.round for one in plan] == [1, 2, 3]
     assert {one.teacher_id for one in plan} == {teacher.id}
+
+
+def test_pruning_mirrors_no_images_of_a_run_that_saw_none_mirrored(teacher: Card) -> None:
+    training = {"method": "swa", "epochs": 2, "lr": 1e-3}
+    digits = teacher.model_copy(update={"recipe": {**teacher.recipe, "flip": False}})
+    plans = [next(pruning_rounds(card, how="structured", amount=0.5, rounds=1, training=training))
+             for card in (teacher, digits)]  # fmt: skip
+    assert [plan.flip for plan in plans] == [True, False]
+
+
+def test_a_card_says_how_its_run_is_made_again_or_that_it_was_cut_out_of_another(teacher: Card) -> None:
+    assert again(teacher).run_id == teacher.id
+    eight = teacher.model_copy(update={"id": f"{teacher.id}-int8", "compression": "int8", "source_id": teacher.id})
+    assert again(eight) == int8_of("digits", teacher.id)
+    cut = teacher.model_copy(update={"id": "digits-ce-w1-restricted-s0-0", "source_id": teacher.id})
+    with pytest.raises(BadInputError, match=f"restrict --run {teacher.id} --dataset digits"):
+        again(cut)
 
 
 @pytest.mark.parametrize(

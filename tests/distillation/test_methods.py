@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,11 +284,37 @@ def test_a_live_teacher_is_asked_for(teacher: Card, zoo: Path, tmp_path: Path) -
         ({"kd_form": "magic"}, "kd_form must be one of t2"),
         ({"erasing": 1.5}, r"erasing must be in 0\.\.1"),
         ({"clip_norm": -1.0}, "clip_norm"),
+        ({"seed": -1}, r"seed must be in 0\.\."),
+        ({"seed": 2**63}, r"seed must be in 0\.\."),
+        ({"shift_px": -1}, "shift_px must be >= 0"),
+        ({"weight_decay": -0.1}, "weight_decay must be >= 0"),
+        ({"weight_decay": float("nan")}, "weight_decay must be >= 0"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs must be >= 0"),
+        ({"schedule": " "}, "schedule must be"),
+        ({"split": "test"}, "split must be images to learn from"),
+        ({"split": "val"}, "split must be images to learn from"),
+        ({"method": "kd", "shuffled": True}, "shuffled works"),
+        ({"method": "swa", "beta": 0.0, "shuffled": True}, "shuffled works"),
+        ({"method": "swa", "slimmable": True, "width": 0.25}, "width 0.5"),
+        ({"method": "kd", "slimmable": True, "width": 0.5, "source_id": "x"}, "begins with random weights"),
+        ({"method": "ce", "slimmable": True, "width": 0.5}, "has a teacher"),
+        ({"label": "../elsewhere"}, "No run can be called"),
+        ({"label": "x" * 120}, "at most 120"),
+        ({"dataset": "folder:/images"}, "folder-NAME"),
     ],
 )
 def test_recipes_that_no_training_could_use_are_refused(teacher: Card, fields: dict[str, object], said: str) -> None:
     with pytest.raises(BadInputError, match=said):
         student(teacher, **fields)
+
+
+def test_the_longest_of_the_papers_runs_has_an_id_that_a_card_takes() -> None:
+    recipe = Recipe(
+        dataset="tiny-imagenet-50", arch="attentive_resnet18_explained", split="train", method="surrogate",
+        lam=0.25, l1_weight=5.0, teacher_id="t",
+    )  # fmt: skip
+    assert len(recipe.run_id) > 81
+    assert re.match(Card.model_json_schema()["properties"]["id"]["pattern"], recipe.run_id)
 
 
 def test_fields_that_came_later_leave_older_names_alone(teacher: Card) -> None:

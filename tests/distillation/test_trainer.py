@@ -17,8 +17,8 @@ from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import train
 from xkd_core.distillation.views import draw_views
 from xkd_core.errors import BadInputError, TrainingError
-from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import load_run
+from xkd_core.models.cards import Card, Metric
+from xkd_core.models.checkpoints import load_run, read_card, write_card
 
 SMALL = Recipe(
     dataset="digits",
@@ -74,11 +74,34 @@ def test_a_student_repeats_to_the_byte(teacher: Card, zoo: Path, tmp_path: Path,
 def test_a_run_of_which_only_the_card_is_left_is_trained_again_to_the_same_bytes(teacher: Card, zoo: Path) -> None:
     recipe = student(teacher, epochs=1, seed=7)
     first = distill(recipe, root=zoo)
-    weights = zoo / "digits" / first.id / "model.safetensors"
-    data = weights.read_bytes()
-    weights.unlink()
-    assert distill(recipe, root=zoo).sha256 == first.sha256
-    assert weights.read_bytes() == data
+    folder = zoo / "digits" / first.id
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    measured = first.model_copy(update={"metrics": {"cosine/occlusion": Metric(value=0.5, n=200, split="test")}})
+    write_card(folder, measured)
+    assert distill(recipe, root=zoo) == read_card(folder) == measured
+    assert (folder / "model.safetensors").read_bytes() == data
+
+
+def test_a_run_that_is_trained_again_to_other_bytes_says_so(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, epochs=1, seed=9)
+    first = distill(recipe, root=zoo)
+    folder = zoo / "digits" / first.id
+    write_card(folder, first.model_copy(update={"sha256": "0" * 64}))  # as another machine's
+    (folder / "model.safetensors").unlink()
+    again = distill(recipe, root=zoo)
+    assert again.sha256 == first.sha256 and load_run(again.id, zoo).card == again
+    assert "not the weights that results stored before were measured on" in again.note
+
+
+def test_halves_of_files_that_a_killed_process_left_in_the_runs_folder_go(teacher: Card, zoo: Path) -> None:
+    recipe = student(teacher, epochs=1, seed=8)
+    folder = zoo / "digits" / recipe.run_id
+    folder.mkdir()
+    for name in (".model.safetensors.x1", ".card.json.x2"):
+        (folder / name).write_bytes(b"half")
+    distill(recipe, root=zoo)
+    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "card.json"}
 
 
 def test_a_training_that_was_cut_after_an_epoch_ends_in_the_same_bytes(
@@ -189,6 +212,30 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence(teacher: Card, zoo: Path, 
 def test_impossible_recipes_are_refused_with_the_field(field: str, value: object) -> None:
     with pytest.raises(BadInputError, match=field):
         replace(SMALL, **{field: value})
+
+
+@pytest.mark.parametrize("method", ["ce", "kd"])
+def test_weights_that_the_last_step_breaks_are_not_stored(teacher: Card, zoo: Path, method: str) -> None:
+    own = {"method": method, "teacher_id": teacher.id if method == "kd" else None}
+    recipe = replace(SMALL, **own, limit=32, epochs=1, lr=1e9, warmup_epochs=0.0)
+    with pytest.raises(TrainingError, match=r"Weights are no longer finite after epoch 1\. Lower the lr"):
+        distill(recipe, root=zoo)
+    assert not (zoo / "digits" / recipe.run_id).exists()
+
+
+def test_more_classes_than_there_are_cannot_be_matched(teacher: Card, zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="top_k must be at most 10"):
+        distill(student(teacher, method="swa", top_k=11), root=zoo)
+
+
+def test_fewer_images_than_a_batch_are_refused_and_not_left_untrained(zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="has 1297 images, not one batch of 1298"):
+        distill(replace(SMALL, limit=None, batch_size=1298), root=zoo)
+
+
+def test_a_teacher_of_other_classes_is_refused(teacher: Card, zoo: Path) -> None:
+    with pytest.raises(BadInputError, match="10 classes that are not the 8 of scenes"):
+        distill(student(teacher, dataset="scenes", arch="vgg_gap_64", split="transfer"), root=zoo)
 
 
 def test_a_student_without_a_teacher_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

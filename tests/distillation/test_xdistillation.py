@@ -147,6 +147,21 @@ def test_an_autoencoder_learns_and_a_cut_training_ends_in_the_same_bytes(
     assert resumed.errors == whole.errors
 
 
+def test_what_an_autoencoder_becomes_does_not_depend_on_which_students_was_trained_before(
+    teacher: Card, zoo: Path, pixels: np.ndarray, monkeypatch, tmp_path: Path
+) -> None:
+    """Two students of different width begin with different autoencoders."""
+    found = {}
+    for order in ((1, 2), (2, 1)):
+        monkeypatch.setenv("XKD_HOME", str(tmp_path / str(order[0])))
+        for seed in order:
+            torch.manual_seed(seed)
+            found[order, seed] = train_autoencoder(build_cae("small"), lesson(teacher, zoo, pixels, epochs=1)).state
+    for seed in (1, 2):
+        one, other = (found[order, seed] for order in ((1, 2), (2, 1)))
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_the_objective_adds_the_squared_weights_of_the_joint_layer() -> None:
     torch.manual_seed(0)
     model, x, labels = build("vgg_gap_tiny_xd_small", 10).eval(), torch.randn(4, 3, 32, 32), torch.tensor([1, 2, 3, 4])

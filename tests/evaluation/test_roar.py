@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation import roar as module
-from xkd_core.evaluation.roar import NOTHING, removed, retrain, roar, trials, without
+from xkd_core.evaluation.roar import NOTHING, _training_data, removed, retrain, roar, trials, without
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
@@ -47,6 +48,15 @@ def test_the_highest_pixels_of_each_map_go_and_get_the_mean_colour() -> None:
     assert (left[~gone] == 200).all() and (left[gone] == round(0.3048 * 255)).all()
     assert to_input(left, transform)[0, :, 0, 0].abs().max() < 0.01  # 0 for the network, but for rounding
     assert removed(np.zeros((1, 8, 8), np.float32), 0.25).sum() == 16  # equal values by draw, as many as asked
+
+
+def test_fresh_networks_see_no_mirrored_images_where_the_data_set_forbids_them(teacher: Card, place: Path) -> None:
+    trial = trials([teacher.id], options=FRESH, root=place)[0]
+    mirrored = [
+        _training_data(replace(trial, recipe=replace(trial.recipe, flip=flip))).views.flip.any()
+        for flip in (True, False)
+    ]
+    assert mirrored == [True, False]
 
 
 def test_every_ranking_meets_the_random_one_and_nothing_removed(teacher: Card, place: Path) -> None:

@@ -243,6 +243,10 @@ def test_images_of_a_size_that_a_network_does_not_take_are_refused() -> None:
     check_input("vgg16", 32)
     with pytest.raises(BadInputError, match="vgg16 takes images of 32 px; these have 64"):
         check_input("vgg16", 64)
+    check_input("vgg_gap_64_xd", 64)
+    check_input("vgg_gap_tiny_xd_small", 28)
+    with pytest.raises(BadInputError, match="multiple of 16"):
+        check_input("vgg_gap_tiny_xd", 28)
 
 
 def test_another_architecture_is_refused_with_the_known_ones() -> None:

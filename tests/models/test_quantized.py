@@ -56,6 +56,17 @@ def test_weights_are_within_half_a_step_of_the_folded_ones_and_inputs_use_all_th
     assert np.abs(layer.weight.numpy()).reshape(16, -1).max(axis=1).tolist() == [127] * 16
 
 
+def test_a_layer_in_which_nothing_is_left_has_answers_all_the_same(plain: VggGap) -> None:
+    with torch.no_grad():
+        plain.features[1].bias.fill_(-1e3)  # every value behind the first ReLU is 0
+    torch.testing.assert_close(quantize(plain, images(4))(images(4)), plain(images(4)), atol=0.05, rtol=0.05)
+
+
+def test_eight_bits_are_not_made_of_eight_bits(plain: VggGap) -> None:
+    with pytest.raises(BadInputError, match="8-bit values already"):
+        quantize(quantize(plain, images(4)), images(4))
+
+
 def test_answers_and_cams_stay_near_the_float_network(plain: VggGap) -> None:
     model = quantize(plain, images(64))
     x = images(20, seed=1)

@@ -60,12 +60,30 @@ def test_a_group_may_begin_with_a_named_recipe(tmp_path: Path) -> None:
      (TINY.replace("split: train, ", ""), "needs 'split'"),
      (TINY.replace("width: 0.5}", "width: 0.5, teacher: 4}"), "teacher"), ("teachers: 5", "list of groups"),
      ("teachers: [{recipe: park-005}]", "park-004"),
+     (TINY.replace("students", "studnets"), "no part 'studnets'"),
+     (TINY.replace("width: 0.5}", "width: 0.5, rounds: 2}"), "rounds are of pruning"),
      (TINY.replace("[{method: ce}]", "[ce]"), "mapping"), ("defaults: 3\nteachers: [{}]", "mapping")],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "sweep.yaml").write_text(text)
     with pytest.raises(BadInputError, match=said):
         read_sweep(tmp_path / "sweep.yaml")
+
+
+def test_a_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_bytes(b"# caf\xe9\n" + TINY.encode())
+    with pytest.raises(BadInputError, match="not text in UTF-8"):
+        read_sweep(tmp_path / "sweep.yaml")
+
+
+def test_a_run_stands_behind_the_one_that_it_is_made_of_wherever_the_file_names_it(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(TINY)
+    small = read_sweep(tmp_path / "sweep.yaml")[1].run_id
+    group = f"  - {{method: kd, width: 0.5, compress: unstructured, amount: 0.5, source_id: {small}}}\n"
+    (tmp_path / "sweep.yaml").write_text(TINY.replace("students:\n", "students:\n" + group))
+    plan = read_sweep(tmp_path / "sweep.yaml")
+    assert [recipe.compress for recipe in plan] == ["", "", "unstructured", ""]
+    assert plan[2].needs == (plan[0].run_id, small) and plan[1].run_id == small
 
 
 def test_the_shipped_grid_is_the_promised_one() -> None:

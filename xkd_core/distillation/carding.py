@@ -44,6 +44,7 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         method=recipe.method,
         teacher_id=recipe.teacher_id,
         source_id=recipe.source_id,
+        channels=_channels(recipe, trained.model, root),
         width=recipe.width,
         lam=recipe.lam if has_kd else None,
         beta=(recipe.beta if recipe.transfers else 0.0) if has_kd else None,
@@ -90,12 +91,23 @@ def int8_card(recipe: Recipe, source: Card, root: Path | None) -> Card:
 
 
 def _compression(recipe: Recipe, teacher: Card | None) -> Compression:
-    if recipe.slimmable:
-        return "slimmable"
+    pruned: dict[str, Compression] = {"structured": "structured", "unstructured": "unstructured"}
+    if recipe.slimmable or recipe.compress in pruned:
+        return "slimmable" if recipe.slimmable else pruned[recipe.compress]
     if teacher is not None and teacher.arch != recipe.arch:
         return "architecture"
-    pruned: dict[str, Compression] = {"structured": "structured", "unstructured": "unstructured"}
-    return pruned.get(recipe.compress) or ("none" if recipe.width == 1 else "width")
+    return "none" if recipe.width == 1 else "width"
+
+
+def _channels(recipe: Recipe, model: Student, root: Path | None) -> tuple[int, ...] | None:
+    """Of a network whose filters were pruned, now or in a run that it goes on from."""
+    if recipe.source_id is None:
+        return None
+    if recipe.compress == "structured" and isinstance(model, VggGap):
+        from xkd_core.pruning.structured import channels_of
+
+        return channels_of(model)
+    return find_card(recipe.source_id, root).channels
 
 
 def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -> dict[str, Any]:
@@ -104,10 +116,6 @@ def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -
         return _stops(model, teacher)
     size = size_of(model, input_px=input_px)
     found: dict[str, Any] = {"params": size.parameters, "nonzeros": size.nonzeros, "flops": size.flops}
-    if recipe.compress == "structured" and isinstance(model, VggGap):
-        from xkd_core.pruning.structured import channels_of
-
-        found["channels"] = channels_of(model)
     of_zeros = recipe.compress == "unstructured"
     whole = size.parameters if teacher is None else teacher.params
     ratio = whole / (size.nonzeros if of_zeros else size.parameters)

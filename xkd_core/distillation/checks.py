@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
 from xkd_core.errors import BadInputError
+from xkd_core.types import RUN_ID
 
 if TYPE_CHECKING:
     from xkd_core.distillation.recipes import Recipe
@@ -17,6 +19,8 @@ MASKS = ("teacher", "shared", "independent")
 KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
 EXPLAINED = ("", "gradient_shap", "grad_cam", "lime", "none")
 THROUGH = ("teacher", "student")
+NOT_TO_LEARN_FROM = ("val", "test")
+SLIM_WIDTH = 0.5  # the widest stop of models/slimmable.py, which is slow to import
 FORMS: Mapping[str, tuple[str, ...]] = {"at": ("cosine", "code", "paper"), "ab": ("mean", "code")}
 """The forms of each method's loss (transfer.py); the first is the default."""
 
@@ -61,20 +65,40 @@ def check(recipe: Recipe) -> None:
     _check_unread(recipe)
     if recipe.method != "ce" and recipe.teacher_id is None:
         raise BadInputError(f"method {recipe.method!r} needs a teacher: name its run.")
-    if recipe.shuffled and recipe.needs_live_teacher:
+    if recipe.shuffled and (recipe.needs_live_teacher or not recipe.matches_maps):
         raise BadInputError(
-            "shuffled works with the teacher's cached maps: ewa or swa of the last layer and one class."
+            "shuffled works with the teacher's cached maps: ewa or swa of the last layer and one class, β above 0."
         )
+    if recipe.slimmable:
+        _check_slimmable(recipe)
+    _check_name(recipe)
+
+
+def _check_slimmable(recipe: Recipe) -> None:
     elsewhere = recipe.layer_names not in ((), ("last",)) or recipe.mask != "teacher" or recipe.method == "ab"
-    if recipe.slimmable and recipe.method in ("xd", "surrogate"):
+    if recipe.method in ("xd", "surrogate"):
         raise BadInputError("A slimmable student has no networks beside it: train xd and surrogate at one width.")
-    if recipe.slimmable and elsewhere:
+    if elsewhere:
         raise BadInputError("A slimmable student is matched at the last layer only, with sswa's mask on the teacher.")
+    if recipe.method == "ce" or recipe.source_id is not None or recipe.width != SLIM_WIDTH:
+        raise BadInputError(
+            f"A slimmable student begins with random weights, has a teacher (method kd, ...) and width {SLIM_WIDTH}, "
+            f"its widest stop; got method {recipe.method!r}, source_id {recipe.source_id!r}, width {recipe.width:g}."
+        )
+
+
+def _check_name(recipe: Recipe) -> None:
+    """A run that no folder could be called after is refused before its training, not after it."""
+    if not re.fullmatch(RUN_ID, recipe.run_id):
+        raise BadInputError(
+            f"No run can be called {recipe.run_id!r}: data set, arch and label must be small letters, digits, dots, "
+            "dashes and underscores, and the id at most 120 of them. Of a folder of images write folder-NAME."
+        )
 
 
 def milestones(schedule: str) -> tuple[int, ...] | None:
     """The epochs of "steps 150 250"; None for a text that is not of that form."""
-    word, *epochs = schedule.split()
+    word, *epochs = schedule.split() or [""]
     good = word == "steps" and epochs and all(epoch.isdecimal() for epoch in epochs)
     return tuple(int(epoch) for epoch in epochs) if good else None
 
@@ -88,6 +112,10 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("width", 0 < recipe.width <= 1, "in (0, 1]"),
         ("seed", recipe.seed >= 0, ">= 0"),
         ("epochs", recipe.epochs >= 1, ">= 1"),
+        ("seed", 0 <= recipe.seed < 2**63, "in 0..2^63-1"),
+        ("weight_decay", recipe.weight_decay >= 0, ">= 0"),
+        ("warmup_epochs", recipe.warmup_epochs >= 0, ">= 0"),
+        ("shift_px", recipe.shift_px >= 0, ">= 0"),
         ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
         ("lr", recipe.lr > 0, "> 0"),
         ("views", recipe.views >= 1, ">= 1"),
@@ -113,6 +141,7 @@ def _choices(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
     known = recipe.schedule in ("cosine", "constant") or milestones(recipe.schedule or "?") is not None
     names = recipe.layer_names
     return (
+        ("split", recipe.split not in NOT_TO_LEARN_FROM, "images to learn from; val watches and test measures"),
         ("compress", recipe.compress in COMPRESSED, f"one of {', '.join(COMPRESSED[1:])}, or empty"),
         ("optimizer", recipe.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
         ("mask", recipe.mask in MASKS, f"one of {', '.join(MASKS)}"),

@@ -88,7 +88,7 @@ LEE = Named(
     ours={"dataset": "cifar10", "arch": "attentive_resnet18", "split": "train"},
     beyond=(
         *COMMON,
-        "The explanation network and its losses are not part of this recipe.",
+        "The explanation network and its losses come with --method surrogate only.",
         "Batch size and weight decay are not printed in the paper.",
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # cards are slow to import, recipes are not
 MATCHING = ("ewa", "swa", "sswa")
 TRANSFER = ("at", "nst", "ab")
 METHODS = ("ce", "kd", *MATCHING, *TRANSFER, "xd", "surrogate")
+PRUNED = ("unstructured", "structured")
 LAST_THREE = "last-2+last-1+last"
 LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
 
@@ -31,12 +32,12 @@ def later(default: Any) -> Any:
 class Recipe:
     """How a run is trained. λ, β and T are read only by methods that have them.
 
-    method: ce (labels, for teachers), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
+    method: ce (labels alone, for teachers), kd, or kd plus matched ewa / swa / sswa maps, or plus at / nst / ab.
     width: fraction of the architecture's channels. views: fixed augmented copies of each image that
     teacher outputs are cached for. shuffled: match the map of another image (a control).
     limit: train on the first so many images of the split. label: a word for a run outside the main grid.
     drop_prob: share of the teacher's channels that SSWA hides, one draw per batch (paper 004).
-    slimmable: one set of weights for all widths of models/slimmable.py up to ``width``.
+    slimmable: one set of weights for all widths of models/slimmable.py, the widest of which is ``width``.
     source_id: the run whose weights the training begins with. compress: what is taken off them first,
     "unstructured" (``amount`` of the living kernel weights), "structured" (``amount`` of the filters) or
     "int8" (bits; nothing is trained). round: how many times before and now, for the name.
@@ -151,15 +152,23 @@ class Recipe:
         return self.method == "surrogate" or (self.transfers and not cached)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The ids of the runs that must be there before it; of a width of a slimmable run, the whole one's."""
+        return tuple(run_id.partition("@")[0] for run_id in (self.teacher_id, self.source_id) if run_id is not None)
+
+    @property
     def role(self) -> Role:
-        """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control."""
-        if self.method == "ce":
+        """What the run is for; a run for comparison only (shuffled maps, data without shortcut) is a control.
+
+        ce is a teacher unless it has one itself or was pruned: then it is what labels alone make of a small network.
+        """
+        if self.method == "ce" and self.teacher_id is None and not self.compress:
             return "teacher"
         if self.shuffled or self.split == "plain" or self.label or self.explained == "none":
             return "control"
         if self.transfers or self.method in ("xd", "surrogate"):
             return "matched" if self.method in MATCHING else "other"
-        return "naive" if self.lam > 0 else "baseline"
+        return "naive" if self.method != "ce" and self.lam > 0 else "baseline"
 
     @property
     def run_id(self) -> str:
@@ -215,7 +224,8 @@ STUDENT: Mapping[str, Any] = {"width": 0.25}
 def recipe_from(given: Mapping[str, Any]) -> Recipe:
     """Fill what the command line left open (None): architecture, split, teacher, width, and what a method needs.
 
-    Errors: UnknownNameError for a data set, BadInputError when no default is known or no teacher of it exists.
+    Errors: UnknownNameError for a data set, BadInputError when no default is known, no teacher of it exists or a
+    teacher is to be narrow.
     """
     from xkd_core.images.datasets import info
 
@@ -230,7 +240,12 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
             info(dataset)  # a name that does not exist is said first
             raise BadInputError(f"No default {name} is known for data set {dataset!r}: give --{name}.")
     if method == "ce":
-        return Recipe(**{**values, "width": 1.0})
+        if values.setdefault("width", 1.0) != 1.0:
+            raise BadInputError(
+                f"--method ce trains a teacher, at width 1; got {values['width']!r}. A small network that learns from "
+                "labels alone is --method kd --lam 0."
+            )
+        return Recipe(**values)
     if method == "xd" and given.get("arch") is None:
         values["arch"] += "_xd"
     if method == "surrogate" and given.get("arch") is None:
@@ -263,14 +278,28 @@ def int8_of(dataset: str, source_id: str) -> Recipe:
     return Recipe(dataset=dataset, arch="", split="", method="ce", compress="int8", source_id=source_id)
 
 
+def again(card: Card) -> Recipe:
+    """The recipe that makes the run of ``card`` once more. Errors: BadInputError for one that no recipe made."""
+    whole = card.id.partition("@")[0]
+    recipe = int8_of(card.dataset, str(card.source_id)) if card.compression == "int8" else recipe_of(card.recipe)
+    if recipe.run_id != whole:
+        raise BadInputError(
+            f"{whole} was not trained but cut out of {card.source_id}: "
+            f"`restrict --run {card.source_id} --dataset {card.dataset}` makes it again."
+        )
+    return recipe
+
+
 def pruning_rounds(
     card: Card, *, how: str, amount: float, rounds: int, training: Mapping[str, Any]
 ) -> Iterator[Recipe]:
     """Recipes that prune a run ``rounds`` times, each from the weights of the one before, and train it.
 
-    The teacher is the run itself where it is one, else its teacher. ``training``: the other fields. Errors:
-    BadInputError for less than one round.
+    The teacher is the run itself where it is one, else its teacher; images are mirrored where the run's were.
+    ``training``: the other fields. Errors: BadInputError for less than one round, or for no way of pruning.
     """
+    if how not in PRUNED:
+        raise BadInputError(f"Pruning is {' or '.join(PRUNED)}; got {how!r}.")
     if rounds < 1:
         raise BadInputError(f"rounds must be 1 or more; got {rounds}.")
     data = DEFAULTS.get(card.dataset, {})
@@ -282,6 +311,7 @@ def pruning_rounds(
             split=str(data.get("student", card.recipe["split"])),
             teacher_id=card.teacher_id or card.id,
             width=card.width,
+            flip=bool(card.recipe.get("flip", True)),
             warmup_epochs=0.2,
             source_id=source,
             compress=how,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from xkd_core import settings
 from xkd_core.distillation.autoencoding import Autoencoder, Lesson, train_autoencoder
@@ -17,17 +19,28 @@ from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import draw_views, pixel_array, with_erasing
 from xkd_core.errors import BadInputError
-from xkd_core.files import alone_with, remove_leftovers
+from xkd_core.files import alone_with, remove_leftovers, write_atomic
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import CARD, WEIGHTS, LoadedRun, find_card, load_run, read_card, run_folder, save_run
+from xkd_core.models.checkpoints import (
+    CARD,
+    WEIGHTS,
+    LoadedRun,
+    find_card,
+    load_run,
+    read_card,
+    run_folder,
+    save_run,
+    weights_bytes,
+)
 from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
 from xkd_core.pruning.unstructured import prune_weights
 from xkd_core.types import UInt8
 
+TRAINED_AGAIN = "Trained again: these are not the weights that results stored before were measured on."
 VALIDATION_IMAGES = 2000
 CALIBRATION_IMAGES = 512
 # The views belong to the data, not to a student's seed: students of all seeds share the teacher's cache.
@@ -59,7 +72,7 @@ def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, rep
     torch.use_deterministic_algorithms(True, warn_only=True)
     data = training_data(recipe, root=root)
     trained = train(recipe, data, state_path=state_path, report=report)
-    card = save_run(folder, trained.model, card_of(recipe, trained, data, root))
+    card = _write(folder, trained.model, card_of(recipe, trained, data, root))
     state_path.unlink(missing_ok=True)
     remove_leftovers(state_path)
     return card
@@ -70,15 +83,34 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
     card = source.card
     pixels = pixel_array(load(card.dataset, str(card.recipe["split"])), limit=CALIBRATION_IMAGES)
     model = quantize(source.model, to_input(pixels, card.input_transform()))
-    return save_run(folder, model, int8_card(recipe, card, root))
+    return _write(folder, model, int8_card(recipe, card, root))
+
+
+def _write(folder: Path, model: nn.Module, card: Card) -> Card:
+    """Save a run. The card of one whose weights were not here stays, with all that was measured, if they are the same.
+
+    If they are not, because another machine or another torch trained them, the new card says so.
+    """
+    for name in (WEIGHTS, CARD):
+        remove_leftovers(folder / name)  # of processes killed while they wrote the run itself
+    if not (folder / CARD).exists():
+        return save_run(folder, model, card)
+    before, data = read_card(folder), weights_bytes(model.state_dict())
+    if hashlib.sha256(data).hexdigest() == before.sha256:
+        write_atomic(folder / WEIGHTS, data)
+        return before
+    (folder / CARD).unlink()  # a card beside weights that are not its own would be a broken run
+    return save_run(folder, model, card.model_copy(update={"note": " ".join(filter(None, (card.note, TRAINED_AGAIN)))}))
 
 
 def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
-    """Pixels, labels, views and, for a student, the teacher's cached outputs on them."""
+    """Pixels, labels, views and, for a student of more than labels, the teacher's cached outputs on them.
+
+    Errors: BadInputError for a teacher or a source that does not fit.
+    """
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
-    if recipe.teacher_id is not None:
-        find_card(recipe.teacher_id, root)  # a teacher that does not exist is refused before images are drawn
+    _check_runs(recipe, split.info.classes, root)  # what does not fit is refused before images are drawn
     pixels = pixel_array(split, limit=recipe.limit)
     labels = split.labels()[: len(pixels)]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views
@@ -87,10 +119,31 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     if recipe.erasing:
         views = with_erasing(views, share=recipe.erasing, size_px=split.info.transform.size, seed=seed)
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
-    outputs = None if teacher is None else teacher_outputs(teacher, pixels, views)
+    # A run of ce that has a teacher learns from labels all the same; it is only compared with it.
+    outputs = None if teacher is None or recipe.method == "ce" else teacher_outputs(teacher, pixels, views)
     live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
     drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
     return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root), drawn)
+
+
+def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> None:
+    """A teacher and a source answer with the data set's classes, and a source is the network that is trained on."""
+    if recipe.top_k > len(classes):
+        raise BadInputError(
+            f"top_k must be at most {len(classes)}, the classes of {recipe.dataset}; got {recipe.top_k}."
+        )
+    for run_id in filter(None, (recipe.teacher_id, recipe.source_id)):
+        card = find_card(run_id, root)
+        if card.classes != classes:
+            raise BadInputError(
+                f"{run_id} answers with {len(card.classes)} classes that are not the {len(classes)} of "
+                f"{recipe.dataset}. Name a run of {recipe.dataset}; `restrict` makes a teacher of more classes one."
+            )
+        if run_id == recipe.source_id and (card.arch, card.width) != (recipe.arch, recipe.width):
+            raise BadInputError(
+                f"{run_id} is {card.arch} at width {card.width:g}, so a training that goes on from it is too; got "
+                f"{recipe.arch} at width {recipe.width:g}."
+            )
 
 
 def _autoencoder(recipe: Recipe, teacher: LoadedRun, pixels: UInt8) -> Autoencoder:
@@ -114,9 +167,15 @@ def _start(recipe: Recipe, root: Path | None) -> Network | None:
     if recipe.source_id is None:
         return None
     source = load_run(recipe.source_id, root)
+    if source.card.compression == "int8":
+        raise BadInputError(
+            f"{recipe.source_id} has 8-bit values, which cannot be trained; take {source.card.source_id}."
+        )
     if recipe.compress == "structured":
-        from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
-
+        try:
+            from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
+        except ModuleNotFoundError as error:
+            raise BadInputError("Filters are pruned with Torch-Pruning: pip install torch-pruning.") from error
         if not isinstance(source.model, VggGap):
             raise BadInputError(f"Filters can be pruned from VGG-GAP networks only; {recipe.source_id} is another.")
         return shrink(source.model, recipe.amount, input_px=source.card.transform.size)

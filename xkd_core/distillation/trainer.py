@@ -26,7 +26,7 @@ from xkd_core.distillation.task import Batch, Connectors, joint_layer, objective
 from xkd_core.distillation.teaching import LiveTeacher, channels, guide
 from xkd_core.distillation.validation import Validation, validate
 from xkd_core.distillation.views import Views
-from xkd_core.errors import TrainingError
+from xkd_core.errors import BadInputError, TrainingError
 from xkd_core.models.architectures import Network, build
 from xkd_core.models.fused import fusion_of, hold_still
 from xkd_core.models.slimmable import STOPS, SlimVggGap, build_slim
@@ -85,9 +85,14 @@ class Learner:
 def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Report | None = None) -> Trained:
     """Train ``recipe``; ``report(epoch, epochs, watched values)`` is called after every epoch.
 
-    Errors: TrainingError when the loss is not finite; XKDError when the state cannot be written;
-    UnknownNameError for a layer that one of the networks does not have.
+    Errors: TrainingError when the loss or a weight is not finite; XKDError when the state cannot be written;
+    UnknownNameError for a layer that one of the networks does not have; BadInputError for fewer images than a batch.
     """
+    if len(data.pixels) < recipe.batch_size:  # only whole batches are trained on: there would be none
+        raise BadInputError(
+            f"{recipe.dataset}:{recipe.split} has {len(data.pixels)} images, not one batch of {recipe.batch_size}: "
+            "choose a smaller batch_size."
+        )
     learner = _fresh(recipe, data)
     progress = load_state(state_path, learner.model, learner.extras, learner.optimizer)
     while progress.epoch < recipe.epochs:
@@ -96,6 +101,7 @@ def train(recipe: Recipe, data: TrainingData, *, state_path: Path, report: Repor
             torch.manual_seed(_seed(recipe, progress.epoch, 2))  # for dropout
             _one_epoch(learner, recipe, data, progress)
         watched = validate(learner.model, data.validation)
+        _check_finite(learner.model, watched, progress.epoch)
         progress.epoch += 1
         progress.curve += (watched,)
         progress.seconds += time.perf_counter() - started
@@ -168,6 +174,14 @@ def _one_epoch(learner: Learner, recipe: Recipe, data: TrainingData, progress: P
         hold(learner.model, learner.masks)
         progress.dead += found.dead
         progress.seen += found.maps
+
+
+def _check_finite(model: Student, watched: dict[str, float], epoch: int) -> None:
+    """The last step of an epoch may break what its loss did not show; kernels are float16 in the file."""
+    values = (value for value in model.state_dict().values() if value.is_floating_point())
+    stored = (value.half() if value.ndim == 4 else value for value in values)
+    if not all(map(math.isfinite, watched.values())) or not all(bool(value.isfinite().all()) for value in stored):
+        raise TrainingError(f"Weights are no longer finite after epoch {epoch + 1}. Lower the lr.")
 
 
 def device() -> torch.device:

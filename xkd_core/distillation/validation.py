@@ -56,9 +56,14 @@ def validate(model: Network | SlimVggGap, data: Validation, *, batch_size: int =
 
 
 def quality(logits: np.ndarray, labels: UInt8, *, multi_label: bool) -> float:
-    """Mean over classes of average precision (multi-label), or accuracy; (N, C) both, in 0..1."""
+    """Mean over classes of average precision (multi-label), or accuracy; (N, C) both, in 0..1.
+
+    A class that no image shows has no average precision and is left out of the mean; 0 where no class is shown.
+    """
     if multi_label:
-        return float(np.mean([average_precision(column, logits[:, c]) for c, column in enumerate(labels.T)]))
+        shown = np.flatnonzero(labels.any(axis=0))
+        each = [average_precision(labels[:, c], logits[:, c]) for c in shown]
+        return float(np.mean(each)) if each else 0.0
     return float((logits.argmax(axis=1) == labels.argmax(axis=1)).mean())
 
 

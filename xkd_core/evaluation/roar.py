@@ -156,7 +156,8 @@ def _recipe(dataset: str, options: Mapping[str, object]) -> Recipe:
 def _training_data(trial: Trial) -> TrainingData:
     recipe = trial.recipe
     pixels, labels = _left(trial, recipe.split, recipe.limit)
-    views = draw_views(len(pixels), n_views=recipe.epochs, shift_px=recipe.shift_px, seed=recipe.seed)
+    seen = {"n_views": recipe.epochs, "shift_px": recipe.shift_px, "seed": recipe.seed}
+    views = draw_views(len(pixels), **seen, flips=recipe.flip)
     known = load(recipe.dataset, "val").info
     validation = Validation(*_left(trial, "val", VALIDATION_IMAGES), known.transform, known.multi_label, None)
     return TrainingData(pixels, labels, views, validation)

@@ -14,6 +14,7 @@ from torch import nn
 
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet, ExplainedResNet
+from xkd_core.models.autoencoders import CAES
 from xkd_core.models.fused import fused_flat, fused_gap, fused_net
 from xkd_core.models.lenet import lenet5, net
 from xkd_core.models.mobilenet import mobilenet_v3_small
@@ -35,10 +36,14 @@ class Make(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """How to build it. input_px: the one image size it takes, None for any. has_cam: see Network.has_cam."""
+    """How to build it. has_cam: see Network.has_cam.
+
+    input_px: the one image size it takes, None for any of which ``multiple_of`` is a divisor.
+    """
 
     make: Make
     input_px: int | None = None
+    multiple_of: int = 1
     has_cam: bool = True
 
 
@@ -54,7 +59,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "net": Architecture(make=net, input_px=28, has_cam=False),
     "net_xd": Architecture(make=fused_net, input_px=28, has_cam=False),
     **{
-        f"{name}{ending}": Architecture(make=partial(fused_gap, plan, cae))
+        f"{name}{ending}": Architecture(make=partial(fused_gap, plan, cae), multiple_of=CAES[cae].reduction)
         for name, plan in GAP_PLANS.items()
         for ending, cae in (("_xd", "large"), ("_xd_small", "small"))
     },
@@ -97,6 +102,12 @@ def check_input(arch: str, size_px: int) -> None:
         raise BadInputError(
             f"{arch} takes images of {wanted} px; these have {size_px}. Choose another architecture: those with "
             "global average pooling take any size."
+        )
+    unit = _known(arch).multiple_of
+    if size_px % unit:
+        raise BadInputError(
+            f"{arch} takes images whose side is a multiple of {unit}, as its autoencoder does; these have {size_px}. "
+            "Those that end in _xd_small take multiples of 4, and net_xd takes 28."
         )
 
 

@@ -16,7 +16,7 @@ from xkd_core.errors import unknown_name
 class SmallCAE(nn.Module):
     """Grey image -> one map of the same size in [-1, 1]; the code has 4 channels at a quarter of the side."""
 
-    code_channels = 4
+    reduction = 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SmallCAE(nn.Module):
 class LargeCAE(nn.Module):
     """Colour image -> map; four strided convolutions down to a sixteenth of the side and four up again."""
 
-    code_channels = 96
+    reduction = 16
     CHANNELS = (3, 12, 24, 48, 96)
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xkd_core.types import Role, Transform
+from xkd_core.types import RUN_ID, Role, Transform
 
 Compression = Literal["none", "width", "architecture", "slimmable", "structured", "unstructured", "int8"]
 RatioOf = Literal["parameters", "nonzeros", "bits"]
@@ -57,7 +57,7 @@ class Card(Frozen):
     """
 
     schema_version: int = CARD_SCHEMA
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{2,80}(@0\.[0-9]+)?$")
+    id: str = Field(pattern=rf"^{RUN_ID}(@0\.[0-9]+)?$")
     dataset: str
     arch: str
     role: Role

@@ -192,8 +192,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"Run {path.parent.name}: {path.name} is missing or cannot be read.") from error
-
-
-def cpu_state(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's state on the CPU, detached from further training."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -19,6 +19,7 @@ from xkd_core.errors import BadInputError
 from xkd_core.models.seams import GapHead, Network, stage_ends
 from xkd_core.models.vgg import VggGap
 
+SMALLEST = 1e-12  # where all values are 0, their range
 NO_GRADIENT = "8-bit values between the layers are rounded, and rounding has no gradient"
 
 
@@ -67,15 +68,17 @@ class Int8VggGap(VggGap):
 def quantize(plain: Network, images: Tensor) -> Int8VggGap:
     """Quantize a trained network; ``images`` (n, 3, H, W), of the training data, set the range of each layer.
 
-    Errors: BadInputError for a network that is not a chain of convolutions with a GAP head.
+    Errors: BadInputError for a network that is not a chain of convolutions with a GAP head, or has 8 bits already.
     """
+    if isinstance(plain, Int8VggGap):
+        raise BadInputError("This run has 8-bit values already.")
     if not isinstance(plain, VggGap):
         raise BadInputError(f"Only VGG-GAP networks can be quantized; this run is a {type(plain).__name__}.")
     model = Int8VggGap(plain.eval())
     x = images
     for exact, layer in zip(_folded(plain), model.features, strict=True):
         if isinstance(layer, Int8Conv) and isinstance(exact, nn.Conv2d):
-            layer.step.copy_(x.abs().max() / (127 if layer.low else 255))
+            layer.step.copy_(x.abs().max().clamp(min=SMALLEST) / (127 if layer.low else 255))
             _fill(layer, exact)
         x = exact(x)
     _round_head(model.head, plain.classifier)
@@ -83,7 +86,7 @@ def quantize(plain: Network, images: Tensor) -> Int8VggGap:
 
 
 def _fill(layer: Int8Conv, exact: nn.Conv2d) -> None:
-    scale = exact.weight.abs().amax(dim=(1, 2, 3)).clamp(min=1e-12) / 127
+    scale = exact.weight.abs().amax(dim=(1, 2, 3)).clamp(min=SMALLEST) / 127
     layer.scale.copy_(scale)
     layer.weight.copy_((exact.weight / scale[:, None, None, None]).round().to(torch.int8))
     if exact.bias is not None:
@@ -91,7 +94,7 @@ def _fill(layer: Int8Conv, exact: nn.Conv2d) -> None:
 
 
 def _round_head(head: GapHead, exact: nn.Linear) -> None:
-    scale = exact.weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+    scale = exact.weight.abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST) / 127
     head.linear.weight.copy_((exact.weight / scale).round() * scale)
     head.linear.bias.copy_(exact.bias)
 

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from xkd_core.errors import BadInputError
 from xkd_core.rendering import Mode, Scale, Sequential, Style
+from xkd_core.types import RUN_ID
 
 Question = Literal["most_similar_pair", "odd_one_out", "two_alternative"]
 Stratum = Literal["class", "correctness", "habitat"]
 Only = Literal["any", "teacher_right", "all_right"]
-RunId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{2,80}(@0\.[0-9]+)?$")]
+RunId = Annotated[str, Field(pattern=rf"^{RUN_ID}(@0\.[0-9]+)?$")]
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,40}$")]
 
 ROLES = ("teacher", "naive", "matched")

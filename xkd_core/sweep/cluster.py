@@ -27,8 +27,7 @@ def run_all_on_ray(ray: Any, plan: Sequence[Recipe], *, report: Callable[[str, s
     train = ray.remote(num_cpus=1, max_retries=RETRIES)(_train)
     tasks: dict[str, Any] = {}
     for recipe in plan:
-        needed = (recipe.teacher_id, (recipe.source_id or "").partition("@")[0])
-        tasks[recipe.run_id] = train.remote(recipe, *(tasks[one] for one in needed if one in tasks))
+        tasks[recipe.run_id] = train.remote(recipe, *(tasks[one] for one in recipe.needs if one in tasks))
     waiting, outcomes = {task: run_id for run_id, task in tasks.items()}, {}
     while waiting:
         (ready,), _ = ray.wait(list(waiting), num_returns=1)

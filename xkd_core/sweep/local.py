@@ -50,18 +50,21 @@ def run_all(
 ) -> list[Outcome]:
     """Train what is missing, ``workers`` processes with one thread each, for at most ``minutes``.
 
-    A run waits for its teacher and for the run it is made of. ``report(run id, outcome)`` is called as runs
-    end; outcomes are 'done', 'out of time' or the last line of a failed process. Returns them in the plan's order.
+    A run waits for the runs that it needs, which come before it in the plan. ``report(run id, outcome)`` is called
+    as runs end; outcomes are 'done', 'out of time' or the last line of a failed process. Returns them in the plan's
+    order.
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     ended = {recipe.run_id: threading.Event() for recipe in plan}
 
     def work(recipe: Recipe) -> Outcome:
-        for needed in (recipe.teacher_id, (recipe.source_id or "").partition("@")[0]):
+        for needed in recipe.needs:
             if needed in ended:
                 ended[needed].wait()
-        outcome = run_one(recipe, deadline)
-        ended[recipe.run_id].set()
+        try:
+            outcome = run_one(recipe, deadline)
+        finally:
+            ended[recipe.run_id].set()  # whatever happens: others wait for it
         report(recipe.run_id, outcome)
         return recipe.run_id, outcome
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
@@ -14,11 +14,12 @@ from xkd_core.distillation.named import get_named
 from xkd_core.distillation.recipes import Recipe, int8_of, recipe_of
 from xkd_core.errors import BadInputError, UnknownNameError
 
+PARTS = ("defaults", "teachers", "students")
 FIELDS = tuple(field.name for field in fields(Recipe))
 
 
 def read_sweep(path: Path) -> list[Recipe]:
-    """All recipes of a sweep file, teachers first, without repeats.
+    """All recipes of a sweep file, teachers first and each behind the runs that it needs, without repeats.
 
     The file has ``defaults`` (fields of a recipe), ``teachers`` and ``students`` (lists of groups; a
     field with a list stands for each of its values). Students learn from the first teacher unless
@@ -36,13 +37,31 @@ def read_sweep(path: Path) -> list[Recipe]:
         rest = {name: value for name, value in group.items() if name not in ("teacher", "rounds", "int8")}
         if rest.get("compress"):
             rest = {"source_id": chosen.run_id, "width": 1.0, "round": 1, **rest}
+        elif "rounds" in group:
+            raise BadInputError(f"Sweep file {path}: rounds are of pruning; say how (compress) or leave them out.")
         made = [
             one
             for first in _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
             for one in _rounds(first, _whole(path, group, "rounds", 1, range(1, 100)))
         ]
         students += made + [int8_of(one.dataset, one.run_id) for one in made if group.get("int8")]
-    return list(dict.fromkeys([*teachers, *students]))
+    return _ordered(dict.fromkeys([*teachers, *students]))
+
+
+def _ordered(recipes: Iterable[Recipe]) -> list[Recipe]:
+    """In the order given, but for a run that another one needs: it comes before that one."""
+    by_id = {recipe.run_id: recipe for recipe in recipes}
+    placed: dict[str, Recipe] = {}
+
+    def place(recipe: Recipe) -> None:
+        for needed in recipe.needs:
+            if needed in by_id and needed not in placed:
+                place(by_id[needed])
+        placed.setdefault(recipe.run_id, recipe)
+
+    for recipe in by_id.values():
+        place(recipe)
+    return list(placed.values())
 
 
 def _rounds(first: Recipe, rounds: int) -> Iterator[Recipe]:
@@ -57,11 +76,16 @@ def _read(path: Path) -> Mapping[str, Any]:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
         raise BadInputError(f"Sweep file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"Sweep file {path} is not text in UTF-8.") from error
     except yaml.YAMLError as error:
         words = " ".join(str(error).split())
         raise BadInputError(f"Sweep file {path} is not valid YAML: {words}.") from error
     if not isinstance(document, Mapping) or not document.get("teachers"):
         raise BadInputError(f"Sweep file {path} must be a mapping with at least one entry under 'teachers'.")
+    for name in document:
+        if name not in PARTS:
+            raise BadInputError(f"Sweep file {path}: no part {name!r}. Parts: {', '.join(PARTS)}.")
     return document
 
 
