@@ -23,6 +23,7 @@ from xkd_core.files import write_atomic
 from xkd_core.models.cards import Card, at_width, widths
 from xkd_core.models.restore import restore
 from xkd_core.models.seams import Network
+from xkd_core.models.sparse import dense, sparse
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 2**20
@@ -148,8 +149,8 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def weights_bytes(state: Mapping[str, Tensor]) -> bytes:
-    """Serialise a state: convolution kernels as float16, everything else (norms, head) as it is."""
-    return dump_tensors({name: _stored(value) for name, value in state.items()})
+    """Serialise a state: kernels as float16, mostly zero ones without their zeros, norms and head as they are."""
+    return dump_tensors(sparse({name: _stored(value) for name, value in state.items()}))
 
 
 def run_folder(dataset: str, run_id: str, root: Path | None = None) -> Path:
@@ -166,9 +167,10 @@ def parse_verified(data: bytes, card: Card) -> dict[str, Tensor]:
             f"the card says {card.sha256[:12]}...). Restore the file or train the run again."
         )
     try:
-        return parse_tensors(data)
+        state = parse_tensors(data)
     except Exception as error:  # safetensors raises its own Rust error type, which is not importable as a class
         raise RunError(f"Run {card.id}: model.safetensors cannot be read ({error}).") from error
+    return dense(state)
 
 
 def _stored(value: Tensor) -> Tensor:
