@@ -113,6 +113,8 @@ def test_errors_are_those_of_the_held_out_images() -> None:
     mean = (sum(range(20)) - 28) / 18
     assert errors.cae == 0.25
     assert errors.mean_map == pytest.approx((abs(9 - mean) + abs(19 - mean)) / 2)
+    median = 9  # of 0 to 18 without 9: between 8 and 10
+    assert errors.median_map == pytest.approx((abs(9 - median) + abs(19 - median)) / 2)
     assert errors.n == 2
 
 
@@ -195,6 +197,7 @@ def test_a_run_keeps_its_autoencoder_and_says_how_well_it_draws(teacher: Card, z
     card = distill(student(teacher), root=zoo)
     assert (card.method, card.role, card.compression, card.beta) == ("xd", "other", "architecture", 0.0)
     assert card.extras["params/without_cae"] == card.params - 1077
+    assert card.extras["mae/median_map"] > 0
     assert card.extras["mae/n"] == 6 and card.extras["mae/cae"] > 0 and card.extras["mae/mean_map"] > 0
     drawn = training_data(student(teacher), root=zoo).autoencoder
     stored = fusion_of(load_run(card.id, zoo).model).cae.state_dict()

@@ -134,7 +134,8 @@ def _extras(model: Student, data: TrainingData) -> dict[str, float]:
     errors = None if data.autoencoder is None else data.autoencoder.errors
     if errors is None:
         return found
-    return found | {"mae/cae": errors.cae, "mae/mean_map": errors.mean_map, "mae/n": float(errors.n)}
+    found |= {"mae/cae": errors.cae, "mae/mean_map": errors.mean_map, "mae/n": float(errors.n)}
+    return found if errors.median_map is None else found | {"mae/median_map": errors.median_map}
 
 
 def _maps(model: ExplainedResNet, data: TrainingData) -> Float:
