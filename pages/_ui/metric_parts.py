@@ -15,11 +15,10 @@ from xkd_core.results.metrics import Metrics
 from xkd_core.serving import chart_picture
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
-from xkd_core.serving.curves import axis_values
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
 from xkd_core.serving.views import impossible
-from xkd_core.serving.zoo import Choice, Zoo, naive_of
+from xkd_core.serving.zoo import Choice, Zoo, naive_of, rounded
 
 AXES = {"ratio": "Compression", "lam": "λ", "method": "Method"}
 FAMILIES = {
@@ -55,7 +54,9 @@ def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
 
 def _longest(zoo: Zoo, family: str) -> str:
     """Where to begin: along the compression, unless all students have one size and differ in λ."""
-    return "lam" if len(axis_values(zoo, "ratio", family)) == 1 < len(axis_values(zoo, "lam", family)) else "ratio"
+    cards = zoo.known("matched", family) or zoo.known("naive", family)
+    sizes, lams = ({rounded(getattr(card, name)) for card in cards} for name in ("ratio", "lam"))
+    return "lam" if len(sizes) == 1 < len(lams) else "ratio"
 
 
 def _missing(dataset: str, names: Sequence[str]) -> None:

@@ -126,6 +126,20 @@ def test_without_rows_all_images_come_by_number_with_the_reason(zoo):
     assert "evaluate --dataset scenes" in found.missing
 
 
+def test_a_run_without_weights_is_on_the_curve_and_not_on_the_slider(results, zoo):
+    choice = zoo.default()
+    run_id = zoo.pick("naive", choice).card.id
+    lost = replace(zoo, away=frozenset({run_id}))
+    whole, short = (curves.curve(results, one, choice, row="naive", axis="ratio", explainer="cam")
+                    for one in (zoo, lost))  # fmt: skip
+    assert short == whole and [point.run_id for point in whole.points] == [run_id]
+    assert lost.pick("naive", choice).card.id != run_id
+    assert run_id in {card.id for card in lost.known("naive", choice.family)}
+    assert run_id not in {card.id for card in lost.of("naive", choice.family)}
+    assert lost.families == zoo.families
+    assert replace(zoo, away=frozenset(zoo.by_id)).families == ()
+
+
 def test_a_curve_carries_mean_n_interval_and_quality(results, zoo):
     choice = zoo.default()
     line = curves.curve(results, zoo, choice, row="naive", axis="ratio", explainer="cam")

@@ -104,7 +104,7 @@ def axis_values(zoo: Zoo, name: Literal["lam", "ratio", "beta"], family: str) ->
 
 def curve(results: Results, zoo: Zoo, choice: Choice, *, row: Row, axis: Axis, explainer: str) -> Curve:
     """Every run of a kind along ``axis``, the rest as chosen (all seeds, the chosen β)."""
-    cards = [card for card in zoo.of(row, choice.family) if _on_curve(card, choice, axis)]
+    cards = [card for card in zoo.known(row, choice.family) if _on_curve(card, choice, axis)]
     return Curve(row=row, points=_points(results, cards, axis, explainer), family=choice.family)
 
 
@@ -115,7 +115,7 @@ def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explaine
     """
     if parts_of(choice.family)[0] != WIDTH:
         return ()
-    chosen = {family_of(card) for row in ("naive", "matched") for card in zoo.of(row, choice.family)}
+    chosen = {family_of(card) for row in ("naive", "matched") for card in zoo.known(row, choice.family)}
     groups: dict[tuple[str, Row], list[Card]] = {}
     for card in zoo.students:
         family = family_of(card)

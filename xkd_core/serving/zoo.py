@@ -156,19 +156,28 @@ class Zoo:
 
     def of(self, row: Row, family: str) -> tuple[Card, ...]:
         """Students that may stand in a row of the grid when ``family`` is chosen: those that can explain."""
+        return self._here.get(naive_of(family) if row == "naive" else family, ())
+
+    def known(self, row: Row, family: str) -> tuple[Card, ...]:
+        """The same with those of which only the card and the results are here: for charts of what is stored."""
         return self._of_family.get(naive_of(family) if row == "naive" else family, ())
 
     @cached_property
     def _of_family(self) -> Mapping[str, tuple[Card, ...]]:
         found: dict[str, tuple[Card, ...]] = {}
         for card in self.students:
-            if card.id not in self.away:
-                found[family_of(card)] = (*found.get(family_of(card), ()), card)
+            found[family_of(card)] = (*found.get(family_of(card), ()), card)
         return found
+
+    @cached_property
+    def _here(self) -> Mapping[str, tuple[Card, ...]]:
+        here = {name: tuple(card for card in cards if card.id not in self.away)
+                for name, cards in self._of_family.items()}  # fmt: skip
+        return {name: cards for name, cards in here.items() if cards}
 
     def how_small(self, ratio: float, family: str) -> str:
         """'1/8 width, 63x smaller': how a family's students of this ratio were made small, and by how much."""
-        own = (*self.of("matched", family), *self.of("naive", family))
+        own = (*self.known("matched", family), *self.known("naive", family))
         card = next((card for card in own if rounded(card.ratio) == ratio), None)
         return f"{times(ratio)}x {less_of(family)}" if card is None else smaller(card)
 
@@ -183,7 +192,7 @@ class Zoo:
     @cached_property
     def families(self) -> tuple[str, ...]:
         """The kinds of matching of which a run exists, in the order of ``FAMILIES``."""
-        return tuple(name for name in FAMILIES if name in self._of_family)
+        return tuple(name for name in FAMILIES if name in self._here)
 
     def axis(self, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
         """Values of a slider, ascending: only those of which a run exists. β: of the matched runs alone."""
