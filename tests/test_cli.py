@@ -314,7 +314,6 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("summary", "--dataset", "digits", "--runs", "RUN"), "--runs and --explainers go with --metrics"),
         (("summary", "--dataset", "moon", "--metrics", "gini"), "No data set called 'moon'"),
         (("summary", "--dataset", "digits:tset", "--metrics", "gini"), "No split of digits called 'tset'"),
-        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be >= 0"),
         (
             (
                 "explain",
