@@ -105,6 +105,15 @@ def test_the_shipped_grid_is_the_promised_one() -> None:
     assert [r.seed for r in plan if r.role == "teacher" and not r.compress] == [0, 1]
 
 
+def test_the_papers_own_networks_have_a_naive_control_of_xdistillations_size() -> None:
+    plan = read_sweep(ROOT / "checkpoints" / "cifar10" / "sweep_gpu.yaml")
+    xd = [r for r in plan if r.method == "xd" and r.explained == ""]
+    sized = [r for r in plan if r.label == "sized"]
+    assert sorted(r.arch.replace("_sized", "_xd") for r in sized) == sorted(r.arch for r in xd)
+    assert {(r.method, r.role) for r in sized} == {("kd", "control")}
+    assert {(r.lam, r.epochs, r.teacher_id) for r in sized} == {(r.lam, r.epochs, r.teacher_id) for r in xd}
+
+
 @pytest.mark.timeout(600)
 def test_a_sweep_trains_all_and_repeats_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sweep.yaml").write_text(TINY)
