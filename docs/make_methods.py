@@ -41,8 +41,9 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
 
 - A line stands for the runs that differ in the seed only; a value is their mean, with the smallest and the largest.
   λ weighs the teacher's answers, β what is matched; "naive" is KD alone, "hard labels" KD at λ = 0.
-- Non-zeros count learnable values that are not 0. FLOPs are the teacher's over the run's, of a dense forward pass:
-  zeros save none by themselves. "not flat" counts runs whose validation curve still moved at the end.
+- Non-zeros count learnable values that are not 0; of an 8-bit run they, and the ratio's bits, are counted in its file.
+  FLOPs are the teacher's over the run's, of a dense forward pass: zeros save none by themselves. "not flat" counts
+  runs whose validation curve still moved at the end.
 - Seconds are the clock's, from the card, with the validation after each epoch and without what is prepared before
   (the teacher's answers, XDistillation's autoencoder). {clock}
 - Maps are of the class that the teacher names first, compared with the teacher's. {loss} the map was in the loss;

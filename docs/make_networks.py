@@ -51,6 +51,8 @@ NETWORKS = (
     Printed("Xdist.(Net)", "003", "net_xd", printed=17_386, why=XD_WHY),
     Printed("Xdist.(VGG7)", "003", "vgg7_xd", printed=3_521_276, why=XD_WHY),
     Printed("Xdist.(VGG11)", "003", "vgg11_xd", printed=9_624_598, why=XD_WHY),
+    Printed("VGG7 of Xdist.'s size", "003, control", "vgg7_sized"),
+    Printed("VGG11 of Xdist.'s size", "003, control", "vgg11_sized"),
     Printed("VGG16 for VOC", "004", "vgg16_voc", 20, printed=15_220_000, why="printed as 15.22 M"),
     Printed("VGG16 for VOC, 1/2", "004", "vgg16_voc", 20, 0.5),
     Printed("VGG16 for VOC, 1/4", "004", "vgg16_voc", 20, 0.25),

@@ -242,6 +242,8 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
     weights.unlink()  # as of a run of which only the card is shipped
     assert call(place, "distill", "--run", made[2], "--quiet").stdout.split() == [made[2]]
     assert weights.read_bytes() == before
+    told = call(place, "quantize", "--sizes")
+    assert (told.returncode, told.stdout) == (0, "")  # the card says already what its file holds
     for refused in (("quantize",), ("prune", "--how", "structured"), ("prune",)):
         assert "8-bit" in call(place, *refused, "--run", made[2]).stderr
 
@@ -295,6 +297,8 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),
         (("sweep", "run", "SWEEP", "--engine", "ray", "--minutes", "5"), "--minutes is for the local engine"),
         (("quantize", "--run", "nobody"), "No run"),
+        (("quantize",), "--sizes"),
+        (("quantize", "--run", "RUN", "--sizes"), "Say which run to quantize"),
         (("distill", "--dataset", "digits", "--teacher", "nobody"), "No run called 'nobody'"),
         (("sweep", "plan", "BROKEN"), "not valid YAML"),
         (("evaluate", "--dataset", "moon"), "No data set called 'moon'"),
@@ -310,7 +314,6 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("summary", "--dataset", "digits", "--runs", "RUN"), "--runs and --explainers go with --metrics"),
         (("summary", "--dataset", "moon", "--metrics", "gini"), "No data set called 'moon'"),
         (("summary", "--dataset", "digits:tset", "--metrics", "gini"), "No split of digits called 'tset'"),
-        (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be >= 0"),
         (
             (
                 "explain",

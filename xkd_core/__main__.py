@@ -186,9 +186,20 @@ def prune(
 
 
 @app.command()
-def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> None:
+def quantize(
+    run: Annotated[str | None, typer.Option(help="run id, see `runs`")] = None,
+    sizes: Annotated[bool, typer.Option("--sizes", help="instead: count the stored int8 files anew")] = False,
+) -> None:
     """Write the int8 form of a run, measure that file, and print its id."""
+    if (run is None) != sizes:
+        raise BadInputError("Say which run to quantize (--run RUN), or --sizes to count the stored int8 files anew.")
     _use_threads()
+    if run is None:
+        from xkd_core.distillation.carding import size_int8_again
+
+        for card in size_int8_again():
+            print(f"{card.id}: {card.ratio:.4g}x fewer bits, {card.nonzeros:,} values not 0")
+        return
     from xkd_core.distillation.recipes import int8_of
     from xkd_core.distillation.runs import distill as make
     from xkd_core.models.checkpoints import find_card
@@ -272,12 +283,13 @@ def sweep_plan(file: SweepFile) -> None:
 
 @sweep.command("status")
 def sweep_status(file: SweepFile) -> None:
-    """Say how many runs of a sweep are done, begun and missing."""
+    """Say how many runs of a sweep are done, by their card only, begun and missing."""
     from xkd_core.sweep.local import status
     from xkd_core.sweep.plan import read_sweep
 
     now = status(read_sweep(file))
-    print(f"{len(now.done)} done, {len(now.begun)} begun, {len(now.missing)} missing")
+    cards = f" ({len(now.by_card)} by their card only)" if now.by_card else ""
+    print(f"{len(now.done)} done{cards}, {len(now.begun)} begun, {len(now.missing)} missing")
     for run_id in (*now.begun, *now.missing):
         print(f"  {run_id}")
 
@@ -289,6 +301,7 @@ def sweep_run(
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
     engine: Engine = "local",
     address: Address = "auto",
+    weights: Annotated[bool, typer.Option("--weights", help="also runs of which only the card is here")] = False,
 ) -> None:
     """Train what is missing of a sweep and print the time it took."""
     import time
@@ -310,9 +323,9 @@ def sweep_run(
             bar.update(outcome == "done")
 
         if cluster is not None:
-            outcomes = run_all_on_ray(cluster, plan, report=report)
+            outcomes = run_all_on_ray(cluster, plan, report=report, weights=weights)
         else:
-            outcomes = run_all(plan, workers=workers, minutes=minutes, report=report)
+            outcomes = run_all(plan, workers=workers, minutes=minutes, report=report, weights=weights)
     failed = [(run_id, outcome) for run_id, outcome in outcomes if outcome not in ("done", "out of time")]
     done = sum(outcome == "done" for _, outcome in outcomes)
     print(f"{done} of {len(plan)} runs done after {(time.monotonic() - started) / 60:.1f} minutes of this piece")

@@ -57,7 +57,7 @@ SLIDER_WORDS = {
     "ratio": (
         "Ratio, times smaller",
         "Parameters of the teacher over those of the student; with pruned weights "
-        "those that are not 0, with 8 bits their bits.",
+        "those that are not 0, with 8 bits the bits of its file, 32 for each of the teacher's.",
     ),
     "beta": ("β, weight of matching", "β(1 - cos) is added to the loss of the matched student."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
+from xkd_core.distillation.carding import size_int8_again
 from xkd_core.distillation.checks import SLIM_WIDTH
 from xkd_core.distillation.recipes import Recipe, again, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
@@ -17,7 +20,7 @@ from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
 from xkd_core.errors import BadInputError
 from xkd_core.models.cards import Card, at_width
-from xkd_core.models.checkpoints import list_runs, load_run
+from xkd_core.models.checkpoints import list_runs, load_run, write_card
 from xkd_core.models.slimmable import STOPS, SlimVggGap
 from xkd_core.pruning.structured import channels_of
 from xkd_core.pruning.unstructured import sparsity
@@ -177,13 +180,39 @@ def test_the_int8_form_of_a_run_keeps_its_settings_and_counts_bits(teacher: Card
     card = distill(int8_of("digits", source.id), root=zoo)
     assert (card.id, card.compression, card.source_id) == (f"{source.id}-int8", "int8", source.id)
     assert (card.method, card.beta, card.width, card.teacher_id) == ("swa", 2.0, 0.5, teacher.id)
-    assert (card.ratio, card.ratio_of) == (4 * source.ratio, "bits")
+    kernels, norms, head = (3 * 8 + 8 * 16 + 16 * 32) * 9, 8 + 16 + 32, 32 * 10 + 10
+    bits = 8 * kernels + 32 * (2 * norms + 3 + head)  # scales and biases of channels, steps of layers, the head
+    assert (card.ratio, card.ratio_of) == (32 * teacher.params / bits, "bits")
+    assert card.nonzeros == nonzeros_of(zoo / "digits" / card.id) < source.nonzeros
     x = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 1  # the range of the data
     exact, rounded = (load_run(one.id, zoo).model(x) for one in (source, card))
     assert 0 < float((exact - rounded).abs().max()) < 0.1 * float(exact.abs().max())
     assert distill(int8_of("digits", teacher.id), root=zoo).role == "other"
     slim = at_width(distill(student(teacher, slimmable=True, width=0.5), root=zoo), "0.25")
     assert distill(int8_of("digits", slim.id), root=zoo).id == f"{slim.id.replace('@', '-w')}-int8"
+
+
+def nonzeros_of(folder: Path) -> int:
+    return sum(np.count_nonzero(value) for value in load_file(folder / "model.safetensors").values())
+
+
+def test_sizes_of_stored_int8_files_are_counted_again_and_nothing_else_changes(
+    teacher: Card, zoo: Path, tmp_path: Path
+) -> None:
+    source = distill(student(teacher, width=0.25, limit=256), root=zoo)
+    card = distill(int8_of("digits", source.id), root=zoo)
+    away = distill(int8_of("digits", teacher.id), root=zoo)
+    for one in (teacher, source, card, away):
+        shutil.copytree(zoo / "digits" / one.id, tmp_path / "digits" / one.id)
+    (tmp_path / "digits" / away.id / "model.safetensors").unlink()
+    right = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    write_card(tmp_path / "digits" / card.id, card.model_copy(update={"ratio": 4 * source.ratio, "nonzeros": 7}))
+    write_card(tmp_path / "digits" / away.id, away.model_copy(update={"ratio": 4.0}))  # its file cannot be counted
+    kept = tmp_path / "digits" / away.id / "card.json"
+    right[kept] = kept.read_bytes()
+    assert size_int8_again(tmp_path) == [card]
+    assert {path: path.read_bytes() for path in right} == right
+    assert size_int8_again(tmp_path) == []
 
 
 def test_names_of_runs_made_before_these_fields_have_not_changed(teacher: Card) -> None:

@@ -64,6 +64,8 @@ def test_an_eighth_of_the_width_is_about_a_sixtieth_of_the_parameters() -> None:
         ("vgg16", 10, 1.0, 14_728_266),  # paper 003
         ("vgg11", 10, 1.0, 9_231_114),
         ("vgg7", 10, 1.0, 2_781_386),
+        ("vgg11_sized", 10, 1.0, 11_681_002),
+        ("vgg7_sized", 10, 1.0, 3_517_858),
         ("vgg16_gap8", 10, 1.0, 14_728_266),  # the head was linear on one cell already
         ("vgg16_gap4", 10, 1.0, 14_728_266),
         ("vgg11_gap8", 10, 1.0, 9_231_114),

@@ -65,3 +65,10 @@ def test_cam_covers_both_parts() -> None:
     with torch.no_grad():
         logits, bias = model(x), model.classifier.bias
     assert torch.allclose(found.sum(dim=(1, 2)), logits[torch.arange(3), target] - bias[target], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vgg7", "vgg11"])
+def test_the_control_of_its_size_has_as_many_parameters_as_the_student_without_its_autoencoder(name: str) -> None:
+    parts = parts_of(build(f"{name}_xd", 10))
+    assert parts is not None
+    assert count_parameters(build(f"{name}_sized", 10)) == pytest.approx(parts.without_cae, rel=0.015)

@@ -11,7 +11,7 @@ from torch import nn
 
 from xkd_core.errors import BadInputError
 from xkd_core.models.architectures import VggGap, build
-from xkd_core.pruning.accounting import size_of
+from xkd_core.pruning.accounting import size_of, stored_size
 from xkd_core.pruning.structured import channels_of, shrink
 from xkd_core.pruning.unstructured import hold, masks_of, prune_weights, sparsity
 
@@ -113,3 +113,22 @@ def test_size_counts_parameters_nonzeros_and_flops_by_hand() -> None:
     found = size_of(model, input_px=32)
     assert (found.parameters, found.nonzeros) == (weights + rest, weights + rest - 27)
     assert found.flops == 2 * (3 * 9 * 16 * 32**2 + 16 * 9 * 32 * 16**2 + 32 * 9 * 64 * 8**2 + 64 * 5)
+
+
+def test_a_file_is_counted_at_the_bits_of_its_tensors_without_the_running_statistics_of_norms() -> None:
+    state = {
+        "features.0.weight": torch.tensor([[1, 0], [-2, 0]], dtype=torch.int8),
+        "features.0.scale": torch.tensor([0.5, 0.25]),
+        "features.0.step": torch.tensor(0.1),
+        "features.0.bias": torch.tensor([0.0, 1.0]),
+        "other.weight": torch.ones(3, dtype=torch.float16),
+        "norm.running_mean": torch.ones(9),
+        "norm.running_var": torch.ones(9),
+        "norm.num_batches_tracked": torch.tensor(5),
+    }
+    found = stored_size(state)
+    assert (found.bits, found.nonzeros) == (4 * 8 + 5 * 32 + 3 * 16, 2 + 2 + 1 + 1 + 3)
+
+
+def test_a_float_network_has_as_many_values_in_its_file_as_it_has_parameters(model: VggGap) -> None:
+    assert stored_size(model.state_dict()).bits == 32 * size_of(model, input_px=32).parameters

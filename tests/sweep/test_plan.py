@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from xkd_core.__main__ import sweep_run, sweep_status
 from xkd_core.errors import BadInputError
-from xkd_core.sweep.local import run_all, status
+from xkd_core.sweep.local import run_all, run_one, status
 from xkd_core.sweep.plan import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +105,15 @@ def test_the_shipped_grid_is_the_promised_one() -> None:
     assert [r.seed for r in plan if r.role == "teacher" and not r.compress] == [0, 1]
 
 
+def test_the_papers_own_networks_have_a_naive_control_of_xdistillations_size() -> None:
+    plan = read_sweep(ROOT / "checkpoints" / "cifar10" / "sweep_gpu.yaml")
+    xd = [r for r in plan if r.method == "xd" and r.explained == ""]
+    sized = [r for r in plan if r.label == "sized"]
+    assert sorted(r.arch.replace("_sized", "_xd") for r in sized) == sorted(r.arch for r in xd)
+    assert {(r.method, r.role) for r in sized} == {("kd", "control")}
+    assert {(r.lam, r.epochs, r.teacher_id) for r in sized} == {(r.lam, r.epochs, r.teacher_id) for r in xd}
+
+
 @pytest.mark.timeout(600)
 def test_a_sweep_trains_all_and_repeats_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sweep.yaml").write_text(TINY)
@@ -117,3 +128,43 @@ def test_a_sweep_trains_all_and_repeats_nothing(tmp_path: Path, monkeypatch: pyt
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.safetensors")}
     run_all(plan, workers=1, minutes=None, report=lambda *said: None)
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+@pytest.mark.timeout(600)
+def test_runs_that_are_here_by_their_card_only_are_trained_again_where_their_weights_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sweep.yaml").write_text(TINY.replace("[kd, swa]", "kd"))
+    monkeypatch.setenv("XKD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path / "runs"))
+    sweep_run(tmp_path / "sweep.yaml", workers=1)
+    files = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    for path in files:
+        if path.name == "model.safetensors":
+            path.unlink()
+    for weights, left in ((False, "2 done (2 by their card only), 0"), (True, "2 done, 0 begun, 0 missing")):
+        sweep_run(tmp_path / "sweep.yaml", workers=1, weights=weights)
+        capsys.readouterr()
+        sweep_status(tmp_path / "sweep.yaml")
+        assert capsys.readouterr().out.startswith(left)
+    assert {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.parametrize("has_card", [False, True])
+def test_a_run_that_is_trained_again_has_the_threads_of_its_card_and_a_new_one_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_card: bool
+) -> None:
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("XKD_THREADS", "4")
+    (tmp_path / "sweep.yaml").write_text(TINY)
+    teacher = read_sweep(tmp_path / "sweep.yaml")[0]
+    folder = tmp_path / "digits" / teacher.run_id
+    if has_card:
+        folder.mkdir(parents=True)
+        (folder / "card.json").touch()
+    called = []
+    ended = subprocess.CompletedProcess((), 0)
+    monkeypatch.setattr("subprocess.run", lambda command, **given: called.append((command, given)) or ended)
+    assert run_one(teacher, weights=True) == "done"
+    ((command, given),) = called
+    assert ("--run" in command, given["env"].get("XKD_THREADS")) == ((True, None) if has_card else (False, "1"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from xkd_core import __version__
 from xkd_core.distillation.named import differences
@@ -20,11 +22,11 @@ from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
-from xkd_core.models.checkpoints import find_card
+from xkd_core.models.checkpoints import find_card, is_here, list_runs, read_state, run_folder, write_card
 from xkd_core.models.fused import parts_of
 from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.models.vgg import VggGap
-from xkd_core.pruning.accounting import size_of
+from xkd_core.pruning.accounting import size_of, stored_size
 from xkd_core.types import Float
 
 SURROGATE_IMAGES = 500
@@ -68,26 +70,45 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
     )
 
 
-def int8_card(recipe: Recipe, source: Card, root: Path | None) -> Card:
-    """The card of a run's int8 form: the source's, but for what 8 bits change.
-
-    Bits of the weights, 32 each in the teacher, are what its ratio counts: 4 times the source's own count.
-    """
+def int8_card(recipe: Recipe, source: Card, stored: Mapping[str, Tensor], root: Path | None) -> Card:
+    """The card of a run's int8 form, whose file holds ``stored``: the source's, but for what 8 bits change."""
     teacher = source if source.teacher_id is None else find_card(source.teacher_id, root)
-    counted = source.nonzeros if source.compression == "unstructured" and source.nonzeros else source.params
     own = {
         "id": recipe.run_id,
         "role": "other" if source.role == "teacher" else source.role,
         "compression": "int8",
         "source_id": source.id,
         "teacher_id": teacher.id,
-        "ratio": 4 * teacher.params / counted,
         "ratio_of": "bits",
         "recipe_hash": recipe.hash,
         "metrics": {},
         "versions": versions(),
+        **_int8_size(stored, teacher),
     }
     return source.model_copy(update=own)
+
+
+def size_int8_again(root: Path | None = None) -> list[Card]:
+    """Count the stored int8 files anew and write what differs into their cards, nothing else; returns the changed.
+
+    Runs whose weights are not here keep what their card says. Errors: RunError for a damaged file.
+    """
+    changed = []
+    for card in list_runs(root):
+        if card.compression != "int8" or not is_here(card, root):
+            continue
+        size = _int8_size(read_state(card, root), find_card(str(card.teacher_id), root))
+        counted = card.model_copy(update=size)
+        if counted != card:
+            write_card(run_folder(card.dataset, card.id, root), counted)
+            changed.append(counted)
+    return changed
+
+
+def _int8_size(stored: Mapping[str, Tensor], teacher: Card) -> dict[str, float]:
+    """Ratio and non-zeros, of the file: a teacher's parameters have 32 bits each, an int8 form's what its file has."""
+    size = stored_size(stored)
+    return {"ratio": 32 * teacher.params / size.bits, "nonzeros": size.nonzeros}
 
 
 def _compression(recipe: Recipe, teacher: Card | None) -> Compression:

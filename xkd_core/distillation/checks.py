@@ -110,7 +110,6 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("beta", recipe.beta >= 0, ">= 0"),
         ("temperature", recipe.temperature > 0, "> 0"),
         ("width", 0 < recipe.width <= 1, "in (0, 1]"),
-        ("seed", recipe.seed >= 0, ">= 0"),
         ("epochs", recipe.epochs >= 1, ">= 1"),
         ("seed", 0 <= recipe.seed < 2**63, "in 0..2^63-1"),
         ("weight_decay", recipe.weight_decay >= 0, ">= 0"),

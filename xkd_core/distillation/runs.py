@@ -28,6 +28,7 @@ from xkd_core.models.checkpoints import (
     CARD,
     WEIGHTS,
     LoadedRun,
+    as_stored,
     find_card,
     load_run,
     read_card,
@@ -83,7 +84,7 @@ def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
     card = source.card
     pixels = pixel_array(load(card.dataset, str(card.recipe["split"])), limit=CALIBRATION_IMAGES)
     model = quantize(source.model, to_input(pixels, card.input_transform()))
-    return _write(folder, model, int8_card(recipe, card, root))
+    return _write(folder, model, int8_card(recipe, card, as_stored(model.state_dict()), root))
 
 
 def _write(folder: Path, model: nn.Module, card: Card) -> Card:

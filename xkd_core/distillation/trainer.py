@@ -199,8 +199,8 @@ def _batch(
     indices: Int, recipe: Recipe, data: TrainingData, live: LiveTeacher | None, moment: tuple[int, int]
 ) -> Batch:
     view = moment[0] % len(data.views.flip)
-    x = data.views.batch(data.pixels, indices, view, data.validation.transform)
-    x = x.to(device()).contiguous(memory_format=torch.channels_last)
+    x = data.views.batch(data.pixels, indices, view, data.validation.transform, device())
+    x = x.contiguous(memory_format=torch.channels_last)
     multi_hot = torch.from_numpy(data.labels[indices])
     labels = (multi_hot.float() if data.validation.multi_label else multi_hot.argmax(dim=1)).to(x.device)
     if data.teacher is None:

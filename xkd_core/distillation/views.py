@@ -18,11 +18,12 @@ from torch import Tensor
 
 from xkd_core import settings
 from xkd_core.files import write_atomic
-from xkd_core.images.transforms import to_input
+from xkd_core.images.transforms import normalised
 from xkd_core.types import ImageData, Int, Transform, UInt8
 
 ERASED_SHARE, LOG_ASPECT = (0.02, 0.33), (math.log(0.3), math.log(3.3))
 ERASING_TRIES = 10
+CPU = torch.device("cpu")
 
 
 def _nothing_erased() -> NDArray[np.int16]:
@@ -40,22 +41,25 @@ class Views:
     shift: np.ndarray[tuple[int, int, int], np.dtype[np.int64]]
     erase: NDArray[np.int16] = field(default_factory=_nothing_erased)
 
-    def batch(self, pixels: UInt8, indices: Int, view: int, transform: Transform) -> Tensor:
-        """View ``view`` of the images ``indices`` as the network's input (n, 3, S, S), erased with the mean colour."""
-        x = to_input(self.take(pixels, indices, view), transform)
-        return x if not self.erase.size else _erased(x, torch.from_numpy(self.erase[view, indices].astype(np.int64)))
+    def batch(self, pixels: UInt8, indices: Int, view: int, transform: Transform, place: torch.device = CPU) -> Tensor:
+        """View ``view`` of the images ``indices`` as the network's input (n, 3, S, S), erased with the mean colour.
 
-    def take(self, pixels: UInt8, indices: Int, view: int) -> UInt8:
-        """Cut view ``view`` of the images ``indices`` out of pixels (N, H, W, 3): (n, H, W, 3) uint8."""
-        margin = int(np.abs(self.shift).max()) if self.shift.size else 0
+        Made on ``place``, to which the pixels go as bytes; the values are the same on every device.
+        """
+        x = normalised(self.take(pixels, indices, view, place), transform)
+        if not self.erase.size:
+            return x
+        return _erased(x, torch.from_numpy(self.erase[view, indices].astype(np.int64)).to(place))
+
+    def take(self, pixels: UInt8, indices: Int, view: int, place: torch.device = CPU) -> Tensor:
+        """Cut view ``view`` of the images ``indices`` out of pixels (N, H, W, 3): (n, H, W, 3) uint8 on ``place``."""
         height, width = pixels.shape[1:3]
-        padded = np.pad(pixels[indices], ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
-        rows = margin + self.shift[view, indices, 0][:, None] + np.arange(height)  # (n, H)
-        columns = margin + self.shift[view, indices, 1][:, None] + np.arange(width)  # (n, W)
-        columns = np.where(self.flip[view, indices][:, None], columns[:, ::-1], columns)
-        each = np.arange(len(indices))[:, None, None]
-        cut: UInt8 = padded[each, rows[:, :, None], columns[:, None, :]]
-        return cut
+        shift, flip = (torch.from_numpy(drawn[view, indices]).to(place) for drawn in (self.shift, self.flip))
+        rows = _reflected(shift[:, :1] + torch.arange(height, device=place), height)  # (n, H)
+        columns = _reflected(shift[:, 1:] + torch.arange(width, device=place), width)  # (n, W)
+        columns = torch.where(flip[:, None], columns.flip(1), columns)
+        each = torch.arange(len(indices), device=place)[:, None, None]
+        return torch.from_numpy(pixels[indices]).to(place)[each, rows[:, :, None], columns[:, None, :]]
 
 
 def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int, flips: bool = True) -> Views:
@@ -104,10 +108,17 @@ def _rectangles(n_images: int, share: float, size_px: int, generator: np.random.
     return found
 
 
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places beyond 0..size - 1 mirrored at the first and the last pixel, which are not repeated."""
+    there_and_back = max(2 * (size - 1), 1)
+    places = places.remainder(there_and_back)
+    return torch.minimum(places, there_and_back - places)
+
+
 def _erased(x: Tensor, rectangles: Tensor) -> Tensor:
     """Set rectangles (n, 4) of x (n, 3, S, S) to 0, the mean colour after normalisation."""
     top, left, height, width = (side[:, None] for side in rectangles.unbind(dim=1))
-    places = torch.arange(x.shape[-1])
+    places = torch.arange(x.shape[-1], device=x.device)
     rows = (places >= top) & (places < top + height)  # (n, S)
     columns = (places >= left) & (places < left + width)
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)

@@ -20,7 +20,7 @@ from xkd_core.models.lenet import lenet5, net
 from xkd_core.models.mobilenet import mobilenet_v3_small
 from xkd_core.models.resnet import RESNET_PLANS, resnet, wide_resnet
 from xkd_core.models.seams import GapHead, Network
-from xkd_core.models.vgg import GAP_PLANS, KUANGLIU, VGG_PLANS, Layer, VggFlat, VggGap, VggPlan, VggVoc
+from xkd_core.models.vgg import GAP_PLANS, KUANGLIU, SIZED, VGG_PLANS, Layer, VggFlat, VggGap, VggPlan, VggVoc
 
 __all__ = [
     "ARCHITECTURES", "VGG_PLANS", "Architecture", "GapHead", "Layer", "Network", "VggGap", "VggPlan", "build",
@@ -51,7 +51,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     **{name: Architecture(make=partial(VggGap, plan.layers, bias=plan.bias)) for name, plan in GAP_PLANS.items()},
     **{
         name: Architecture(make=partial(VggFlat, layers), input_px=32, has_cam=False)
-        for name, layers in KUANGLIU.items()
+        for name, layers in (*KUANGLIU.items(), *SIZED.items())
     },
     "vgg16_voc": Architecture(make=VggVoc, input_px=227, has_cam=False),
     "lenet5": Architecture(make=lenet5, input_px=28, has_cam=False),

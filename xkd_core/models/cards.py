@@ -49,7 +49,9 @@ class Card(Frozen):
     width: fraction of the teacher's channels. ratio: teacher parameters / own parameters.
     lam, beta, T: weights of the losses (see distillation/losses.py); None where the method has none.
     curve: validation metrics after each epoch. metrics: measured on the stored file.
-    ratio_of: what the ratio counts; bits are those of the weights, 32 each in the teacher.
+    ratio_of: what the ratio counts; bits: 32 for each parameter of the teacher, to those of the parameters in the
+    run's own file, 8-bit kernels with their float32 scales, steps, biases and head. nonzeros: of an int8 form, in its
+    file; params and flops: of the network that it rounds.
     source_id: the run that a pruned or quantized one began as. channels: of each convolution, where they
     are not the architecture's. stops: width -> Stop of a slimmable run, whose widths are runs ``ID@width``.
     differs: for a named recipe, every point in which the run is not what the paper did.

@@ -98,7 +98,7 @@ def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
             f"Run {run_id}: its weights ({WEIGHTS}) are not here, only its card. "
             f"`python -m xkd_core distill --run {whole}` trains it again."
         )
-    state = parse_verified(_read(_folder(run_id, root) / WEIGHTS), card)
+    state = read_state(card, root)
     floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     try:
         model = restore(card, floats)
@@ -107,6 +107,11 @@ def load_run(run_id: str, root: Path | None = None) -> LoadedRun:
     model.multi_label = card.multi_label
     model.eval().requires_grad_(False)
     return LoadedRun(model, card)
+
+
+def read_state(card: Card, root: Path | None = None) -> dict[str, Tensor]:
+    """The tensors of a run's file as they lie there, verified. Errors: RunError for a damaged or missing file."""
+    return parse_verified(_read(_folder(card.id, root) / WEIGHTS), card)
 
 
 def read_card(folder: Path) -> Card:
@@ -150,7 +155,12 @@ def write_card(folder: Path, card: Card) -> None:
 
 def weights_bytes(state: Mapping[str, Tensor]) -> bytes:
     """Serialise a state: kernels as float16, mostly zero ones without their zeros, norms and head as they are."""
-    return dump_tensors(sparse({name: _stored(value) for name, value in state.items()}))
+    return dump_tensors(sparse(as_stored(state)))
+
+
+def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a state as its file holds them, with all zeros."""
+    return {name: _stored(value) for name, value in state.items()}
 
 
 def run_folder(dataset: str, run_id: str, root: Path | None = None) -> Path:

@@ -32,7 +32,7 @@ def dense(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _parts(name: str, value: Tensor) -> dict[str, Tensor]:
     there = value != 0
-    if value.ndim != 4 or there.float().mean() > 1 - WORTH:
+    if value.ndim != 4 or not value.is_floating_point() or there.float().mean() > 1 - WORTH:
         return {name: value}
     bits = torch.from_numpy(np.packbits(there.flatten().numpy()))
     return {name + BITS: bits, name + SHAPE: torch.tensor(value.shape), name + VALUES: value[there]}

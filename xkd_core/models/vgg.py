@@ -44,6 +44,12 @@ KUANGLIU: Mapping[str, tuple[Layer, ...]] = {
     "vgg16": (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"),
 }
 
+# 9/8 of the channels: about as many parameters as the XDistillation student has without its autoencoder.
+SIZED: Mapping[str, tuple[Layer, ...]] = {
+    f"{name}_sized": tuple(layer if layer == "pool" else layer * 9 // 8 for layer in KUANGLIU[name])
+    for name in ("vgg7", "vgg11")
+}
+
 
 def without_late_pools(layers: tuple[Layer, ...], pools: int) -> tuple[Layer, ...]:
     """The same convolutions with only the first ``pools`` max-pools: the last map stays larger."""

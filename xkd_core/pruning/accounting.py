@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,27 @@ class Size:
     parameters: int
     nonzeros: int
     flops: int
+
+
+@dataclass(frozen=True)
+class StoredSize:
+    """What the parameters of a file take: their bits as they lie there, and how many of their values are not 0."""
+
+    bits: int
+    nonzeros: int
+
+
+def stored_size(state: Mapping[str, torch.Tensor]) -> StoredSize:
+    """Count the tensors of a file: kernels, the scales and steps of 8-bit layers, biases, the head, at their own bits.
+
+    The running statistics of norms are no parameters: they count neither here nor in a teacher's 32 bits for each
+    parameter. An 8-bit file has none, they are folded into its kernels and biases.
+    """
+    counted = [value for name, value in state.items() if name.rpartition(".")[2] not in STATISTICS]
+    return StoredSize(
+        bits=sum(8 * value.element_size() * value.numel() for value in counted),
+        nonzeros=sum(int((value != 0).sum()) for value in counted),
+    )
 
 
 def size_of(model: nn.Module, *, input_px: int, channels: int = 3) -> Size:

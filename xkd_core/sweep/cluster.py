@@ -22,12 +22,14 @@ RETRIES = 5
 PLACES = ("XKD_HOME", "XKD_CHECKPOINTS", "XKD_DATA_DIR")
 
 
-def run_all_on_ray(ray: Any, plan: Sequence[Recipe], *, report: Callable[[str, str], None]) -> list[Outcome]:
+def run_all_on_ray(
+    ray: Any, plan: Sequence[Recipe], *, report: Callable[[str, str], None], weights: bool = False
+) -> list[Outcome]:
     """Train what is missing of ``plan`` on a connected cluster, one run per CPU. As `sweep.local.run_all`."""
     train = ray.remote(num_cpus=1, max_retries=RETRIES)(_train)
     tasks: dict[str, Any] = {}
     for recipe in plan:
-        tasks[recipe.run_id] = train.remote(recipe, *(tasks[one] for one in recipe.needs if one in tasks))
+        tasks[recipe.run_id] = train.remote(recipe, weights, *(tasks[one] for one in recipe.needs if one in tasks))
     waiting, outcomes = {task: run_id for run_id, task in tasks.items()}, {}
     while waiting:
         (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -37,8 +39,8 @@ def run_all_on_ray(ray: Any, plan: Sequence[Recipe], *, report: Callable[[str, s
     return [(recipe.run_id, outcomes[recipe.run_id]) for recipe in plan]
 
 
-def _train(recipe: Recipe, *_needed: str) -> str:
-    return run_one(recipe)
+def _train(recipe: Recipe, weights: bool, *_needed: str) -> str:
+    return run_one(recipe, weights=weights)
 
 
 def _outcome(ray: Any, task: Any) -> str:
