@@ -20,6 +20,7 @@ from tests.claims.made_rows import (
 from xkd_core.claims.contrasts import MissingRowsError, between, judged, measure
 from xkd_core.claims.stored import TEACHER, Runs, read_stored
 from xkd_core.claims.table import CLAIMS
+from xkd_core.results.compare import Question, differences
 
 OF_RUNS = [claim_id for claim_id, claim in CLAIMS.items() if claim.kind == "runs"]
 KD = Runs(family="naive", label="KD", width=0.25)
@@ -75,6 +76,20 @@ def test_a_contrast_is_the_mean_over_images_of_the_mean_over_the_shared_seeds():
         loops.append(sum(of_seeds) / len(SEEDS))
     assert found.estimate.mean == pytest.approx(sum(loops) / N_IMAGES)
     assert (found.seeds, found.estimate.n) == (2, N_IMAGES)
+
+
+def test_the_metrics_page_and_claims_say_the_same_of_two_groups():
+    """Seed 1 lifts both groups: with seeds drawn apart the interval would be far wider."""
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.52})
+    rows = stored.metrics.rows
+    rows.loc[rows["run_id"].str.endswith("s1"), "cosine"] += 0.2
+    claim = measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine"))
+    groups = {runs.label: list(stored.ids(runs).values()) for runs in (KD, SWA)}
+    asked = Question(first="SWA", second="KD", explainer="cam", metric="cosine")
+    seeds = {card.id: card.seed for card in stored.zoo.cards}
+    (page,) = differences(stored.metrics, groups, [asked], seeds=seeds, resamples=0)
+    assert page.estimate == claim.estimate and page.test.wilcoxon_p == claim.p
+    assert page.seeds == SEEDS and 0.01 < page.estimate.low < page.estimate.high < 0.03
 
 
 def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_undecided():

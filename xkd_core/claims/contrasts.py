@@ -17,12 +17,12 @@ import pandas as pd
 
 from xkd_core.catalogue import METRICS
 from xkd_core.claims.base import Finding, Number, Verdict
-from xkd_core.claims.stored import ANY_SEED, TEACHER, Runs, Stored, read_stored
+from xkd_core.claims.stored import TEACHER, Runs, Stored, read_stored
 from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm, paired_test
-from xkd_core.metrics.seeds_and_images import mean_over_seeds
-from xkd_core.metrics.statistics import ROUNDING, Estimate, mean_interval
+from xkd_core.metrics.statistics import ROUNDING, Estimate
 from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.paired import ANY_SEED, over_seeds, shared_seeds
 
 Rule = Literal["above", "below", "not below", "within"]
 Outcome = Literal["passes", "fails", "open"]
@@ -137,14 +137,12 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
 def measure(stored: Stored, check: Check) -> Measured:
     """Mean of the contrast over images and the seeds that all its runs share. Errors: MissingRowsError."""
     seeds = _shared_seeds(stored, check)
-    columns = [_contrast(stored, check, seed) for seed in seeds]
-    table = pd.concat(columns, axis=1, join="inner").to_numpy(dtype=np.float64).T  # (seeds, images)
-    estimate = mean_over_seeds(table) if len(table) > 1 else mean_interval(table[0])
-    if estimate.n == 0:
+    found = over_seeds({seed: _contrast(stored, check, seed) for seed in seeds})
+    if found.estimate.n == 0:
         raise MissingRowsError(f"{check.label} is defined on no image")
-    p = paired_test(table.mean(axis=0), np.zeros(table.shape[1]), n_resamples=1).wilcoxon_p
+    p = paired_test(found.values, np.zeros(len(found.values)), n_resamples=1).wilcoxon_p
     floor = _floor(stored, check) if len(seeds) == 1 else 0.0
-    return Measured(estimate=estimate, p=p, seeds=len(seeds), room=_room(stored, check, seeds), floor=floor)
+    return Measured(estimate=found.estimate, p=p, seeds=len(seeds), room=_room(stored, check, seeds), floor=floor)
 
 
 def outcome(check: Check, measured: Measured, p: float) -> Outcome:
@@ -171,16 +169,15 @@ def _sweep_file(dataset: str) -> str:
 _PASSES: dict[Outcome, bool | None] = {"passes": True, "fails": False, "open": None}
 
 
-def _shared_seeds(stored: Stored, check: Check) -> list[int]:
+def _shared_seeds(stored: Stored, check: Check) -> tuple[int, ...]:
     groups = {term.runs.label: set(stored.ids(term.runs)) for term in check.terms}
     for label, seeds in groups.items():
         if not seeds:
             raise MissingRowsError(f"{label} on {stored.dataset}", trained=False)
-    trained = [seeds for seeds in groups.values() if seeds != {ANY_SEED}]
-    shared = set.intersection(*trained) if trained else {ANY_SEED}
+    shared = shared_seeds(*groups.values())
     if not shared:
         raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
-    return sorted(shared)
+    return shared
 
 
 def _contrast(stored: Stored, check: Check, seed: int) -> pd.Series[float]:
