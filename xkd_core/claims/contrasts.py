@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.paired import ANY_SEED, over_seeds, shared_seeds
 
 Rule = Literal["above", "below", "not below", "within"]
-Outcome = Literal["passes", "fails", "open"]
+Outcome = Literal["passes", "not shown", "contrary", "open"]
 SIGNIFICANT = 0.05
 SIDES: dict[Rule, int] = {"above": 1, "below": -1}
 """Where the interval of a difference must lie."""
@@ -130,8 +130,9 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
         Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
         for check, one, result in zip(checks, measured, outcomes, strict=True)
     )
-    reason = " ".join(filter(None, (_reason(checks, measured, outcomes), _unfinished(stored, checks))))
-    return Finding(verdict=_verdict(outcomes), reason=reason, numbers=numbers)
+    found = Finding(verdict=_verdict(outcomes), reason="", numbers=numbers, against=outcomes.count("contrary"))
+    said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), _unfinished(stored, checks))
+    return replace(found, reason=" ".join(filter(None, said)))
 
 
 def measure(stored: Stored, check: Check) -> Measured:
@@ -148,25 +149,29 @@ def measure(stored: Stored, check: Check) -> Measured:
 def outcome(check: Check, measured: Measured, p: float) -> Outcome:
     """Whether a contrast is as the check says.
 
-    "open": a margin that lies in the interval, a difference of one seed that another seed makes as well, or a side of 0
-    that no run could reach.
+    "contrary": the other way round, by the same evidence as "passes" needs; "not shown": neither. "open": a margin that
+    lies in the interval, a difference of one seed that another seed makes as well, or a side of 0 that no run could
+    reach.
     """
-    found, low, high, margin = measured.estimate, measured.estimate.low, measured.estimate.high, check.margin
+    low, high, margin = measured.estimate.low, measured.estimate.high, check.margin
     if check.rule in SIDES:
-        if found.side == SIDES[check.rule] and p < SIGNIFICANT:
-            return "passes" if abs(found.mean) > measured.floor else "open"
-        return "fails" if measured.room > ROUNDING else "open"
+        side, large = measured.estimate.side * SIDES[check.rule], abs(measured.estimate.mean) > measured.floor
+        if side > 0 and p < SIGNIFICANT:
+            return "passes" if large else "open"
+        if measured.room <= ROUNDING:
+            return "open"
+        return "contrary" if side < 0 and p < SIGNIFICANT and large else "not shown"
     if check.rule == "not below":
-        return "passes" if low > -margin else "fails" if high < -margin else "open"
+        return "passes" if low > -margin else "contrary" if high < -margin else "open"
     inside, outside = -margin < low and high < margin, low > margin or high < -margin
-    return "passes" if inside else "fails" if outside else "open"
+    return "passes" if inside else "contrary" if outside else "open"
 
 
 def _sweep_file(dataset: str) -> str:
     return f"checkpoints/{dataset}/sweep.yaml"
 
 
-_PASSES: dict[Outcome, bool | None] = {"passes": True, "fails": False, "open": None}
+_PASSES: dict[Outcome, bool | None] = {"passes": True, "not shown": False, "contrary": False, "open": None}
 
 
 def _shared_seeds(stored: Stored, check: Check) -> tuple[int, ...]:
@@ -249,16 +254,23 @@ def _holm(values: Sequence[float]) -> list[float]:
 def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
     if all(one == "passes" for one in outcomes):
         return "holds"
-    return "does not hold" if "fails" in outcomes else "not testable here"
+    return "does not hold" if {"not shown", "contrary"} & set(outcomes) else "not testable here"
 
 
-def _reason(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> str:
-    passed = sum(one == "passes" for one in outcomes)
-    words = [f"{passed} of {len(outcomes)} comparison{'s' if len(outcomes) > 1 else ''} as the paper says"]
-    for check, one, result in zip(checks, measured, outcomes, strict=True):
-        if result != "passes":
-            words.append(f"{check.label}: {_why_not(check, one, result)}")
-    return ". ".join(words) + "."
+def _in_short(found: Finding, outcomes: Sequence[Outcome]) -> str:
+    """How many comparisons are as the paper says, and where a claim does not hold, how many are the contrary."""
+    passed, every = outcomes.count("passes"), len(outcomes)
+    words = f"{passed} of {every} comparison{'s' if every > 1 else ''} as the paper says"
+    if not found.how:
+        return f"{words}."
+    count = f"{found.against} {'is' if found.against == 1 else 'are'}" if found.against else "none is"
+    return f"{found.how.capitalize()}: {words}, {count} the other way round."
+
+
+def _reasons(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> list[str]:
+    """A sentence for each comparison that is not as the paper says."""
+    every = zip(checks, measured, outcomes, strict=True)
+    return [f"{check.label}: {_why_not(check, one, result)}." for check, one, result in every if result != "passes"]
 
 
 def _unfinished(stored: Stored, checks: Sequence[Check]) -> str:
@@ -282,4 +294,8 @@ def _why_not(check: Check, measured: Measured, result: Outcome) -> str:
         return f"beyond the margin of {check.margin:g}"
     if not found.side:
         return "the interval contains 0, no difference is shown"
-    return "the other way round" if found.side != SIDES[check.rule] else "not significant after Holm's correction"
+    if result == "contrary":
+        return "the other way round"
+    side = "" if found.side == SIDES[check.rule] else "on the other side, but "
+    small = abs(found.mean) <= measured.floor
+    return side + ("no further than another seed moves it" if small else "not significant after Holm's correction")
