@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
-from xkd_core.errors import UnknownNameError
+from xkd_core.errors import UnknownNameError, WorkerError
 from xkd_core.evaluate_command import evaluate as command
 from xkd_core.evaluation import evaluate as module
 from xkd_core.evaluation.evaluate import evaluate
@@ -127,3 +128,14 @@ def test_runs_of_the_pages_rows_are_named_by_id_or_pattern(
     assert capsys.readouterr().out == "0 runs measured\n"
     with pytest.raises(UnknownNameError, match="run of digits called 'nobody'"):
         command(dataset="digits", runs=["nobody"], heavy=False)
+
+
+def killed(*given: object) -> None:
+    os._exit(9)
+
+
+def test_a_killed_worker_of_the_sweeps_rows_is_told(runs: list[Card], place: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_rows_in_worker", killed)
+    bench = module.open_bench(runs[0].id, root=place)
+    with pytest.raises(WorkerError, match="One of 2 workers was killed"):
+        list(module._measured([(runs[1].id, ("cam",))], bench, np.array([], np.int64), 2, place))

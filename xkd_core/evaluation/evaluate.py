@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from xkd_core.evaluation.answers import answer_rows
 from xkd_core.evaluation.controls import control_maps
 from xkd_core.evaluation.forward import CAM, GRAD_CAM, Pass, class_map, forward_pass
 from xkd_core.evaluation.heavy import HEAVY, Heavy, heavy_maps
+from xkd_core.evaluation.pool import processes
 from xkd_core.evaluation.rows import map_rows
 from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import info, load
@@ -78,7 +77,7 @@ def evaluate(
 
     CAMs and answers cover the full split; occlusion, GradientSHAP and KernelSHAP a fixed stratified sample
     of 200 images. Rows that are there are not computed again, and they are the same for any ``workers``
-    (processes of one torch thread each). Only this process writes.
+    (processes of one torch thread each). Only this process writes. Errors: WorkerError when a worker is killed.
     """
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     bench = open_bench(first_teacher(dataset, root).id, root=root)
@@ -130,7 +129,7 @@ def _measured(
         return
     heavy_maps_of_teacher(bench, {name for _, names in todo for name in names})
     teacher = bench.teacher.card.id
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with processes(workers, _one_thread) as pool:
         jobs = {run_id: pool.submit(_rows_in_worker, teacher, run_id, names, stories, root) for run_id, names in todo}
         yield from ((run_id, job.result()) for run_id, job in jobs.items())
 
