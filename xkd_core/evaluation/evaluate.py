@@ -19,6 +19,7 @@ from xkd_core.evaluation.pool import processes
 from xkd_core.evaluation.rows import map_rows
 from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import info, load
+from xkd_core.models import cards as of_cards
 from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import LoadedRun, find_card, is_here, list_runs, load_run, write_metrics
@@ -55,13 +56,16 @@ def open_bench(teacher_id: str, *, split: str = "test", root: Path | None = None
 
 
 def first_teacher(dataset: str, root: Path | None = None) -> Card:
-    """The teacher that the data set's students learn from. Errors: UnknownNameError, BadInputError without one."""
-    found = sorted((c for c in list_runs(root) if c.dataset == dataset and c.role == "teacher"), key=lambda c: c.seed)
-    if not found:
+    """The teacher that most of the data set's students name, as on the pages.
+
+    Errors: UnknownNameError, BadInputError without one.
+    """
+    found = of_cards.first_teacher([card for card in list_runs(root) if card.dataset == dataset])
+    if found is None:
         info(dataset)  # a name that does not exist is said first
         train = f"distill --dataset {dataset} --method ce"
         raise BadInputError(f"No teacher of {dataset!r} is stored: train one with `{train}`.")
-    return found[0]
+    return found
 
 
 def evaluate(
