@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._ui import evidence, guard, link, widgets
-from xkd_core.claims.base import PAPERS, VERDICTS
-from xkd_core.claims.table import Judged, by_verdict
+from xkd_core.claims.base import PAPERS, VERDICTS, Verdict
+from xkd_core.claims.table import Judged, by_verdict, how_in_words
 
 guard.page("pages/evidence.py")
 
@@ -38,8 +38,11 @@ def _counts(found: tuple[Judged, ...]) -> None:
     """How many claims have each verdict, and what the verdicts mean."""
     for column, (verdict, count) in zip(st.columns(len(VERDICTS)), by_verdict(found).items(), strict=True):
         column.metric(verdict.capitalize(), count)
+    parts = how_in_words(found)
     st.caption(
-        f"{len(found)} claims. Comparisons are paired over the same images; intervals are bootstraps over images, and "
+        f"{len(found)} claims{f'; of those that do not hold: {parts}' if parts else ''}. A claim is contradicted where "
+        "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
+        "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and "
         "seeds where there are several. A claim of a difference holds only if its 95 % interval lies on one side and "
         "Wilcoxon's p, after Holm's correction over the claim, is below .05; an interval that contains 0 does not make "
         "the opposite true. Claims of no difference have a margin, and are undecided where the interval reaches over "
@@ -47,9 +50,14 @@ def _counts(found: tuple[Judged, ...]) -> None:
     )
 
 
+def _with_parts(found: tuple[Judged, ...], verdict: Verdict, count: int) -> str:
+    parts = how_in_words(found, verdict)
+    return f"{count}: {parts}" if parts else str(count)
+
+
 def _choose(found: tuple[Judged, ...]) -> tuple[list[Judged], str]:
     """Claims of one verdict and paper, both in the link, and the paper."""
-    slugs = {evidence.SLUGS[verdict]: f"{verdict.capitalize()} ({count})"
+    slugs = {evidence.SLUGS[verdict]: f"{verdict.capitalize()} ({_with_parts(found, verdict, count)})"
              for verdict, count in by_verdict(found).items()}  # fmt: skip
     left, right = st.columns(2)
     verdict = widgets.select(

@@ -5,7 +5,8 @@ XKDError
  |- BadInputError         an image, parameter or link that cannot be used
  |- RunError              a run that is missing, truncated, tampered with or of another shape
  |- DataUnavailableError  a data set that is not on this machine
- `- TrainingError         a training that cannot go on (NaN loss, full disk)
+ |- TrainingError         a training that cannot go on (NaN loss, full disk)
+ `- WorkerError           a process that computed for another one and was killed
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class DataUnavailableError(XKDError):
 
 class TrainingError(XKDError):
     """A training that cannot go on."""
+
+
+class WorkerError(XKDError):
+    """A process that computed for another one and was killed."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:

@@ -11,6 +11,7 @@ import streamlit as st
 from pages._ui import figures, gallery, resources
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
+from xkd_core.results.paired import seeds_in_words
 from xkd_core.serving import curves, sentences, subjects
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
@@ -55,7 +56,8 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
     gap = curves.gap(results, lines[1], lines[0], ratio, explainer=explainer)
     title = catalogue.get("explainer", explainer).title
     own, *other = (zoo.by_id[run_id] for line in (lines[1], lines[0]) for run_id in line.runs_at(ratio)[:1])
-    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), gap) if other
+    moved = None if gap is None else gap.estimate
+    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), moved) if other
             else sentences.drift_alone(title, own, matched[ratio]))  # fmt: skip
     st.markdown(f"## {said}")
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[::-1])
@@ -64,7 +66,8 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
         f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
     )
     pair = f"{title_of(own)} minus {called(other[0])}" if other else ""
-    between = "" if gap is None else f" {pair}, with 95 % interval: {sentences.signed(gap)}."
+    between = "" if gap is None else (f" {pair}, with 95 % interval: {sentences.signed(gap.estimate)}, "
+                                      f"{seeds_in_words(gap.seeds)}.")  # fmt: skip
     st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
                f"class.{between} {undefined(n, without)}")  # fmt: skip
 

@@ -33,7 +33,7 @@ def _judged(seen: str) -> tuple[Judged, ...]:
 def overview(found: Sequence[Judged]) -> None:
     """All claims as one table; a row that is chosen is shown whole below it."""
     frame = pd.DataFrame({
-        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.verdict}" for one in found],
+        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.words}" for one in found],
         "Claim": [one.claim.says for one in found],
         "Printed": [one.claim.printed for one in found],
         "Here": [_in_short(one.finding) for one in found],
@@ -66,7 +66,7 @@ def draw(one: Judged) -> None:
     claim, finding = one.claim, one.finding
     with st.container(border=True):
         sign, colour = SIGNS[finding.verdict]
-        st.markdown(f":{colour}-badge[{sign} {finding.verdict}] **{claim.says}** `{claim.id}`")
+        st.markdown(f":{colour}-badge[{sign} {finding.words}] **{claim.says}** `{claim.id}`")
         theirs, ours = st.columns([2, 3], gap="medium")
         theirs.markdown(_theirs(claim))
         ours.markdown(_ours(finding))

@@ -233,8 +233,9 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
         tables.show(rows, alt=f"Paired tests of {len(every)} comparisons")
         st.caption(
             "Wilcoxon's signed ranks of each image's mean over seeds; Holm's correction is over the rows of this "
-            "table. d_z: mean over standard deviation; rank biserial: from -1 to 1; another seed: the largest mean "
-            "difference between two seeds."
+            "table. seeds: differences are taken within the seeds that both have. d_z: mean over standard deviation; "
+            "rank biserial: from -1 to 1; another seed: the largest mean difference between two seeds of a group, "
+            "empty where each has one seed: no noise floor is known there."
         )
         _button("Tests (CSV)", lambda: csv(rows), f"{found.ask.metric}-tests.csv", "text/csv")
 

@@ -203,13 +203,14 @@ def _safety(dataset: str, stamp: str, rows: str) -> tuple[Safety, ...]:
 def _answers(
     dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int, stamp: str, rows: str
 ) -> tuple[Difference, ...]:
-    groups = _chart(dataset, ask, stamp, rows).groups
-    return differences(_metrics(dataset, stamp, rows), groups, questions, resamples=flips)
+    found = _chart(dataset, ask, stamp, rows)
+    return differences(_metrics(dataset, stamp, rows), found.groups, questions, seeds=found.seeds, resamples=flips)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _by_image(dataset: str, ask: Ask, question: Question, stamp: str, rows: str) -> pd.Series[float]:
-    return per_image(_metrics(dataset, stamp, rows), _chart(dataset, ask, stamp, rows).groups, question)
+    found = _chart(dataset, ask, stamp, rows)
+    return per_image(_metrics(dataset, stamp, rows), found.groups, question, seeds=found.seeds)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

@@ -28,7 +28,9 @@ METHODS = {
     "naive": ("kd", "naive"), "swa": ("swa", "matched"), "ewa": ("ewa", "matched"), "sswa": ("sswa", "matched"),
     "at": ("at", "matched"), "nst": ("nst", "matched"), "ab": ("ab", "matched"), "xd": ("xd", "matched"),
     "surrogate": ("surrogate", "matched"), "untrained": ("xd", "control"), "sized naive": ("kd", "control"),
+    "few": ("swa", "control"), "few naive": ("kd", "control"),
 }  # fmt: skip
+LABELS = {"sized naive": "sized", "few": "few", "few naive": "few"}
 COMPRESSED = {"filters": "structured", "weights": "unstructured"}
 
 
@@ -37,7 +39,7 @@ def card_of(runs: Runs, dataset: str, seed: int, **changed: object) -> Card:
     kind, dash, method = runs.family.partition("-")
     how = COMPRESSED[kind] if dash else "width"
     name, role = METHODS[method if dash else runs.family]
-    recipe = {"split": "transfer", **runs.fields} | ({"label": "sized"} if runs.family == "sized naive" else {})
+    recipe = {"split": "transfer", **runs.fields} | ({"label": LABELS[runs.family]} if runs.family in LABELS else {})
     beta = 2.0 if role == "matched" else 0.0
     values = {"id": f"{dataset}-{_slug(runs.label)}-s{seed}", "method": name, "role": role, "compression": how,
               "width": runs.width or 0.28125, "lam": 0.5 if runs.lam is None else runs.lam, "beta": beta,

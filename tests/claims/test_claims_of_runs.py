@@ -20,6 +20,7 @@ from tests.claims.made_rows import (
 from xkd_core.claims.contrasts import MissingRowsError, between, judged, measure
 from xkd_core.claims.stored import TEACHER, Runs, read_stored
 from xkd_core.claims.table import CLAIMS
+from xkd_core.results.compare import Question, differences
 
 OF_RUNS = [claim_id for claim_id, claim in CLAIMS.items() if claim.kind == "runs"]
 KD = Runs(family="naive", label="KD", width=0.25)
@@ -43,6 +44,7 @@ def test_it_holds_where_the_rows_say_so_and_does_not_where_they_say_the_contrary
     assert (good.verdict, [one.passes for one in good.numbers]) == ("holds", [True] * len(checks)), good.reason
     bad = judged(made(claim_id, true=False), checks, make=make)
     assert (bad.verdict, [one.passes for one in bad.numbers]) == ("does not hold", [False] * len(checks)), bad.reason
+    assert (good.how, bad.how, bad.against) == ("", "contradicted", len(checks))
 
 
 @pytest.mark.parametrize("claim_id", OF_RUNS)
@@ -77,12 +79,30 @@ def test_a_contrast_is_the_mean_over_images_of_the_mean_over_the_shared_seeds():
     assert (found.seeds, found.estimate.n) == (2, N_IMAGES)
 
 
+def test_the_metrics_page_and_claims_say_the_same_of_two_groups():
+    """Seed 1 lifts both groups: with seeds drawn apart the interval would be far wider."""
+    stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.52})
+    rows = stored.metrics.rows
+    rows.loc[rows["run_id"].str.endswith("s1"), "cosine"] += 0.2
+    claim = measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine"))
+    groups = {runs.label: list(stored.ids(runs).values()) for runs in (KD, SWA)}
+    asked = Question(first="SWA", second="KD", explainer="cam", metric="cosine")
+    seeds = {card.id: card.seed for card in stored.zoo.cards}
+    (page,) = differences(stored.metrics, groups, [asked], seeds=seeds, resamples=0)
+    assert page.estimate == claim.estimate and page.test.wilcoxon_p == claim.p
+    assert page.seeds == SEEDS and 0.01 < page.estimate.low < page.estimate.high < 0.03
+
+
 def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_undecided():
     means = {("KD", "answers", "right"): 0.5, ("SWA", "answers", "right"): 0.5}
     stored = stored_with("scenes", [KD, SWA], means)
     better = judged(stored, [between("SWA - KD", SWA, KD, "answers", "right")], make="make")
     assert better.verdict == "does not hold"
-    assert "the interval contains 0, no difference is shown" in better.reason
+    assert better.reason == (
+        "Not shown: 0 of 1 comparison as the paper says, none is the other way round. "
+        "SWA - KD: the interval contains 0, no difference is shown."
+    )
+    assert (better.how, better.words, better.against) == ("not shown", "does not hold: not shown", 0)
     tight = between("SWA - KD", SWA, KD, "answers", "right", rule="not below", margin=1e-6)
     assert judged(stored, [tight], make="make").verdict == "not testable here"
     assert "undecided" in judged(stored, [tight], make="make").reason
@@ -123,7 +143,31 @@ def test_holms_correction_counts_every_comparison_of_the_claim():
     assert judged(stored, [one], make="make").verdict == "holds"
     ten = judged(stored, [one] * 10, make="make")
     assert ten.verdict == "does not hold"
-    assert "not significant after Holm's correction" in ten.reason
+    assert "not significant after Holm's correction" in ten.reason and ten.how == "not shown"
+    below = judged(stored, [between("KD - SWA", KD, SWA, "cam", "cosine")] * 10, make="make")
+    assert below.how == "not shown" and "on the other side, but not significant" in below.reason
+
+
+def test_one_comparison_the_other_way_round_contradicts_a_claim_by_the_same_evidence_as_it_needs():
+    means = {(label, "cam", metric): mean for metric, (kd, swa) in
+             {"cosine": (0.5, 0.8), "pearson": (0.8, 0.5), "ssim": (0.5, 0.5)}.items()
+             for label, mean in (("KD", kd), ("SWA", swa))}  # fmt: skip
+    stored = stored_with("scenes", [KD, SWA], means)
+    checks = [between(name, SWA, KD, "cam", name) for name in ("cosine", "pearson", "ssim")]
+    found = judged(stored, checks, make="make")
+    assert (found.how, found.against) == ("contradicted", 1)
+    assert found.reason == (
+        "Contradicted: 1 of 3 comparisons as the paper says, 1 is the other way round. pearson: the other way round. "
+        "ssim: the interval contains 0, no difference is shown."
+    )
+    stored = stored_with("scenes", [KD, SWA], means)
+    cards = tuple(card for card in stored.zoo.cards if (card.method, card.seed) != ("swa", 1))
+    rows = stored.metrics.rows
+    rows.loc[rows["run_id"] == card_of(KD, "scenes", 1).id, "pearson"] += 0.4
+    one_seed = replace(stored, zoo=replace(stored.zoo, cards=cards))
+    weak = judged(one_seed, checks[1:2], make="make")
+    assert (weak.how, weak.against) == ("not shown", 0)
+    assert weak.reason.endswith("pearson: on the other side, but no further than another seed moves it.")
 
 
 def test_only_images_that_all_runs_answer_right_count_where_asked():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from xkd_core.claims import report
-from xkd_core.claims.base import PAPERS, Number
-from xkd_core.claims.table import CLAIMS, by_verdict, judge, judge_all
+from xkd_core.claims.base import PAPERS, Finding, Number
+from xkd_core.claims.table import CLAIMS, by_how, by_verdict, how_in_words, judge, judge_all
 from xkd_core.errors import UnknownNameError
 
 SOME = ("001-adcc", "002-share", "003-votes", "004-naive-scenes")
@@ -48,11 +49,23 @@ def test_every_finding_has_a_reason_and_a_command(some):
 
 def test_the_table_counts_verdicts_and_shows_details_on_demand(some):
     text = report.table(some)
-    assert text.endswith("4 claims: 1 holds, 1 does not hold, 2 not testable here")
+    assert text.endswith("4 claims: 1 holds, 1 does not hold (0 not shown, 1 contradicted), 2 not testable here")
+    assert "001-adcc                       does not hold: contradicted  The ADCC" in text
     assert "ours:" not in text
     detailed = report.table(some, details=True)
     assert "ours: intensity over RISE's, % = 54.5" in detailed
     assert "command: python -m xkd_core claims --only 002-share" in detailed
+
+
+def test_not_shown_and_contradicted_are_counted_apart(some):
+    (wrong,) = (one for one in some if one.finding.verdict == "does not hold")
+    assert (wrong.finding.how, wrong.finding.against) == ("contradicted", 1)  # by a proof
+    unshown = replace(wrong, finding=Finding(verdict="does not hold", reason="the interval contains 0"))
+    judged = (*some, unshown, unshown)
+    assert by_how(judged) == {"not shown": 2, "contradicted": 1}
+    assert report.table(judged).endswith("3 does not hold (2 not shown, 1 contradicted), 2 not testable here")
+    assert how_in_words(judged, "holds") == how_in_words([one for one in some if one is not wrong]) == ""
+    assert [one["how"] for one in report.as_json(judged)[-2:]] == ["not shown"] * 2
 
 
 def test_numbers_are_written_as_people_read_them():

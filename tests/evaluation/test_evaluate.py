@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.claims.made_rows import _card
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
-from xkd_core.errors import UnknownNameError
+from xkd_core.errors import UnknownNameError, WorkerError
 from xkd_core.evaluate_command import evaluate as command
 from xkd_core.evaluation import evaluate as module
 from xkd_core.evaluation.evaluate import evaluate
@@ -22,6 +24,7 @@ from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import find_card, load_run
 from xkd_core.results.store import merge_rows, read_rows, results_dir
+from xkd_core.serving.zoo import Zoo
 
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 256, "epochs": 1, "batch_size": 32}
 
@@ -127,3 +130,29 @@ def test_runs_of_the_pages_rows_are_named_by_id_or_pattern(
     assert capsys.readouterr().out == "0 runs measured\n"
     with pytest.raises(UnknownNameError, match="run of digits called 'nobody'"):
         command(dataset="digits", runs=["nobody"], heavy=False)
+
+
+def killed(*given: object) -> None:
+    os._exit(9)
+
+
+def test_a_killed_worker_of_the_sweeps_rows_is_told(runs: list[Card], place: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_rows_in_worker", killed)
+    bench = module.open_bench(runs[0].id, root=place)
+    with pytest.raises(WorkerError, match="One of 2 workers was killed"):
+        list(module._measured([(runs[1].id, ("cam",))], bench, np.array([], np.int64), 2, place))
+
+
+def test_the_first_teacher_is_the_one_that_most_students_name_here_and_on_the_pages(monkeypatch) -> None:
+    def made(run: str, teacher: str | None = None, seed: int = 0) -> Card:
+        return _card("digits", id=f"digits-{run}", method="kd" if teacher else "ce", seed=seed, recipe={},
+                     role="naive" if teacher else "teacher", teacher_id=teacher and f"digits-{teacher}")  # fmt: skip
+
+    teachers = [made("late", seed=2), made("old", seed=0), made("new", seed=1)]
+    students = [made("a", "old"), made("b", "new"), made("c", "new"), made("d", "gone"), made("e", "gone"),
+                made("f", "gone")]  # fmt: skip
+    for cards, expected in ((teachers + students, "digits-new"), (teachers + students[:2], "digits-old"),
+                            (teachers, "digits-old")):  # fmt: skip
+        monkeypatch.setattr(module, "list_runs", lambda root, cards=cards: cards)
+        teacher = Zoo(dataset="digits", cards=tuple(cards)).teacher
+        assert teacher is not None and module.first_teacher("digits").id == teacher.id == expected

@@ -67,6 +67,15 @@ def test_the_shuffled_partner_is_never_the_image_itself(n: int) -> None:
     assert (partner != np.arange(n)).all()
 
 
+def test_one_image_alone_has_no_shuffled_control() -> None:
+    maps = np.random.default_rng(0).random((1, 8, 8)).astype(np.float32)
+    row = map_rows(maps, maps, explainer="cam", masks=None, indices=np.array([4])).iloc[0]
+    assert np.isnan(row["cosine_shuffled"]) and row["cosine"] == pytest.approx(1)
+    assert row["undefined"] == "there is no other image to compare with"
+    with pytest.raises(ValueError, match="no other"):
+        other_image(1)
+
+
 def test_controls_know_nothing_of_the_image_and_repeat() -> None:
     made = control_maps((3, 8, 8), seed=1)
     assert np.array_equal(made["random"], control_maps((3, 8, 8), seed=1)["random"])

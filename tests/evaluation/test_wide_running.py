@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_killed_in_the_middle_the_same_command_goes_on(zoo: Zoo, tmp_path: Path,
     assert not [path for path in metric_store.metrics_dir("digits", root=root).iterdir() if path.suffix != ".parquet"]
 
 
+def test_a_worker_that_is_killed_is_one_clear_sentence() -> None:
+    with pytest.raises(
+        XKDError, match=r"One of 2 workers was killed.* again with fewer --workers: .* only what is mis"
+    ):
+        list(of_engines.in_processes([9, 9], os._exit, 2))
+
+
 def test_names_that_do_not_exist_teach(zoo: Zoo) -> None:
     run = partial(evaluate_metrics, root=zoo.root)
     for field, word, hint in (("explainers", "gradcam", "grad_cam"), ("metrics", "cosin", "cosine")):
@@ -102,6 +110,16 @@ def test_families_stand_for_their_members_and_partners_are_mutual() -> None:
     assert set(wide.metrics_like(["all"])) == set(catalogue.METRICS)
     ranked = Ranked.of(np.array([7, 3, 9, 1, 5]), None)
     assert ranked.partners.tolist() == [3, 7, 1, 9, 1]
+
+
+def test_the_only_image_of_a_split_has_no_shuffled_control(zoo: Zoo) -> None:
+    one = Ranked.of(np.array([3]), None)
+    assert one.partners.tolist() == one.indices.tolist() == [3]
+    piece = of_pieces.Piece(run=zoo.student.id, teacher=zoo.teacher.id, explainer="cam", metrics=("cosine",),
+                            indices=(3, 5), partners=(3, 4), root=zoo.root)  # fmt: skip
+    rows = of_pieces.compute(piece).rows
+    assert rows["cosine"].notna().all() and rows["cosine_shuffled"].isna().tolist() == [True, False]
+    assert reasons_of(rows["undefined"][0]) == {"cosine_shuffled": "there is no other image to compare with"}
 
 
 def test_an_error_of_the_program_is_told_and_the_piece_tried_again(zoo: Zoo, tmp_path: Path, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 from pages._ui import guard
 from xkd_core.claims import report
 from xkd_core.claims.base import PAPERS
-from xkd_core.claims.table import CLAIMS, by_verdict, judge_all
+from xkd_core.claims.table import CLAIMS, by_verdict, how_in_words, judge_all
 from xkd_core.results.store import merge_rows, read_rows
 
 N_WRONG = 9
@@ -63,14 +63,18 @@ def test_the_page_shows_what_the_command_says(open_page, root):
     table = app.dataframe[0].value
     signs = {"holds": "✓", "does not hold": "✗", "not testable here": "–"}
     assert dict(zip(table["Id"], table["Verdict"], strict=True)) == {
-        one.claim.id: f"{signs[one.finding.verdict]} {one.finding.verdict}" for one in judged
+        one.claim.id: f"{signs[one.finding.verdict]} {one.finding.words}" for one in judged
     }
     assert [metric.value for metric in app.metric] == [str(count) for count in by_verdict(judged).values()]
     assert sum(int(metric.value) for metric in app.metric) == len(CLAIMS)
+    parts = how_in_words(judged)
+    assert re.fullmatch(r"\d+ not shown, \d+ contradicted", parts)
+    assert any(f"of those that do not hold: {parts}." in str(caption.value) for caption in app.caption)
+    assert any(parts in option for option in app.selectbox(key="verdict").options)
     for paper in PAPERS:
         app.selectbox(key="paper").set_value(paper).run()
         own = [one for one in judged if one.claim.paper == paper]
-        assert boxes(app) == {one.claim.id: one.finding.verdict for one in own}
+        assert boxes(app) == {one.claim.id: one.finding.words for one in own}
         shown = "\n".join(texts(app))
         for one in own:
             assert f"**Because:** {one.finding.reason}" in shown
@@ -80,7 +84,7 @@ def test_the_page_shows_what_the_command_says(open_page, root):
 
 def test_verdict_and_paper_are_chosen_in_the_link(open_page, root):
     app = open_page("evidence", root=root, verdict="fails", paper="002")
-    assert set(boxes(app).values()) == {"does not hold"}
+    assert set(boxes(app).values()) == {"does not hold: contradicted"}
     assert all(claim_id.startswith("002-") for claim_id in boxes(app))
     assert [button.proto.label for button in app.get("download_button")] == ["Download as JSON"]
     app.selectbox(key="verdict").set_value("untested").run()

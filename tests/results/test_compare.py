@@ -17,6 +17,7 @@ from xkd_core.metrics.statistics import mean_interval, share_interval
 from xkd_core.results.compare import Question, compare, differences, median_interval, per_image, seed_floor
 from xkd_core.results.metric_store import add_refused, add_rows, add_whole, reasons_text
 from xkd_core.results.metrics import read_metrics
+from xkd_core.results.paired import ANY_SEED, shared_seeds
 
 NAN = float("nan")
 N = 30
@@ -53,6 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 
 GROUPS = {"naive": ["kd-s0", "kd-s1"], "matched": ["swa-s0"]}
+SEEDS = {"kd-s0": 0, "kd-s1": 1, "swa-s0": 0, "swa-s1": 1, "other-s7": 7}
 
 
 def test_all_groups_are_compared_on_the_images_that_all_have(root: Path) -> None:
@@ -122,10 +124,10 @@ def test_differences_are_paired_and_corrected_for_all_that_is_asked(root: Path) 
     metrics = read_metrics("digits", root=root)
     groups = {"s0": ["kd-s0"], "s1": ["kd-s1"], "matched": ["swa-s0"]}
     asked = [Question(first=a, second=b, explainer="cam", metric="cosine") for a, b in combinations(groups, 2)]
-    found = differences(metrics, groups, asked, resamples=199)
+    found = differences(metrics, groups, asked, seeds=SEEDS, resamples=199)
     raw = []
     for one, (a, b) in zip(found, combinations((values(0), values(1), values(2, 0.4)), 2), strict=True):
-        keep = [i for i in range(N) if not np.isnan(per_image(metrics, groups, one.question).get(i, NAN))]
+        keep = [i for i in range(N) if not np.isnan(per_image(metrics, groups, one.question, seeds=SEEDS).get(i, NAN))]
         gap = (a - b)[keep]
         assert one.estimate.mean == pytest.approx(gap.mean(), abs=1e-3) and one.test.n == len(keep)
         raw.append(wilcoxon(gap).pvalue)
@@ -137,7 +139,7 @@ def test_differences_are_paired_and_corrected_for_all_that_is_asked(root: Path) 
         running = max(running, min(1.0, (3 - rank) * found[place].test.wilcoxon_p))
         assert found[place].holm_p == pytest.approx(running)
     with pytest.raises(BadInputError, match="No group"):
-        differences(metrics, groups, [Question(first="s0", second="s9", explainer="cam", metric="cosine")])
+        differences(metrics, groups, [Question(first="s0", second="s9", explainer="cam", metric="cosine")], seeds=SEEDS)
 
 
 def test_what_another_seed_makes_is_the_floor_of_a_difference(root: Path) -> None:
@@ -145,12 +147,38 @@ def test_what_another_seed_makes_is_the_floor_of_a_difference(root: Path) -> Non
     question = Question(first="matched", second="naive", explainer="cam", metric="cosine")
     floor = abs((values(0) - values(1))[2:].mean())
     assert seed_floor(metrics, GROUPS, question) == pytest.approx(floor, abs=1e-3)
-    (large,) = differences(metrics, GROUPS, [question], resamples=99)
+    (large,) = differences(metrics, GROUPS, [question], seeds=SEEDS, resamples=99)
     assert large.floor == pytest.approx(floor, abs=1e-3) and not large.below_floor
     twins = {**GROUPS, "twin": ["kd-s1"]}
     same = Question(first="naive", second="twin", explainer="cam", metric="cosine")
-    (small,) = differences(metrics, twins, [same], resamples=99)
-    assert small.below_floor  # half the gap of the two seeds
+    (small,) = differences(metrics, twins, [same], seeds=SEEDS, resamples=99)
+    assert small.below_floor and small.seeds == (1,)  # the same run: no difference at all
+
+
+def test_a_difference_is_taken_within_the_seeds_that_both_have(root: Path) -> None:
+    """Seed 1 lifts both groups by a half: what it does to both is no part of their difference."""
+    shift = {"kd-s0": 0.0, "kd-s1": 0.5, "swa-s0": 0.1, "swa-s1": 0.6, "other-s7": 0.1}
+    for place, (run, by) in enumerate(shift.items()):
+        store(root, run, "cam", {0: "zero map"}, spearman=values(place) / 10 + by)
+    metrics = read_metrics("digits", root=root)
+    groups = {"kd": ["kd-s1", "kd-s0"], "swa": ["swa-s0", "swa-s1"], "one": ["swa-s1"], "other": ["other-s7"]}
+    asked = [Question(first=name, second="kd", explainer="cam", metric="spearman") for name in ("swa", "one", "other")]
+    both, one, none = differences(metrics, groups, asked, seeds=SEEDS, resamples=0)
+    drawn = {run: (values(place) / 10 + by)[1:] for place, (run, by) in enumerate(shift.items())}
+    within = np.stack([drawn["swa-s0"] - drawn["kd-s0"], drawn["swa-s1"] - drawn["kd-s1"]])
+    assert both.seeds == (0, 1) and both.estimate.n == N - 1
+    assert both.estimate.mean == pytest.approx(within.mean(), abs=1e-3)
+    assert 0.05 < both.estimate.low < both.estimate.high < 0.15
+    assert one.seeds == (1,) and one.estimate.mean == pytest.approx(within[1].mean(), abs=1e-3)
+    assert none.seeds == () and none.estimate.low < 0 < none.estimate.high - 0.05  # kd's seeds are drawn
+    np.testing.assert_allclose(per_image(metrics, groups, asked[0], seeds=SEEDS)[1:], within.mean(axis=0), atol=1e-3)
+
+
+def test_a_seed_that_a_group_has_twice_pairs_nothing() -> None:
+    assert shared_seeds([0, 1], [1, 0, 2]) == (0, 1)
+    assert shared_seeds([0, 1, 1], [0, 1]) == shared_seeds([0], [1]) == ()
+    assert shared_seeds([ANY_SEED], [3, 2]) == (2, 3)
+    assert shared_seeds([ANY_SEED], [ANY_SEED]) == (ANY_SEED,)
 
 
 @pytest.mark.parametrize("n", [5, 6, 17, 100])

@@ -77,7 +77,7 @@ def test_an_estimate_is_the_mean_over_images_of_the_mean_over_seeds() -> None:
 def test_a_difference_is_paired_by_image_not_by_place() -> None:
     second = pd.DataFrame({"run_id": "b", "explainer": "cam", "index": [2, 1, 0], "cosine": [0.2, 0.1, 0.0]})
     table = pd.concat([rows("a", [0.5, 0.6, 0.7]), second])
-    found = difference(table, ["a"], ["b"], "cam", "cosine")
+    found = difference(table, ["a"], ["b"], "cam", "cosine", seeds={"a": 0, "b": 0})
     assert found.mean == pytest.approx(0.5)
     assert found.low == pytest.approx(0.5)
     assert found.n == 3
@@ -91,13 +91,15 @@ def test_intervals_of_several_seeds_are_as_wide_as_the_seeds_are_apart() -> None
     found = estimate(a, first, "cam", "cosine")
     assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.8)
     both = pd.concat([a, b])
-    apart = difference(both, first, second, "cam", "cosine")
+    apart = difference(both, first, second, "cam", "cosine", seeds=dict(zip((*first, *second), range(6), strict=True)))
     assert apart.mean == pytest.approx(0.1) and apart.low < 0 < apart.high
-    paired = difference(both, first, second, "cam", "cosine", paired_seeds=True)
+    paired = difference(
+        both, first, second, "cam", "cosine", seeds={run_id: int(run_id[1]) for run_id in (*first, *second)}
+    )
     assert (paired.low, paired.high) == (pytest.approx(0.1), pytest.approx(0.1))
 
 
 def test_a_difference_without_rows_is_undefined() -> None:
-    found = difference(rows("a", [0.5]), ["a"], ["nobody"], "cam", "cosine")
+    found = difference(rows("a", [0.5]), ["a"], ["nobody"], "cam", "cosine", seeds={"a": 0, "nobody": 0})
     assert np.isnan(found.mean)
     assert found.n == 0

@@ -22,21 +22,25 @@ def rows(run_id: str, cosines: list[float]) -> pd.DataFrame:
 def line(row: str, *run_ids: str) -> Curve:
     here = Estimate(mean=0.1, low=0.1, high=0.1, n=4)
     points = tuple(
-        Point(run_id=one, words="", x=4.0, drift=here, shuffled=None, pointing=None, quality=None, quality_name="",
-              undertrained=False) for one in run_ids
+        Point(run_id=one, seed=int(one[1]), words="", x=4.0, drift=here, shuffled=None, pointing=None,
+              quality=None, quality_name="", undertrained=False) for one in run_ids
     )  # fmt: skip
     return Curve(row=row, points=points)  # type: ignore[arg-type]
 
 
-def test_the_gap_is_paired_over_images_and_means_over_seeds():
-    own = {"a0": [0.9, 0.8, 0.7, np.nan], "a1": [0.8, 0.8, 0.8, 0.5], "b0": [0.5, 0.6, 0.7, 0.1]}
+def test_the_gap_is_paired_over_images_and_the_seeds_that_both_have():
+    own = {"a0": [0.9, 0.8, 0.7, np.nan], "a1": [0.8, 0.8, 0.8, 0.5], "b0": [0.5, 0.6, 0.7, 0.1],
+           "b7": [0.5, 0.6, 0.7, 0.1]}  # fmt: skip
     results = Results(dataset="scenes", maps=pd.concat([rows(*one) for one in own.items()], ignore_index=True))
     found = curves.gap(results, line("matched", "a0", "a1"), line("naive", "b0"), 4.0, explainer="cam")
     assert found is not None
-    by_hand = [0.5 - 0.85, 0.6 - 0.8, 0.7 - 0.75]  # drift is 1 - cosine; the last image has no value in a0
-    assert found.mean == pytest.approx(np.mean(by_hand))
-    assert (found.n, found.undefined, found.seeds) == (3, 1, (2, 1))
-    assert found.low < found.mean < found.high
+    by_hand = [0.5 - 0.9, 0.6 - 0.8, 0.7 - 0.7]  # drift is 1 - cosine; seed 0 is the one that both have
+    assert found.estimate.mean == pytest.approx(np.mean(by_hand))
+    assert (found.estimate.n, found.estimate.undefined, found.seeds) == (3, 1, (0,))  # the last has no value in a0
+    assert found.estimate.low < found.estimate.mean < found.estimate.high
+    apart = curves.gap(results, line("matched", "a0", "a1"), line("naive", "b7"), 4.0, explainer="cam")
+    assert apart is not None and apart.seeds == ()
+    assert apart.estimate.mean == pytest.approx(np.mean([0.5 - 0.85, 0.6 - 0.8, 0.7 - 0.75]))
     assert curves.gap(results, line("matched", "a0"), line("naive"), 4.0, explainer="cam") is None
 
 
@@ -51,6 +55,7 @@ def interval(low: float, high: float) -> Estimate:
         (0.08, 0.04, interval(0.03, 0.05), "the matched student's CAM maps drift more: 0.08 against 0.04"),
         (0.0031, 0.0034, interval(-0.001, -0.0001), "the matched student's CAM maps drift less: 0.0031 against 0.0034"),
         (0.04, 0.08, interval(-0.05, 0.01), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
+        (0.04, 0.08, interval(0.01, 0.02), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
         (0.04, 0.08, None, "student's CAM maps cannot be told apart: 0.04 and 0.08"),
         (0.04, 0.08, interval(np.nan, np.nan), "student's CAM maps cannot be told apart: 0.04 and 0.08"),
     ],

@@ -104,14 +104,26 @@ def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
     questions = pairs.pairs(found)
     assert [(one.first[:3], one.second[:5]) for one in questions] == [("SWA", "Naive"), ("SWA", "Naive")]
     assert all(one.first.split(", ", 1)[1] == one.second.split(", ", 1)[1] for one in questions)
-    answers = differences(metrics, found.groups, questions, resamples=99)
+    answers = differences(metrics, found.groups, questions, seeds=found.seeds, resamples=99)
     last = pairs.test_table(answers).iloc[-1]
     assert last["difference"] == pytest.approx(0.3, abs=1e-3) and last["images"] == N - 1 and last["undefined"] == 1
     assert last["first is higher"] == 1 and last["rank biserial"] == 1
     assert last["p after Holm"] == last["Wilcoxon p"] == pytest.approx(2 / 2**9)  # all of 9 signs alike, two-sided
     assert answers[0].holm_p == pytest.approx(2 * answers[0].test.wilcoxon_p)  # the smaller of two p values
-    assert "is better than" in pairs.verdict(answers[-1]) and "n = 9 images" in pairs.verdict(answers[-1])
-    assert per_image(metrics, found.groups, questions[-1]).isna().sum() == 1
+    assert "is better than" in pairs.verdict(answers[-1]) and "n = 9 images; seed 0 alone" in pairs.verdict(answers[-1])
+    assert pairs.verdict(answers[-1]).endswith("No noise floor is known for this comparison: each has one seed.")
+    assert per_image(metrics, found.groups, questions[-1], seeds=found.seeds).isna().sum() == 1
+
+
+def test_a_difference_stands_beside_what_another_seed_makes(zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo))
+    one = differences(metrics, found.groups, pairs.pairs(found), seeds=found.seeds, resamples=0)[-1]
+    assert pairs.sure(one) and pairs.test_table([one])["seeds"].item() == "seed 0 alone, the one that both have"
+    small, large = replace(one, floor=0.4), replace(one, floor=0.2)
+    assert "That is less than another seed of the same training makes (0.400)" in pairs.verdict(small)
+    assert "It is more than another seed of the same training makes (0.200)" in pairs.verdict(large)
+    assert not pairs.sure(small) and pairs.sure(large)  # one seed: the interval knows of images alone
+    assert pairs.sure(replace(small, seeds=(0, 1)))
 
 
 def test_small_p_values_are_not_spelled_out():
@@ -127,7 +139,7 @@ def test_the_sentence_names_both_means(zoo, metrics):
 
 def test_the_sentence_says_better_only_where_the_test_does(metrics, zoo):
     found = view.chart(metrics, zoo, ask(zoo))
-    answers = differences(metrics, found.groups, pairs.pairs(found), resamples=99)
+    answers = differences(metrics, found.groups, pairs.pairs(found), seeds=found.seeds, resamples=99)
     assert "is better than naive" in pairs.headline(found, answers)
     unsure = [replace(one, holm_p=0.06) for one in answers]
     assert "cannot be told apart from naive" in pairs.headline(found, unsure)
@@ -139,7 +151,7 @@ def test_the_sentence_says_better_only_where_the_test_does(metrics, zoo):
 
 def test_the_sentence_follows_the_test_where_the_images_of_the_chart_say_the_opposite(metrics, zoo):
     found = view.chart(metrics, zoo, ask(zoo))
-    answers = differences(metrics, found.groups, pairs.pairs(found), resamples=99)
+    answers = differences(metrics, found.groups, pairs.pairs(found), seeds=found.seeds, resamples=99)
     other = [replace(one, estimate=replace(one.estimate, mean=-0.02, low=-0.03, high=-0.01)) for one in answers]
     assert pairs.headline(found, other).endswith("is worse than naive, by 0.020 over 9 images")
     assert "is worse than" in pairs.verdict(other[-1])

@@ -12,6 +12,9 @@ from xkd_core.metrics.statistics import Estimate
 
 Verdict = Literal["holds", "does not hold", "not testable here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "not testable here")
+How = Literal["", "not shown", "contradicted"]
+HOW: tuple[How, ...] = ("not shown", "contradicted")
+"""What 'does not hold' may mean: nothing shows the claim, or something shows the other way round."""
 PAPERS: Mapping[str, str] = {
     "000": "Wilfling, Valdenegro-Toro & Zullich: saliency maps of distilled CNNs",
     "001": "Anonymous: effect of CNN compression on gradient-based explainability",
@@ -60,12 +63,28 @@ def _written(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What came out. command: makes the numbers, or, where they are missing, what they need."""
+    """What came out. command: makes the numbers, or, where they are missing, what they need.
+
+    against: how many comparisons are shown to be the other way round; 1 for a proof that the claim is wrong.
+    """
 
     verdict: Verdict
     reason: str
     numbers: tuple[Number, ...] = ()
     command: str = ""
+    against: int = 0
+
+    @property
+    def how(self) -> How:
+        """Which of ``HOW`` a claim that does not hold is; "" for the other verdicts."""
+        if self.verdict != "does not hold":
+            return ""
+        return "contradicted" if self.against else "not shown"
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is shown: 'holds', 'does not hold: not shown'."""
+        return f"{self.verdict}: {self.how}" if self.how else self.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +113,9 @@ class Claim:
 
 
 def found(passes: bool, reason: str, *numbers: Number) -> Finding:
-    """The finding of a proof: it holds or it does not."""
-    return Finding(verdict="holds" if passes else "does not hold", reason=reason, numbers=numbers)
+    """The finding of a proof: it holds, or the code shows the contrary."""
+    verdict: Verdict = "holds" if passes else "does not hold"
+    return Finding(verdict=verdict, reason=reason, numbers=numbers, against=int(not passes))
 
 
 def by_code(proof: Callable[[], Finding]) -> Callable[[Path | None], Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +17,15 @@ import pandas as pd
 
 from xkd_core.catalogue import METRICS
 from xkd_core.claims.base import Finding, Number, Verdict
-from xkd_core.claims.stored import ANY_SEED, TEACHER, Runs, Stored, read_stored
+from xkd_core.claims.stored import TEACHER, Runs, Stored, read_stored
 from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm, paired_test
-from xkd_core.metrics.seeds_and_images import mean_over_seeds
-from xkd_core.metrics.statistics import ROUNDING, Estimate, mean_interval
+from xkd_core.metrics.statistics import ROUNDING, Estimate
 from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.paired import ANY_SEED, over_seeds, shared_seeds
 
 Rule = Literal["above", "below", "not below", "within"]
-Outcome = Literal["passes", "fails", "open"]
+Outcome = Literal["passes", "not shown", "contrary", "open"]
 SIGNIFICANT = 0.05
 SIDES: dict[Rule, int] = {"above": 1, "below": -1}
 """Where the interval of a difference must lie."""
@@ -130,57 +130,59 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
         Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
         for check, one, result in zip(checks, measured, outcomes, strict=True)
     )
-    reason = " ".join(filter(None, (_reason(checks, measured, outcomes), _unfinished(stored, checks))))
-    return Finding(verdict=_verdict(outcomes), reason=reason, numbers=numbers)
+    found = Finding(verdict=_verdict(outcomes), reason="", numbers=numbers, against=outcomes.count("contrary"))
+    said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), _unfinished(stored, checks))
+    return replace(found, reason=" ".join(filter(None, said)))
 
 
 def measure(stored: Stored, check: Check) -> Measured:
     """Mean of the contrast over images and the seeds that all its runs share. Errors: MissingRowsError."""
     seeds = _shared_seeds(stored, check)
-    columns = [_contrast(stored, check, seed) for seed in seeds]
-    table = pd.concat(columns, axis=1, join="inner").to_numpy(dtype=np.float64).T  # (seeds, images)
-    estimate = mean_over_seeds(table) if len(table) > 1 else mean_interval(table[0])
-    if estimate.n == 0:
+    found = over_seeds({seed: _contrast(stored, check, seed) for seed in seeds})
+    if found.estimate.n == 0:
         raise MissingRowsError(f"{check.label} is defined on no image")
-    p = paired_test(table.mean(axis=0), np.zeros(table.shape[1]), n_resamples=1).wilcoxon_p
+    p = paired_test(found.values, np.zeros(len(found.values)), n_resamples=1).wilcoxon_p
     floor = _floor(stored, check) if len(seeds) == 1 else 0.0
-    return Measured(estimate=estimate, p=p, seeds=len(seeds), room=_room(stored, check, seeds), floor=floor)
+    return Measured(estimate=found.estimate, p=p, seeds=len(seeds), room=_room(stored, check, seeds), floor=floor)
 
 
 def outcome(check: Check, measured: Measured, p: float) -> Outcome:
     """Whether a contrast is as the check says.
 
-    "open": a margin that lies in the interval, a difference of one seed that another seed makes as well, or a side of 0
-    that no run could reach.
+    "contrary": the other way round, by the same evidence as "passes" needs; "not shown": neither. "open": a margin that
+    lies in the interval, a difference of one seed that another seed makes as well, or a side of 0 that no run could
+    reach.
     """
-    found, low, high, margin = measured.estimate, measured.estimate.low, measured.estimate.high, check.margin
+    low, high, margin = measured.estimate.low, measured.estimate.high, check.margin
     if check.rule in SIDES:
-        if found.side == SIDES[check.rule] and p < SIGNIFICANT:
-            return "passes" if abs(found.mean) > measured.floor else "open"
-        return "fails" if measured.room > ROUNDING else "open"
+        side, large = measured.estimate.side * SIDES[check.rule], abs(measured.estimate.mean) > measured.floor
+        if side > 0 and p < SIGNIFICANT:
+            return "passes" if large else "open"
+        if measured.room <= ROUNDING:
+            return "open"
+        return "contrary" if side < 0 and p < SIGNIFICANT and large else "not shown"
     if check.rule == "not below":
-        return "passes" if low > -margin else "fails" if high < -margin else "open"
+        return "passes" if low > -margin else "contrary" if high < -margin else "open"
     inside, outside = -margin < low and high < margin, low > margin or high < -margin
-    return "passes" if inside else "fails" if outside else "open"
+    return "passes" if inside else "contrary" if outside else "open"
 
 
 def _sweep_file(dataset: str) -> str:
     return f"checkpoints/{dataset}/sweep.yaml"
 
 
-_PASSES: dict[Outcome, bool | None] = {"passes": True, "fails": False, "open": None}
+_PASSES: dict[Outcome, bool | None] = {"passes": True, "not shown": False, "contrary": False, "open": None}
 
 
-def _shared_seeds(stored: Stored, check: Check) -> list[int]:
+def _shared_seeds(stored: Stored, check: Check) -> tuple[int, ...]:
     groups = {term.runs.label: set(stored.ids(term.runs)) for term in check.terms}
     for label, seeds in groups.items():
         if not seeds:
             raise MissingRowsError(f"{label} on {stored.dataset}", trained=False)
-    trained = [seeds for seeds in groups.values() if seeds != {ANY_SEED}]
-    shared = set.intersection(*trained) if trained else {ANY_SEED}
+    shared = shared_seeds(*groups.values())
     if not shared:
         raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
-    return sorted(shared)
+    return shared
 
 
 def _contrast(stored: Stored, check: Check, seed: int) -> pd.Series[float]:
@@ -252,16 +254,23 @@ def _holm(values: Sequence[float]) -> list[float]:
 def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
     if all(one == "passes" for one in outcomes):
         return "holds"
-    return "does not hold" if "fails" in outcomes else "not testable here"
+    return "does not hold" if {"not shown", "contrary"} & set(outcomes) else "not testable here"
 
 
-def _reason(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> str:
-    passed = sum(one == "passes" for one in outcomes)
-    words = [f"{passed} of {len(outcomes)} comparison{'s' if len(outcomes) > 1 else ''} as the paper says"]
-    for check, one, result in zip(checks, measured, outcomes, strict=True):
-        if result != "passes":
-            words.append(f"{check.label}: {_why_not(check, one, result)}")
-    return ". ".join(words) + "."
+def _in_short(found: Finding, outcomes: Sequence[Outcome]) -> str:
+    """How many comparisons are as the paper says, and where a claim does not hold, how many are the contrary."""
+    passed, every = outcomes.count("passes"), len(outcomes)
+    words = f"{passed} of {every} comparison{'s' if every > 1 else ''} as the paper says"
+    if not found.how:
+        return f"{words}."
+    count = f"{found.against} {'is' if found.against == 1 else 'are'}" if found.against else "none is"
+    return f"{found.how.capitalize()}: {words}, {count} the other way round."
+
+
+def _reasons(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> list[str]:
+    """A sentence for each comparison that is not as the paper says."""
+    every = zip(checks, measured, outcomes, strict=True)
+    return [f"{check.label}: {_why_not(check, one, result)}." for check, one, result in every if result != "passes"]
 
 
 def _unfinished(stored: Stored, checks: Sequence[Check]) -> str:
@@ -285,4 +294,8 @@ def _why_not(check: Check, measured: Measured, result: Outcome) -> str:
         return f"beyond the margin of {check.margin:g}"
     if not found.side:
         return "the interval contains 0, no difference is shown"
-    return "the other way round" if found.side != SIDES[check.rule] else "not significant after Holm's correction"
+    if result == "contrary":
+        return "the other way round"
+    side = "" if found.side == SIDES[check.rule] else "on the other side, but "
+    small = abs(found.mean) <= measured.floor
+    return side + ("no further than another seed moves it" if small else "not significant after Holm's correction")

@@ -13,7 +13,7 @@ from typing import Any
 
 from xkd_core import settings
 from xkd_core.claims.base import PAPERS, Finding, Number
-from xkd_core.claims.table import CLAIMS, Judged, by_verdict, judge_all
+from xkd_core.claims.table import CLAIMS, Judged, by_verdict, how_in_words, judge_all
 from xkd_core.files import write_atomic
 
 FILE = "evidence.json"
@@ -29,10 +29,9 @@ def table(judged: Sequence[Judged], *, details: bool = False) -> str:
         if own:
             lines += ["", f"Paper {paper}. {title}"]
         for one in own:
-            lines.append(f"  {one.claim.id:30} {one.finding.verdict:18} {one.claim.says}")
+            lines.append(f"  {one.claim.id:30} {one.finding.words:28} {one.claim.says}")
             lines += _details(one) if details else []
-    count = ", ".join(f"{number} {verdict}" for verdict, number in by_verdict(judged).items())
-    return "\n".join([*lines[1:], "", f"{len(judged)} claims: {count}"])
+    return "\n".join([*lines[1:], "", f"{len(judged)} claims: {_count(judged)}"])
 
 
 def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
@@ -41,7 +40,8 @@ def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
         {
             "id": one.claim.id, "paper": one.claim.paper, "says": one.claim.says, "place": one.claim.place,
             "printed": one.claim.printed, "test": one.claim.test, "kind": one.claim.kind,
-            "verdict": one.finding.verdict, "reason": one.finding.reason,
+            "verdict": one.finding.verdict, "how": one.finding.how, "against": one.finding.against,
+            "reason": one.finding.reason,
             "numbers": [_plain(number) for number in one.finding.numbers], "command": one.finding.command,
         }
         for one in judged
@@ -86,7 +86,8 @@ def _kept(root: Path | None) -> tuple[Judged, ...] | None:
 
 def _finding(stored: Mapping[str, Any]) -> Finding:
     numbers = tuple(Number(**{**number, **_nan(number)}) for number in stored["numbers"])
-    return Finding(verdict=stored["verdict"], reason=stored["reason"], numbers=numbers, command=stored["command"])
+    plain = {name: stored[name] for name in ("verdict", "reason", "command", "against")}
+    return Finding(numbers=numbers, **plain)
 
 
 def _nan(number: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +100,12 @@ def _plain(number: Number) -> dict[str, Any]:
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in asdict(number).items()
     }
+
+
+def _count(judged: Sequence[Judged]) -> str:
+    """'40 holds, 44 does not hold (18 not shown, 26 contradicted), 4 not testable here'."""
+    count = [(f"{number} {verdict}", how_in_words(judged, verdict)) for verdict, number in by_verdict(judged).items()]
+    return ", ".join(f"{words} ({parts})" if parts else words for words, parts in count)
 
 
 def _details(one: Judged) -> list[str]:

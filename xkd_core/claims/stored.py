@@ -16,12 +16,12 @@ from xkd_core.distillation.recipes import Recipe
 from xkd_core.models.cards import Card
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics, read_metrics
+from xkd_core.results.paired import ANY_SEED
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.zoo import Zoo, family_of, fingerprint, read_zoo
 
 VARIED = ("explained", "fr_weight", "l1_weight", "layers", "top_k", "mask", "through", "name")
 """Fields of a recipe that runs of one family differ in on purpose: at their default unless a claim names them."""
-ANY_SEED = -1
 
 
 @dataclass(frozen=True, kw_only=True)

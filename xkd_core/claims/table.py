@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xkd_core.claims import paper_000, paper_001, paper_002, paper_003, paper_004
-from xkd_core.claims.base import VERDICTS, Claim, Finding, Verdict
+from xkd_core.claims.base import HOW, VERDICTS, Claim, Finding, How, Verdict
 from xkd_core.errors import unknown_name
 
 CLAIMS: Mapping[str, Claim] = {
@@ -55,3 +55,15 @@ def by_verdict(judged: Sequence[Judged]) -> Mapping[Verdict, int]:
     """How many claims have each verdict."""
     count = Counter(one.finding.verdict for one in judged)
     return {verdict: count[verdict] for verdict in VERDICTS}
+
+
+def by_how(judged: Sequence[Judged]) -> Mapping[How, int]:
+    """Of the claims that do not hold: how many are not shown, and how many are contradicted."""
+    count = Counter(one.finding.how for one in judged)
+    return {how: count[how] for how in HOW}
+
+
+def how_in_words(judged: Sequence[Judged], verdict: Verdict = "does not hold") -> str:
+    """What stands beside the count of a verdict: '18 not shown, 26 contradicted', "" for verdicts without parts."""
+    known = verdict == "does not hold" and by_verdict(judged)[verdict]
+    return ", ".join(f"{number} {how}" for how, number in by_how(judged).items()) if known else ""

@@ -116,6 +116,11 @@ class Block:
         """The same of each image's partner."""
         return self._others(self.partners)
 
+    @property
+    def alone(self) -> Bool:
+        """(n,), images without a partner: the only one of a split stands beside itself."""
+        return np.asarray(self.partners == self.indices)
+
     @cached_property
     def shown(self) -> Float:
         """The maps as they enter metrics: class activation maps after ReLU."""

@@ -9,11 +9,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
 from xkd_core.evaluation.pieces import Outcome, Piece, compute
+from xkd_core.evaluation.pool import processes
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -29,12 +29,14 @@ def local(workers: int) -> Engine:
 
 
 def in_processes(work: Sequence[Work], do: Callable[[Work], Result], workers: int) -> Iterator[tuple[Work, Result]]:
-    """Do each of ``work``, in this process or in a few; pairs of work and result as they are ready."""
+    """Do each of ``work``, in this process or in a few; pairs of work and result as they are ready.
+
+    Errors: WorkerError when a process is killed.
+    """
     if workers <= 1 or len(work) < 2:
         yield from ((one, do(one)) for one in work)
         return
-    context, parent = get_context("spawn"), (os.getpid(),)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_settle, initargs=parent) as pool:
+    with processes(workers, _settle, os.getpid()) as pool:
         queue, waiting = iter(work), dict[Future[Result], Work]()
         while True:
             for one in _next(queue, AHEAD * workers - len(waiting)):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,11 @@ from xkd_core.evaluation.answers import answer_rows
 from xkd_core.evaluation.controls import control_maps
 from xkd_core.evaluation.forward import CAM, GRAD_CAM, Pass, class_map, forward_pass
 from xkd_core.evaluation.heavy import HEAVY, Heavy, heavy_maps
+from xkd_core.evaluation.pool import processes
 from xkd_core.evaluation.rows import map_rows
 from xkd_core.evaluation.split import Split, open_split
 from xkd_core.images.datasets import info, load
+from xkd_core.models import cards as of_cards
 from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import LoadedRun, find_card, is_here, list_runs, load_run, write_metrics
@@ -56,13 +56,16 @@ def open_bench(teacher_id: str, *, split: str = "test", root: Path | None = None
 
 
 def first_teacher(dataset: str, root: Path | None = None) -> Card:
-    """The teacher that the data set's students learn from. Errors: UnknownNameError, BadInputError without one."""
-    found = sorted((c for c in list_runs(root) if c.dataset == dataset and c.role == "teacher"), key=lambda c: c.seed)
-    if not found:
+    """The teacher that most of the data set's students name, as on the pages.
+
+    Errors: UnknownNameError, BadInputError without one.
+    """
+    found = of_cards.first_teacher([card for card in list_runs(root) if card.dataset == dataset])
+    if found is None:
         info(dataset)  # a name that does not exist is said first
         train = f"distill --dataset {dataset} --method ce"
         raise BadInputError(f"No teacher of {dataset!r} is stored: train one with `{train}`.")
-    return found[0]
+    return found
 
 
 def evaluate(
@@ -78,7 +81,7 @@ def evaluate(
 
     CAMs and answers cover the full split; occlusion, GradientSHAP and KernelSHAP a fixed stratified sample
     of 200 images. Rows that are there are not computed again, and they are the same for any ``workers``
-    (processes of one torch thread each). Only this process writes.
+    (processes of one torch thread each). Only this process writes. Errors: WorkerError when a worker is killed.
     """
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     bench = open_bench(first_teacher(dataset, root).id, root=root)
@@ -130,7 +133,7 @@ def _measured(
         return
     heavy_maps_of_teacher(bench, {name for _, names in todo for name in names})
     teacher = bench.teacher.card.id
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with processes(workers, _one_thread) as pool:
         jobs = {run_id: pool.submit(_rows_in_worker, teacher, run_id, names, stories, root) for run_id, names in todo}
         yield from ((run_id, job.result()) for run_id, job in jobs.items())
 

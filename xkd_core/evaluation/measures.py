@@ -12,7 +12,7 @@ from xkd_core.evaluation.asked import family
 from xkd_core.evaluation.block import Block
 from xkd_core.evaluation.mosaic import around
 from xkd_core.evaluation.randomise import Way, randomised
-from xkd_core.evaluation.rows import compared, on_one_grid
+from xkd_core.evaluation.rows import NO_OTHER, compared, on_one_grid
 from xkd_core.metrics import complexity as of_complexity
 from xkd_core.metrics import localisation as of_place
 from xkd_core.metrics import prediction as of_answers
@@ -56,12 +56,13 @@ def _similarity(block: Block, names: Sequence[str]) -> Found:
     found: Found = {}
     for theirs, ending in ((block.theirs, ""), (block.theirs_shuffled, SHUFFLED)):
         pair = on_one_grid(compared(theirs, block.name), block.shown)
-        reasons = of_pairs.undefined_reasons(*pair)
+        reasons, alone = of_pairs.undefined_reasons(*pair), block.alone & (ending == SHUFFLED)
+        why = [NO_OTHER if one else reason for one, reason in zip(alone, reasons, strict=True)]
         for name in names:
             if name.startswith(OF_SUPERPIXELS):
                 continue
             values = _on_pixels(block, theirs, name) if name.startswith("superpixel") else _formula(name)(*pair)
-            found[f"{name}{ending}"] = _with(values, reasons, name)
+            found[f"{name}{ending}"] = _with(np.where(alone, np.nan, values), why, name)
     for name in (name for name in names if name.startswith(OF_SUPERPIXELS)):
         found[name] = _by_superpixel(block, name)
     return found

@@ -57,7 +57,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """Images in the order of the samples, each with its partner: the next one of a pair in that order."""
+    """Images in the order of the samples, each with its partner: the next one of a pair in that order.
+
+    The only image of a split has none and stands beside itself, which makes its shuffled control undefined.
+    """
 
     indices: Int
     partners: Int

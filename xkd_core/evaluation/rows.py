@@ -17,6 +17,7 @@ from xkd_core.types import Bool, Float, Float64, Int
 
 AFTER_RELU = frozenset(name for name, entry in EXPLAINERS.items() if entry.family == "cam")
 SIMILARITIES = ("cosine", "distance", "pearson", "spearman", "ssim", "topk_overlap")
+NO_OTHER = "there is no other image to compare with"
 LOCALISATIONS = ("pointing", "attribution_localisation", "roc_auc")
 
 
@@ -32,18 +33,20 @@ def map_rows(
 
     Args: maps, teacher (n, h, w) raw, of one explainer; masks (n, H, W) visible pixels of the explained
     class, or None; indices (n,) of the images. The control pairs image i with the teacher's map of
-    another image, the same pairing for every run.
+    another image, the same pairing for every run; of one image alone it is undefined.
     """
     ours, theirs = compared(maps, explainer), compared(teacher, explainer)
     columns: dict[str, object] = {"index": indices, "explainer": explainer}
     pair = on_one_grid(ours, theirs)
     for name in SIMILARITIES:
         columns[name] = getattr(similarity, name)(*pair)
-    columns["cosine_shuffled"] = similarity.cosine(pair[0], pair[1][other_image(len(ours))])
+    alone = len(ours) == 1
+    columns["cosine_shuffled"] = np.nan if alone else similarity.cosine(pair[0], pair[1][other_image(len(ours))])
     columns["norm"] = np.sqrt((ours.astype(np.float64) ** 2).sum(axis=(1, 2)))
     columns |= _localisation(ours, masks, seed)
     frame = pd.DataFrame(columns)
-    frame["undefined"] = _reasons(ours, theirs, masks)
+    reasons = _reasons(ours, theirs, masks)
+    frame["undefined"] = [reason or NO_OTHER for reason in reasons] if alone else reasons
     return frame
 
 
@@ -70,7 +73,9 @@ def averaged_down(maps: Float, size: tuple[int, ...]) -> Float:
 
 
 def other_image(n: int) -> Int:
-    """The fixed partner of each of ``n`` images for the shuffled control: never itself."""
+    """The fixed partner of each of ``n`` images for the shuffled control: never itself. Errors: ValueError for one."""
+    if n == 1:
+        raise ValueError("One image has no other one.")
     return (np.arange(n) + n // 2) % max(n, 1)
 
 

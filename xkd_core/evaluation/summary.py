@@ -184,9 +184,9 @@ def _differences(
     yield "|---" * (len(measured) + 1) + "|"
     for title, naive, matched in _pairs(groups):
         first, second = ([card.id for card in cards] for cards in (matched, naive))
-        paired = [card.seed for card in matched] == [card.seed for card in naive]
+        seeds = {card.id: card.seed for card in (*matched, *naive)}
         cells = [
-            str(difference(table, first, second, name, metric, paired_seeds=paired))
+            str(difference(table, first, second, name, metric, seeds=seeds))
             if _stored(table, [*first, *second], name)
             else "-"
             for table, name, metric in measured

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -104,6 +106,13 @@ class Card(Frozen):
     def input_transform(self) -> Transform:
         """The transform as the images package takes it."""
         return Transform(size=self.transform.size, mean=self.transform.mean, std=self.transform.std)
+
+
+def first_teacher(cards: Sequence[Card]) -> Card | None:
+    """The teacher that most of one data set's cards name; of those named as often, the one with the lowest seed."""
+    teachers = sorted((card for card in cards if card.role == "teacher"), key=lambda card: card.seed)
+    named = Counter(card.teacher_id for card in cards)
+    return max(teachers, key=lambda card: named[card.id], default=None)
 
 
 def widths(card: Card) -> tuple[Card, ...]:

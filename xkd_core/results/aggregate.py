@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from xkd_core.metrics.seeds_and_images import difference_over_seeds
 from xkd_core.metrics.statistics import Estimate, mean_interval
-from xkd_core.results import compare
+from xkd_core.results import compare, paired
 
 
 def of_run(rows: pd.DataFrame, run_id: str, explainer: str, metric: str) -> pd.Series:
@@ -30,18 +29,14 @@ def difference(
     explainer: str,
     metric: str,
     *,
-    paired_seeds: bool = False,
+    seeds: Mapping[str, int],
 ) -> Estimate:
-    """Mean of ``first`` minus that of ``second`` over the same images; the interval is over images and seeds.
+    """Mean of ``first`` minus that of ``second`` over the same images and shared seeds; seeds: of each run."""
 
-    paired_seeds: run i of both shares teacher and order of the data.
-    """
-    a, b = (_table(rows, ids, explainer, metric) for ids in (first, second))
-    images = a.index.intersection(b.index)
-    if images.empty:
-        return _nothing()
-    pair = (table.reindex(images).to_numpy(dtype=np.float64).T for table in (a, b))
-    return difference_over_seeds(*pair, paired_seeds=paired_seeds)
+    def read(run_ids: Sequence[str]) -> pd.DataFrame:
+        return _table(rows, run_ids, explainer, metric)
+
+    return paired.difference(read, first, second, seeds).estimate
 
 
 def _table(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame:

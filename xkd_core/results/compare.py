@@ -1,7 +1,8 @@
 """Comparisons of runs on the same images: means and medians with intervals, controls beside them, paired tests.
 
 Images count where every run of the comparison has a value, and n says how many; what each group has by itself
-stands beside. With several seeds the interval is over images and seeds. Nothing here is stored.
+stands beside. With several seeds the interval is over images and seeds, and differences pair the seeds that both
+groups have (`paired`). Nothing here is stored.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from scipy.stats import binom
 from xkd_core.catalogue import EXPLAINERS, METRICS
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.paired_tests import PairedTest, holm, paired_test
-from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
+from xkd_core.metrics.seeds_and_images import mean_over_seeds
 from xkd_core.metrics.statistics import Estimate, mean_interval, share_of
 from xkd_core.results.metrics import Metrics
+from xkd_core.results.paired import Contrast, difference
 from xkd_core.types import Float64
 
 SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_answer", "right")
@@ -81,12 +83,14 @@ class Question:
 class Difference:
     """The answer: mean of first - second with its interval, tests on the images' means over seeds, Holm's p.
 
-    holm_p: Wilcoxon's p, adjusted for all questions asked together. floor: the largest mean difference between two
-    seeds of one of the groups, None with one seed each; below it a difference is what another seed makes too.
+    seeds: those that both groups have, over which they are paired; () if none is, and seeds are drawn apart. holm_p:
+    Wilcoxon's p, adjusted for all questions asked together. floor: as of `seed_floor`; below it a difference is what
+    another seed makes too.
     """
 
     question: Question
     estimate: Estimate
+    seeds: tuple[int, ...]
     test: PairedTest
     holm_p: float
     floor: float | None
@@ -132,16 +136,16 @@ def differences(
     groups: Groups,
     questions: Sequence[Question],
     *,
-    paired_seeds: bool = False,
+    seeds: Mapping[str, int],
     resamples: int = 9999,
 ) -> tuple[Difference, ...]:
-    """Answer questions over the same images, Holm's correction over all of them.
+    """Answer questions over the same images and the seeds that both groups share, Holm's correction over all of them.
 
-    Args: paired_seeds, row i of both groups shares teacher and order of the data; resamples, of the permutation
-    test. Errors: BadInputError for no question or a label that no group has.
+    Args: seeds, run id -> seed; resamples, of the permutation test. Errors: BadInputError for no question or a label
+    that no group has.
     """
-    pairs = [_pair(metrics, groups, question) for question in questions]
-    tests = [paired_test(first.mean(axis=0), second.mean(axis=0), n_resamples=resamples) for first, second in pairs]
+    found = [_contrast(metrics, groups, question, seeds) for question in questions]
+    tests = [paired_test(one.values, np.zeros(len(one.values)), n_resamples=resamples) for one in found]
     names = [f"{number} {question.name}" for number, question in enumerate(questions)]
     adjusted = holm(
         {name: test.wilcoxon_p for name, test in zip(names, tests, strict=True)}, family=f"{len(names)} comparisons"
@@ -149,23 +153,19 @@ def differences(
     return tuple(
         Difference(
             question=question,
-            estimate=difference_over_seeds(*pair, paired_seeds=paired_seeds),
+            estimate=one.estimate,
+            seeds=one.seeds,
             test=test,
             holm_p=adjusted[name],
             floor=seed_floor(metrics, groups, question),
         )
-        for question, pair, test, name in zip(questions, pairs, tests, names, strict=True)
+        for question, one, test, name in zip(questions, found, tests, names, strict=True)
     )
 
 
-def per_image(metrics: Metrics, groups: Groups, question: Question) -> pd.Series[float]:
-    """first - second of each image, means over seeds, by image index; NaN where one is undefined."""
-    first, second = (
-        _table(metrics, groups[label], question.explainer, question.metric).mean(axis=1, skipna=False)
-        for label in (question.first, question.second)
-    )
-    both = pd.concat([first, second], axis=1, join="inner")
-    return (both.iloc[:, 0] - both.iloc[:, 1]).sort_index()
+def per_image(metrics: Metrics, groups: Groups, question: Question, *, seeds: Mapping[str, int]) -> pd.Series[float]:
+    """first - second of each image as `differences` averages it, by image index; NaN where one is undefined."""
+    return _contrast(metrics, groups, question, seeds).values.sort_index()
 
 
 def seed_floor(metrics: Metrics, groups: Groups, question: Question) -> float | None:
@@ -278,14 +278,13 @@ def _table(metrics: Metrics, run_ids: Sequence[str], explainer: str, metric: str
     return metrics.values(run_ids, explainer, metric)
 
 
-def _pair(metrics: Metrics, groups: Groups, question: Question) -> tuple[Float64, Float64]:
-    """Values of both groups, (seeds, images), on the images that both were asked about."""
+def _contrast(metrics: Metrics, groups: Groups, question: Question, seeds: Mapping[str, int]) -> Contrast:
+    """First minus second, on the images that both were asked about."""
     for label in (question.first, question.second):
         if label not in groups:
             raise BadInputError(f"No group is called {label!r}; there are {', '.join(groups)}.")
-    first, second = (
-        _table(metrics, groups[label], question.explainer, question.metric)
-        for label in (question.first, question.second)
-    )
-    images = first.index.intersection(second.index)
-    return tuple(table.reindex(images).to_numpy(dtype=np.float64).T for table in (first, second))  # type: ignore[return-value]
+
+    def read(run_ids: Sequence[str]) -> pd.DataFrame:
+        return _table(metrics, run_ids, question.explainer, question.metric)
+
+    return difference(read, groups[question.first], groups[question.second], seeds)

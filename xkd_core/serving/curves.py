@@ -10,9 +10,9 @@ from typing import Literal
 import pandas as pd
 
 from xkd_core.catalogue import INSTEAD
-from xkd_core.metrics.seeds_and_images import SeedEstimate, difference_over_seeds
 from xkd_core.metrics.statistics import Estimate, normal_interval, share_of
 from xkd_core.models.cards import Card
+from xkd_core.results.paired import Contrast, difference
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
 from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, matched_title, parts_of, rounded
@@ -33,6 +33,7 @@ class Point:
     """One run on a curve. drift: 1 - cosine; pointing: the strongest point is on the object (None without masks)."""
 
     run_id: str
+    seed: int
     words: str
     x: float
     drift: Estimate
@@ -130,14 +131,19 @@ def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explaine
     return tuple(line for line in found if line.points)
 
 
-def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> SeedEstimate | None:
-    """Drift of ``first`` minus that of ``second`` at ``x``, on the same images; None where one has no run there."""
-    runs = [line.runs_at(x) for line in (first, second)]
+def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> Contrast | None:
+    """Drift of ``first`` minus that of ``second`` at ``x``, on the same images and seeds that both have there.
 
-    def make() -> SeedEstimate | None:
-        tables = [pd.DataFrame({one: 1 - results.of_run(one, explainer)["cosine"] for one in ids}) for ids in runs]
-        shared = tables[0].index.intersection(tables[1].index)
-        return difference_over_seeds(*(table.loc[shared].to_numpy().T for table in tables)) if all(runs) else None
+    None where one has no run there.
+    """
+    runs = [line.runs_at(x) for line in (first, second)]
+    seeds = {point.run_id: point.seed for line in (first, second) for point in line.points}
+
+    def read(run_ids: Sequence[str]) -> pd.DataFrame:
+        return pd.DataFrame({one: 1 - results.of_run(one, explainer)["cosine"] for one in run_ids})
+
+    def make() -> Contrast | None:
+        return difference(read, runs[0], runs[1], seeds) if all(runs) else None
 
     return results.once(("gap", explainer, *runs[0], "-", *runs[1]), make)
 
@@ -203,6 +209,7 @@ def _point(results: Results, card: Card, axis: Axis, explainer: str) -> Point | 
     name = next((name for name in QUALITY if name in card.metrics), "")
     return Point(
         run_id=card.id,
+        seed=card.seed,
         words=describe(card),
         x=float(card.ratio if axis == "ratio" else card.lam or 0.0),
         drift=moved,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from xkd_core.results.compare import Difference, Question
+from xkd_core.results.paired import seeds_in_words
 from xkd_core.serving.metrics_view import Box, Chart, arrow, info_of, title_of
 from xkd_core.serving.sentences import distinct
 from xkd_core.serving.zoo import naive_of
@@ -41,7 +42,7 @@ def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
         {
             "first": one.question.first, "second": one.question.second, "difference": one.estimate.mean,
             "low": one.estimate.low, "high": one.estimate.high, "images": one.estimate.n,
-            "undefined": one.estimate.undefined, "Wilcoxon p": one.test.wilcoxon_p,
+            "seeds": seeds_in_words(one.seeds), "undefined": one.estimate.undefined, "Wilcoxon p": one.test.wilcoxon_p,
             "p after Holm": one.holm_p, "d_z": one.test.d_z,
             "rank biserial": one.test.rank_biserial, "first is higher": one.test.superiority,
             "another seed": one.floor, "below it": one.below_floor,
@@ -60,17 +61,34 @@ def verdict(one: Difference) -> str:
     said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure(one) else (
         f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
     )  # fmt: skip
-    wide = " The interval, over images and seeds, contains 0." if one.holm_p < ALPHA and not sure(one) else ""
-    floor = " That is less than another seed of the same training makes." if one.below_floor else ""
+    wide = " The interval, over images and seeds, contains 0." if one.holm_p < ALPHA and not value.side else ""
     return (
         f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
-        f"{value.n:,} images), {p_words(one.holm_p)} after Holm, d_z = {one.test.d_z:.2f}.{wide}{floor}"
+        f"{value.n:,} images; {seeds_in_words(one.seeds)}), {p_words(one.holm_p)} after Holm, d_z = "
+        f"{one.test.d_z:.2f}.{wide} {floor_words(one)}"
     )
 
 
+def floor_words(one: Difference) -> str:
+    """The difference beside what another seed makes, or that nobody knows what that is.
+
+    No floor is borrowed. How far two seeds lie apart depends on size, λ and loss, so another family's seeds say little
+    of these; and a second teacher's similarity is how far two maps of large networks lie apart on an image, not two
+    students' means.
+    """
+    if one.floor is None:
+        return "No noise floor is known for this comparison: each has one seed."
+    less = "That is less than" if one.below_floor else "It is more than"
+    return f"{less} another seed of the same training makes ({one.floor:.3f})."
+
+
 def sure(one: Difference) -> bool:
-    """Whether it says better or worse: as for claims, p after Holm is below .05 and the interval leaves 0 out."""
-    return one.holm_p < ALPHA and one.estimate.side != 0
+    """Whether it says better or worse, as for claims: p after Holm is below .05 and the interval leaves 0 out.
+
+    An interval of one seed knows of images alone: there the difference must also be more than another seed makes.
+    """
+    alone = len(one.seeds) == 1 and one.below_floor
+    return one.holm_p < ALPHA and one.estimate.side != 0 and not alone
 
 
 def p_words(p: float) -> str:

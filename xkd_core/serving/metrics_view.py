@@ -109,6 +109,11 @@ class Chart:
         return {box.label: box.run_ids for box in self.boxes if box.line.shared.n}
 
     @property
+    def seeds(self) -> Mapping[str, int]:
+        """Run id -> seed, of all boxes."""
+        return {card.id: card.seed for box in self.boxes for card in box.cards}
+
+    @property
     def instead(self) -> Mapping[str, str]:
         """Label -> the explainer that stands in, of the boxes with values where one does."""
         return {box.label: box.instead for box in self.boxes if box.instead and box.line.shared.n}

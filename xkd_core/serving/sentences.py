@@ -213,10 +213,10 @@ def distinct(first: float, second: float) -> list[str]:
 def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Estimate | None) -> str:
     """Whose ``name`` maps drift less, of a matched and a naive student of one size, with the mean drift of both.
 
-    gap: matched minus naive, whose interval must leave 0 out to say so.
+    gap: matched minus naive, whose interval must leave 0 out to say so, on the side of the means of all seeds.
     """
     numbers = distinct(*means)
-    if gap is None or not gap.side:
+    if gap is None or gap.side * (means[0] - means[1]) <= 0:
         who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
         return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
                 f"{' and '.join(numbers)}")  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xkd_core import settings
-from xkd_core.models.cards import Card
+from xkd_core.models.cards import Card, first_teacher
 
 if TYPE_CHECKING:
     from xkd_core.models.checkpoints import Scan
@@ -135,12 +135,8 @@ class Zoo:
 
     @cached_property
     def teacher(self) -> Card | None:
-        """The teacher that most students name; without students, the one with the lowest seed."""
-        teachers = sorted((card for card in self.cards if card.role == "teacher"), key=lambda card: card.seed)
-        named = Counter(card.teacher_id for card in self.cards if card.teacher_id in {one.id for one in teachers})
-        if named:
-            return self.by_id[str(named.most_common(1)[0][0])]
-        return teachers[0] if teachers else None
+        """The teacher that most students name, as of `cards.first_teacher`."""
+        return first_teacher(self.cards)
 
     @cached_property
     def second_teacher(self) -> Card | None:

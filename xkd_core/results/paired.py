@@ -1,0 +1,79 @@
+"""Differences of groups of runs over the same images and the seeds that all groups share: one rule for all places.
+
+Runs of one seed share the teacher and the order of the data, so what a seed does to both leaves their difference.
+Claims, the Metrics page, the drift curves and the printed summary pair seeds here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
+from xkd_core.metrics.statistics import Estimate, mean_interval
+
+ANY_SEED = -1
+"""Where a run stands that is the same for every seed: the teacher."""
+Read = Callable[[Sequence[str]], pd.DataFrame]
+"""Run ids -> a column for each, indexed by the images that all of them were asked about; NaN is undefined."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A mean with its interval. values: by image, means over seeds. seeds: those that were paired, () if none is."""
+
+    estimate: Estimate
+    values: pd.Series[float]
+    seeds: tuple[int, ...]
+
+
+def shared_seeds(*groups: Collection[int]) -> tuple[int, ...]:
+    """Seeds that all groups have, ascending; a group at ``ANY_SEED`` stands beside every seed.
+
+    Empty where none is shared, or where a group has a seed twice: nobody knows which of its runs belongs to which.
+    """
+    trained = [own for own in groups if set(own) != {ANY_SEED}]
+    if any(len(set(own)) < len(own) for own in trained):
+        return ()
+    return tuple(sorted(set.intersection(*map(set, trained)))) if trained else (ANY_SEED,)
+
+
+def over_seeds(by_seed: Mapping[int, pd.Series[float]]) -> Contrast:
+    """Mean of a contrast whose values by image are known for each seed, on the images that all seeds have.
+
+    The interval is over images and seeds; with one seed over images alone.
+    """
+    table = pd.concat(list(by_seed.values()), axis=1, join="inner")
+    rows = table.to_numpy(dtype=np.float64).T  # (seeds, images)
+    found = mean_over_seeds(rows) if len(rows) > 1 else mean_interval(rows[0])
+    return Contrast(estimate=found, values=table.mean(axis=1, skipna=False), seeds=tuple(by_seed))
+
+
+def difference(read: Read, first: Sequence[str], second: Sequence[str], seeds: Mapping[str, int]) -> Contrast:
+    """Mean of ``first`` minus ``second`` on the images of both: of the runs whose seed both have, else of all.
+
+    Args: run ids of both groups; seeds, of each run. Where no seed is shared, seeds are drawn for each group on its
+    own. Undefined (n = 0) where they have no image in common.
+    """
+    shared = shared_seeds(*([seeds[run_id] for run_id in own] for own in (first, second)))
+    paired = [[run_id for seed in shared for run_id in own if seeds[run_id] == seed] for own in (first, second)]
+    a, b = (read(own) for own in (paired if shared else (first, second)))
+    images = a.index.intersection(b.index)
+    a, b = a.reindex(images), b.reindex(images)
+    if shared:
+        return over_seeds({seed: a.iloc[:, at] - b.iloc[:, at] for at, seed in enumerate(shared)})
+    values = a.mean(axis=1, skipna=False) - b.mean(axis=1, skipna=False)
+    found = difference_over_seeds(a.to_numpy(dtype=np.float64).T, b.to_numpy(dtype=np.float64).T)
+    return Contrast(estimate=found, values=values, seeds=())
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Which seeds a difference pairs: 'seeds 0, 1 and 2 paired', or that none is shared."""
+    if not seeds:
+        return "no seed is shared, so seeds are drawn apart"
+    if len(seeds) == 1:
+        return f"seed {seeds[0]} alone, the one that both have"
+    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]} paired"
