@@ -133,6 +133,7 @@ def test_the_whole_way_with_a_reload_and_a_second_tab_and_nothing_told(server, d
     page.get_by_role("button", name="Go on").click()
     first, last = study.config.practice, study.config.n_shown
     for index in range(first, last):
+        ready(page, index)  # the answer before this one has arrived
         if index == first + 2:
             page.reload()
         if index == first + 4:
