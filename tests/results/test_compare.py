@@ -153,6 +153,11 @@ def test_what_another_seed_makes_is_the_floor_of_a_difference(root: Path) -> Non
     same = Question(first="naive", second="twin", explainer="cam", metric="cosine")
     (small,) = differences(metrics, twins, [same], seeds=SEEDS, resamples=99)
     assert small.below_floor and small.seeds == (1,)  # the same run: no difference at all
+    store(root, "kd-s5", "cam", {1: "zero map"}, cosine=values(1))
+    other = {**GROUPS, "twin": ["kd-s5"]}
+    (half,) = differences(read_metrics("digits", root=root), other, [same], seeds={**SEEDS, "kd-s5": 5}, resamples=99)
+    assert half.below_floor and half.seeds == ()  # half the gap of the two seeds
+    assert abs(half.estimate.mean) == pytest.approx(floor / 2, abs=1e-3)
 
 
 def test_a_difference_is_taken_within_the_seeds_that_both_have(root: Path) -> None:

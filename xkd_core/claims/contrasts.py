@@ -22,7 +22,7 @@ from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm, paired_test
 from xkd_core.metrics.statistics import ROUNDING, Estimate
 from xkd_core.results.metric_store import ANSWERS
-from xkd_core.results.paired import ANY_SEED, over_seeds, shared_seeds
+from xkd_core.results.paired import ANY_SEED, over_seeds, seed_floor, shared_seeds
 
 Rule = Literal["above", "below", "not below", "within"]
 Outcome = Literal["passes", "not shown", "contrary", "open"]
@@ -218,13 +218,14 @@ def _room(stored: Stored, check: Check, seeds: Sequence[int]) -> float:
 
 
 def _floor(stored: Stored, check: Check) -> float:
-    apart = [0.0]
-    for term in check.terms:
-        ids = stored.ids(term.runs)
-        known = [seed for seed in ids if stored.values(ids[seed], term.explainer, term.metric) is not None]
-        means = [abs(term.weight) * float(_column(stored, term, seed).mean()) for seed in known]
-        apart.append(max(means, default=0.0) - min(means, default=0.0))
-    return max(apart)
+    return seed_floor(_of_seeds(stored, term) for term in check.terms) or 0.0
+
+
+def _of_seeds(stored: Stored, term: Term) -> pd.DataFrame:
+    """What a term adds on each image, a column for every seed whose values are stored."""
+    ids = stored.ids(term.runs)
+    known = [seed for seed in ids if stored.values(ids[seed], term.explainer, term.metric) is not None]
+    return pd.DataFrame({seed: term.weight * _column(stored, term, seed) for seed in known})
 
 
 def _end(term: Term, side: int) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from xkd_core.errors import BadInputError
 from xkd_core.metrics.paired_tests import PairedTest, holm, paired_test
 from xkd_core.metrics.seeds_and_images import mean_over_seeds
 from xkd_core.metrics.statistics import Estimate, mean_interval, share_of
+from xkd_core.results import paired
 from xkd_core.results.metrics import Metrics
 from xkd_core.results.paired import Contrast, difference
 from xkd_core.types import Float64
@@ -170,13 +170,8 @@ def per_image(metrics: Metrics, groups: Groups, question: Question, *, seeds: Ma
 
 def seed_floor(metrics: Metrics, groups: Groups, question: Question) -> float | None:
     """The largest difference of means between two seeds of a group of the question; None with one seed each."""
-    found = []
-    for label in (question.first, question.second):
-        table = _table(metrics, groups[label], question.explainer, question.metric)
-        for a, b in combinations(table.columns, 2):
-            found.append(abs(float((table[a] - table[b]).mean())))
-    known = [value for value in found if not np.isnan(value)]
-    return max(known) if known else None
+    asked = (groups[label] for label in (question.first, question.second))
+    return paired.seed_floor(_table(metrics, ids, question.explainer, question.metric) for ids in asked)
 
 
 def common(tables: Sequence[pd.DataFrame]) -> pd.Index[int]:

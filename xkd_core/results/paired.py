@@ -6,8 +6,9 @@ Claims, the Metrics page, the drift curves and the printed summary pair seeds he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,16 @@ def difference(read: Read, first: Sequence[str], second: Sequence[str], seeds: M
     values = a.mean(axis=1, skipna=False) - b.mean(axis=1, skipna=False)
     found = difference_over_seeds(a.to_numpy(dtype=np.float64).T, b.to_numpy(dtype=np.float64).T)
     return Contrast(estimate=found, values=values, seeds=())
+
+
+def seed_floor(groups: Iterable[pd.DataFrame]) -> float | None:
+    """How far two seeds of one group lie apart at most, in their means over the images of both; columns are seeds.
+
+    None where every group has one seed: what another one would make is not known.
+    """
+    pairs = [group[[a, b]] for group in groups for a, b in combinations(group.columns, 2)]
+    apart = [abs(float((pair.iloc[:, 0] - pair.iloc[:, 1]).mean())) for pair in pairs]
+    return max((value for value in apart if not np.isnan(value)), default=None)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
