@@ -242,10 +242,11 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
     weights.unlink()  # as of a run of which only the card is shipped
     assert call(place, "distill", "--run", made[2], "--quiet").stdout.split() == [made[2]]
     assert weights.read_bytes() == before
-    told = call(place, "quantize", "--sizes")
-    assert (told.returncode, told.stdout) == (0, "")  # the card says already what its file holds
     for refused in (("quantize",), ("prune", "--how", "structured"), ("prune",)):
         assert "8-bit" in call(place, *refused, "--run", made[2]).stderr
+
+
+EXPLAIN = ("explain", "--run", "RUN", "--data", "digits:test:0", "--out", "x.npz")
 
 
 @pytest.mark.parametrize(
@@ -256,19 +257,7 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("explain", "--run", "RUN", "--data", "digits:test:9-2", "--explainer", "cam", "--out", "x.npz"), "A <= B"),
         (("explain", "--run", "RUN", "--data", "digits:test:0", "--explainer", "cam", "--out", "x.txt"), ".npz"),
         (
-            (
-                "explain",
-                "--run",
-                "RUN",
-                "--data",
-                "digits:test:0",
-                "--explainer",
-                "cam",
-                "--target",
-                "99",
-                "--out",
-                "x.npz",
-            ),
+            (*EXPLAIN, "--explainer", "cam", "--target", "99"),
             "99",
         ),
         (("distill", "--dataset", "digits", "--lam", "3"), "lam must be in 0..1"),
@@ -297,8 +286,6 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),
         (("sweep", "run", "SWEEP", "--engine", "ray", "--minutes", "5"), "--minutes is for the local engine"),
         (("quantize", "--run", "nobody"), "No run"),
-        (("quantize",), "--sizes"),
-        (("quantize", "--run", "RUN", "--sizes"), "Say which run to quantize"),
         (("distill", "--dataset", "digits", "--teacher", "nobody"), "No run called 'nobody'"),
         (("sweep", "plan", "BROKEN"), "not valid YAML"),
         (("evaluate", "--dataset", "moon"), "No data set called 'moon'"),
@@ -315,19 +302,7 @@ def test_prune_and_quantize_print_the_ids_of_measured_runs(place: Path, runs: di
         (("summary", "--dataset", "moon", "--metrics", "gini"), "No data set called 'moon'"),
         (("summary", "--dataset", "digits:tset", "--metrics", "gini"), "No split of digits called 'tset'"),
         (
-            (
-                "explain",
-                "--run",
-                "RUN",
-                "--data",
-                "digits:test:0",
-                "--explainer",
-                "rise",
-                "--seed",
-                "-1",
-                "--out",
-                "x.npz",
-            ),
+            (*EXPLAIN, "--explainer", "rise", "--seed", "-1"),
             "seed must be 0 or more",
         ),
         (("roar", "--runs", "RUN", "--arch", "magic"), "No architecture called 'magic'"),

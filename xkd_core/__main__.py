@@ -186,20 +186,9 @@ def prune(
 
 
 @app.command()
-def quantize(
-    run: Annotated[str | None, typer.Option(help="run id, see `runs`")] = None,
-    sizes: Annotated[bool, typer.Option("--sizes", help="instead: count the stored int8 files anew")] = False,
-) -> None:
+def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> None:
     """Write the int8 form of a run, measure that file, and print its id."""
-    if (run is None) != sizes:
-        raise BadInputError("Say which run to quantize (--run RUN), or --sizes to count the stored int8 files anew.")
     _use_threads()
-    if run is None:
-        from xkd_core.distillation.carding import size_int8_again
-
-        for card in size_int8_again():
-            print(f"{card.id}: {card.ratio:.4g}x fewer bits, {card.nonzeros:,} values not 0")
-        return
     from xkd_core.distillation.recipes import int8_of
     from xkd_core.distillation.runs import distill as make
     from xkd_core.models.checkpoints import find_card

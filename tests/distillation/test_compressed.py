@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from xkd_core.distillation.carding import size_int8_again
 from xkd_core.distillation.checks import SLIM_WIDTH
 from xkd_core.distillation.recipes import Recipe, again, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
@@ -20,11 +18,13 @@ from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
 from xkd_core.errors import BadInputError
 from xkd_core.models.cards import Card, at_width
-from xkd_core.models.checkpoints import list_runs, load_run, write_card
+from xkd_core.models.checkpoints import find_card, is_here, list_runs, load_run, read_state
 from xkd_core.models.slimmable import STOPS, SlimVggGap
+from xkd_core.pruning.accounting import stored_size
 from xkd_core.pruning.structured import channels_of
 from xkd_core.pruning.unstructured import sparsity
 
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 SMALL = Recipe(
     dataset="digits", arch="vgg_gap_tiny", split="train", method="ce",
     limit=512, epochs=3, lr=6e-3, batch_size=32, warmup_epochs=0.5,
@@ -196,23 +196,13 @@ def nonzeros_of(folder: Path) -> int:
     return sum(np.count_nonzero(value) for value in load_file(folder / "model.safetensors").values())
 
 
-def test_sizes_of_stored_int8_files_are_counted_again_and_nothing_else_changes(
-    teacher: Card, zoo: Path, tmp_path: Path
-) -> None:
-    source = distill(student(teacher, width=0.25, limit=256), root=zoo)
-    card = distill(int8_of("digits", source.id), root=zoo)
-    away = distill(int8_of("digits", teacher.id), root=zoo)
-    for one in (teacher, source, card, away):
-        shutil.copytree(zoo / "digits" / one.id, tmp_path / "digits" / one.id)
-    (tmp_path / "digits" / away.id / "model.safetensors").unlink()
-    right = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    write_card(tmp_path / "digits" / card.id, card.model_copy(update={"ratio": 4 * source.ratio, "nonzeros": 7}))
-    write_card(tmp_path / "digits" / away.id, away.model_copy(update={"ratio": 4.0}))  # its file cannot be counted
-    kept = tmp_path / "digits" / away.id / "card.json"
-    right[kept] = kept.read_bytes()
-    assert size_int8_again(tmp_path) == [card]
-    assert {path: path.read_bytes() for path in right} == right
-    assert size_int8_again(tmp_path) == []
+def test_the_shipped_cards_of_8_bit_runs_say_what_their_files_hold() -> None:
+    eight = [card for card in list_runs(SHIPPED) if card.compression == "int8" and is_here(card, SHIPPED)]
+    assert len(eight) == 6
+    for card in eight:
+        size = stored_size(read_state(card, SHIPPED))
+        assert card.ratio == 32 * find_card(card.teacher_id, SHIPPED).params / size.bits
+        assert card.nonzeros == nonzeros_of(SHIPPED / card.dataset / card.id)
 
 
 def test_names_of_runs_made_before_these_fields_have_not_changed(teacher: Card) -> None:

@@ -41,8 +41,8 @@ class Errors:
 
     cae: float
     mean_map: float
+    median_map: float
     n: int
-    median_map: float | None = None  # not known of autoencoders cached before it was measured
 
 
 @dataclass(frozen=True)

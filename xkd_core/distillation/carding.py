@@ -22,7 +22,7 @@ from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
-from xkd_core.models.checkpoints import find_card, is_here, list_runs, read_state, run_folder, write_card
+from xkd_core.models.checkpoints import find_card
 from xkd_core.models.fused import parts_of
 from xkd_core.models.slimmable import SlimVggGap
 from xkd_core.models.vgg import VggGap
@@ -88,23 +88,6 @@ def int8_card(recipe: Recipe, source: Card, stored: Mapping[str, Tensor], root: 
     return source.model_copy(update=own)
 
 
-def size_int8_again(root: Path | None = None) -> list[Card]:
-    """Count the stored int8 files anew and write what differs into their cards, nothing else; returns the changed.
-
-    Runs whose weights are not here keep what their card says. Errors: RunError for a damaged file.
-    """
-    changed = []
-    for card in list_runs(root):
-        if card.compression != "int8" or not is_here(card, root):
-            continue
-        size = _int8_size(read_state(card, root), find_card(str(card.teacher_id), root))
-        counted = card.model_copy(update=size)
-        if counted != card:
-            write_card(run_folder(card.dataset, card.id, root), counted)
-            changed.append(counted)
-    return changed
-
-
 def _int8_size(stored: Mapping[str, Tensor], teacher: Card) -> dict[str, float]:
     """Ratio and non-zeros, of the file: a teacher's parameters have 32 bits each, an int8 form's what its file has."""
     size = stored_size(stored)
@@ -155,8 +138,7 @@ def _extras(model: Student, data: TrainingData) -> dict[str, float]:
     errors = None if data.autoencoder is None else data.autoencoder.errors
     if errors is None:
         return found
-    found |= {"mae/cae": errors.cae, "mae/mean_map": errors.mean_map, "mae/n": float(errors.n)}
-    return found if errors.median_map is None else found | {"mae/median_map": errors.median_map}
+    return found | {f"mae/{name}": float(value) for name, value in asdict(errors).items()}
 
 
 def _maps(model: ExplainedResNet, data: TrainingData) -> Float:
