@@ -63,8 +63,9 @@ def _only_with_metrics(images: int | None, split: str, engine: str) -> None:
         f"the split {split!r}": split not in ("", "test"),
         f"--engine {engine}": engine != "local",
     }
-    for name in (name for name, there in given.items() if there):
-        raise BadInputError(f"{name} goes with --metrics or --explainers; {without}.")
+    wrong = [name for name, there in given.items() if there]
+    if wrong:
+        raise BadInputError(f"{wrong[0]} goes with --metrics or --explainers; {without}.")
 
 
 def _ids(patterns: list[str], dataset: str) -> list[str] | None:

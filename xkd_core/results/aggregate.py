@@ -19,7 +19,9 @@ def of_run(rows: pd.DataFrame, run_id: str, explainer: str, metric: str) -> pd.S
 
 def estimate(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> Estimate:
     """Mean over ``run_ids`` (seeds) and the images where every run is defined; the interval is over both."""
-    return compare.estimate(_table(rows, run_ids, explainer, metric), metric) if run_ids else _nothing()
+    if not run_ids:
+        return mean_interval(np.array([]))
+    return compare.estimate(_table(rows, run_ids, explainer, metric), metric)
 
 
 def difference(
@@ -42,7 +44,3 @@ def difference(
 def _table(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame:
     """A column for each run, indexed by the images that all have rows of; NaN is undefined."""
     return pd.concat([of_run(rows, run_id, explainer, metric) for run_id in run_ids], axis=1, join="inner")
-
-
-def _nothing() -> Estimate:
-    return mean_interval(np.array([]))
