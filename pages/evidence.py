@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from pages._ui import evidence, guard, link, widgets
-from xkd_core.claims.base import PAPERS, VERDICTS, Verdict
+from xkd_core.claims.base import HOW, PAPERS, Verdict
 from xkd_core.claims.table import Judged, by_verdict, how_in_words
 
 guard.page("pages/evidence.py")
 
 ALL = "all"
+WORDS = ("holds", *(f"does not hold: {how}" for how in HOW), "not testable here")
 
 
 def main() -> None:
@@ -36,11 +39,11 @@ def main() -> None:
 
 def _counts(found: tuple[Judged, ...]) -> None:
     """How many claims have each verdict, and what the verdicts mean."""
-    for column, (verdict, count) in zip(st.columns(len(VERDICTS)), by_verdict(found).items(), strict=True):
-        column.metric(verdict.capitalize(), count)
-    parts = how_in_words(found)
+    counts = Counter(one.finding.words for one in found)
+    for column, words in zip(st.columns(len(WORDS)), WORDS, strict=True):
+        column.metric(words.capitalize(), counts[words])
     st.caption(
-        f"{len(found)} claims{f'; of those that do not hold: {parts}' if parts else ''}. A claim is contradicted where "
+        f"{len(found)} claims. One is not shown where no evidence is clear enough, and contradicted where "
         "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
         "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and "
         "seeds where there are several. A claim of a difference holds only if its 95 % interval lies on one side and "

@@ -58,6 +58,7 @@ def _page(asked: Asked) -> None:
     questions = () if found.whole else pairs.pairs(found)
     answers = resources.answers(asked.dataset, asked.ask, questions) if questions else ()
     st.markdown(f"## {pairs.headline(found, answers) or view.title_of(asked.ask.metric)}")
+    metric_parts.outside(found, asked.dataset)
     metric_parts.about(asked.ask)
     if not found.groups:
         st.info(metric_parts.lacking(asked.dataset, found, name)

@@ -11,8 +11,9 @@ import streamlit as st
 from pages._ui import figures, gallery, resources
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
+from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.paired import seeds_in_words
-from xkd_core.serving import curves, sentences, subjects
+from xkd_core.serving import curves, outside_loss, sentences, subjects
 from xkd_core.serving.curves import Axis, Bands, Curve
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
@@ -70,6 +71,15 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
                                       f"{seeds_in_words(gap.seeds)}.")  # fmt: skip
     st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
                f"class.{between} {undefined(n, without)}")  # fmt: skip
+    if other and was_in_loss(own, explainer):
+        _say_outside(lines, zoo, ratio, called(own), explainer)
+
+
+def _say_outside(lines: Sequence[Curve], zoo: Zoo, ratio: float, student: str, explainer: str) -> None:
+    """What the maps say that were in no loss; lines: of naive and of matched students."""
+    naive, matched = (line.runs_at(ratio) for line in lines)
+    answers = resources.outside(zoo.dataset, matched, naive, "cosine")
+    st.markdown(outside_loss.words(explainer, f"the {student}", answers))
 
 
 def quadrant(results: Results, card: Card, *, row: str, explainer: str, bar: float | None) -> None:

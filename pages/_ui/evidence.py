@@ -17,6 +17,8 @@ SLUGS = dict(zip(VERDICTS, ("holds", "fails", "untested"), strict=True))
 """Verdict -> its word in the link."""
 SIGNS = dict(zip(VERDICTS, (("✓", "green"), ("✗", "red"), ("–", "gray")), strict=True))
 PAGES = {"pages/compression.py": "Look at it on the Compression page", "pages/study_admin.py": "Set up a study"}
+WIDTHS = {"Paper": 60, "Claim": 360, "Tested": 360, "Here": 320}
+"""Of the overview's columns, in px: what is tested, and on which images, stays in sight on a laptop."""
 PASSES = {True: "yes", False: "no", None: ""}
 
 
@@ -34,14 +36,17 @@ def overview(found: Sequence[Judged]) -> None:
     """All claims as one table; a row that is chosen is shown whole below it."""
     frame = pd.DataFrame({
         "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.words}" for one in found],
+        "Paper": [one.claim.paper for one in found],
         "Claim": [one.claim.says for one in found],
-        "Printed": [one.claim.printed for one in found],
+        "Tested": [one.claim.test for one in found],
         "Here": [_in_short(one.finding) for one in found],
+        "Printed": [one.claim.printed for one in found],
         "Id": [one.claim.id for one in found],
     })  # fmt: skip
     st.caption("Choose a row for the numbers, the reason and the command, or a paper for all of its claims.")
+    widths = {name: st.column_config.Column(width=width) for name, width in WIDTHS.items()}
     event = st.dataframe(frame, hide_index=True, on_select="rerun", selection_mode="single-row", key="claim_row",
-                         height=560)  # fmt: skip
+                         height=560, column_config=widths)  # fmt: skip
     for row in event["selection"]["rows"]:
         if row < len(found):
             draw(found[row])

@@ -12,7 +12,7 @@ from pages._ui.words import cited
 from xkd_core import catalogue
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving import chart_picture
+from xkd_core.serving import chart_picture, outside_loss
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
@@ -121,6 +121,16 @@ def about(ask: Ask) -> None:
         f"{'Never undefined' if info.undefined == 'never' else f'Undefined when {info.undefined}'}. "
         f"Source: {cited(info.source).removesuffix('.')}." + (f"  \nHere with a quirk: {quirk}." if quirk else "")
     )
+
+
+def outside(found: Chart, dataset: str) -> None:
+    """Under a headline about a map that was in the loss: what the maps say that were not."""
+    pair = None if found.whole else pairs.headline_pair(found)
+    if pair is None or not pair[0].in_loss:
+        return
+    box, other = pair
+    answers = resources.outside(dataset, box.run_ids, other.run_ids, found.ask.metric)
+    st.markdown(outside_loss.words(found.ask.explainer, view.family_words(box.family), answers))
 
 
 def draw(found: Chart, metrics: Metrics) -> None:

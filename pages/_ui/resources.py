@@ -14,7 +14,7 @@ from xkd_core import rendering, settings
 from xkd_core.results.compare import Difference, Question, differences, per_image
 from xkd_core.results.metric_store import read_roar
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving import metric_rows, metrics_view, sanity_view, subjects
+from xkd_core.serving import metric_rows, metrics_view, outside_loss, sanity_view, subjects
 from xkd_core.serving import retrained as retrained_view
 from xkd_core.serving.desk import Desk
 from xkd_core.serving.gallery import Found, Wish, find
@@ -85,6 +85,11 @@ def safety(dataset: str) -> tuple[Safety, ...]:
 def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int = 0) -> tuple[Difference, ...]:
     """Paired tests between boxes of a chart. flips: draws of the permutation test, 0: without it."""
     return _answers(dataset, ask, questions, flips, *_seen(dataset))
+
+
+def outside(dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str) -> tuple[Difference, ...]:
+    """Matched minus naive runs, which differ in their seed only, by every stored map that was in no loss."""
+    return _outside(dataset, matched, naive, metric, *_seen(dataset))
 
 
 def differences_by_image(dataset: str, ask: Ask, question: Question) -> pd.Series[float]:
@@ -205,6 +210,15 @@ def _answers(
 ) -> tuple[Difference, ...]:
     found = _chart(dataset, ask, stamp, rows)
     return differences(_metrics(dataset, stamp, rows), found.groups, questions, seeds=found.seeds, resamples=flips)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _outside(
+    dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str, stamp: str, rows: str
+) -> tuple[Difference, ...]:
+    by_id = _zoo(dataset, stamp).by_id
+    cards = ([by_id[run_id] for run_id in ids] for ids in (matched, naive))
+    return outside_loss.outside(_metrics(dataset, stamp, rows), *cards, metric)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

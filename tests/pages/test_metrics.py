@@ -72,6 +72,13 @@ def test_the_sentence_and_the_table_say_the_same(open_page, wide):
     assert "higher is better ↑" in text_of(app).lower() and "Chance: read it beside the random map" in text_of(app)
 
 
+def test_a_map_that_was_in_the_loss_does_not_judge_alone(open_page, wide):
+    app = open_page("metrics", root=wide.root, metric="insertion_auc")
+    assert "CAM was in the loss of SWA and cannot judge it alone. No map that was in no loss is stored" in text_of(app)
+    app = open_page("metrics", root=wide.root, metric="same_answer")
+    assert "cannot judge it alone" not in text_of(app)
+
+
 def test_two_groups_are_compared_on_the_same_images(open_page, wide):
     app = open_page("metrics", root=wide.root, metric="insertion_auc")
     assert (

@@ -105,11 +105,11 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     having = [box for box in found.boxes if box.line.shared.n]
     if not having:
         return ""
-    beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
     what = f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"
-    if not beside:
+    pair = headline_pair(found)
+    if pair is None:
         return f"{what}: {having[-1].label}: {having[-1].line.shared.mean:.2f}"
-    box, other = max(beside, key=lambda pair: pair[0].x)
+    box, other = pair
     first, second = (_mean_at(having, one) for one in (box, other))
     test = next((one for one in answers if (one.question.first, one.question.second) == (box.label, other.label)), None)
     known = _apart(box, other) if test is None else sure(test)
@@ -120,6 +120,13 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     if test is not None and known and gain * (first - second) <= 0:
         return f"{what}: {label} {word} naive, by {abs(gain):.3f} over {test.estimate.n:,} images"
     return f"{what}: {label} {word} naive, {' against '.join(distinct(first, second))}"
+
+
+def headline_pair(found: Chart) -> tuple[Box, Box] | None:
+    """The matched and the naive box that the headline is about; None where no matched one has a naive one beside it."""
+    having = [box for box in found.boxes if box.line.shared.n]
+    beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
+    return max(beside, key=lambda pair: pair[0].x, default=None)
 
 
 def _apart(box: Box, other: Box) -> bool:
