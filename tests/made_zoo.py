@@ -133,7 +133,7 @@ def _write_rows(made: Made, dataset: str) -> None:
 
 def _answers(run_id: str, targets: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({
-        "run_id": run_id, "index": np.arange(N_IMAGES), "target": targets, "logit": 1.0,
+        "run_id": run_id, "index": np.arange(N_IMAGES), "target": targets,
         "prob": np.linspace(0.55, 0.95, N_IMAGES), "top1": targets, "same_answer": True, "right": True,
     })  # fmt: skip
 

@@ -108,7 +108,7 @@ def test_the_stored_mean_cosine_is_the_cards(runs: dict[str, Card], place: Path)
     rows = read_rows("digits", "maps", root=place / "runs")
     mine = rows[(rows["run_id"] == runs["swa"].id) & (rows["explainer"] == "cam")]["cosine"].astype(float)
     found = runs["swa"].metrics["cosine/cam"]
-    assert found.value == pytest.approx(mine.mean(), abs=1e-4) and found.n == int(mine.notna().sum())
+    assert found.value == pytest.approx(mine.mean(), rel=1e-3) and found.n == int(mine.notna().sum())
 
 
 def test_explain_writes_raw_signed_maps_that_repeat(place: Path, runs: dict[str, Card], tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_collect_measures_each_width_of_a_finished_slimmable_run(place: Path, ru
     listed = [card for card in json.loads(call(place, "runs", "--json").stdout) if card["compression"] == "slimmable"]
     assert len(listed) == 7 and all(card["metrics"]["accuracy"]["n"] > 0 for card in listed)
     rows = read_rows("digits", "maps", root=place / "runs")
-    means = rows[rows["run_id"].isin([card["id"] for card in listed])].groupby("run_id")["norm"].mean()
+    means = rows[rows["run_id"].isin([card["id"] for card in listed])].groupby("run_id")["cosine_shuffled"].mean()
     assert len(set(means)) == len(means) == 7  # one file, seven networks
     data = load("digits", "test")
     for card in listed:

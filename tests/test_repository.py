@@ -83,11 +83,12 @@ def test_pages_are_short_and_know_no_torch() -> None:
         assert not re.search(r"^\s*(import|from) torch", text, flags=re.M), page.name
 
 
-def test_weights_are_safetensors_and_small() -> None:
+def test_weights_are_safetensors_and_they_and_the_rows_are_small() -> None:
     files = [path for path in (ROOT / "checkpoints").rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}]
     assert all(path.stat().st_size <= 15 * MIB for path in files)
     assert sum(path.stat().st_size for path in files) < 60 * MIB
+    assert sum(path.stat().st_size for path in files if "results" in path.parts) < 10 * MIB
 
 
 def test_readme_opens_with_a_picture_that_exists() -> None:

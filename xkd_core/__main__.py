@@ -14,7 +14,7 @@ import typer
 from xkd_core import settings
 from xkd_core.claims_command import claims
 from xkd_core.errors import BadInputError, XKDError
-from xkd_core.evaluate_command import Address, Engine, Workers, checked, cluster_at, evaluate, roar, summary
+from xkd_core.evaluate_command import Address, Engine, Workers, checked, cluster_at, evaluate, roar, summary, thin
 from xkd_core.study_command import study
 
 app = typer.Typer(
@@ -258,6 +258,7 @@ def explain(
 app.command()(evaluate)
 app.command()(summary)
 app.command()(roar)
+app.command()(thin)
 app.command()(claims)
 
 

@@ -138,6 +138,21 @@ def summary(
     print(as_text(dataset, lam=lam))
 
 
+def thin(
+    dataset: Annotated[str, typer.Option(help="whose rows")],
+    images: Annotated[int, typer.Option(help="how many stratified test images keep their rows")],
+) -> None:
+    """Drop stored rows for shipping: numbers of all images stay on the cards, rows of some images in the tables.
+
+    Other rows come back when the results of the data set are deleted and `evaluate` runs again.
+    """
+    from xkd_core.evaluation.thinning import thin as keep
+    from xkd_core.results.store import read_rows
+
+    kept = keep(dataset, images)
+    print(f"{kept:,} of {len(read_rows(dataset, 'images')):,} test images of {dataset} have rows now.")
+
+
 def roar(
     runs: Annotated[list[str], typer.Option(help="run ids whose maps rank the pixels; a,b,c or repeated")],
     explainers: Annotated[list[str] | None, typer.Option(help="their maps; default: cam")] = None,

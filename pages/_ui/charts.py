@@ -62,7 +62,7 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
             else sentences.drift_alone(title, own, matched[ratio]))  # fmt: skip
     st.markdown(f"## {said}")
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[::-1])
-    n_test = results.answers["index"].nunique() if len(results.answers) else 0
+    n_test = len(results.images)
     images = (
         f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
     )

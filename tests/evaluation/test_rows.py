@@ -33,7 +33,6 @@ def test_a_row_holds_the_similarity_the_control_and_the_place() -> None:
     assert rows["pointing"].tolist() == [0.0, 0.0]
     assert rows["attribution_localisation"].tolist() == pytest.approx([0.0, 3 / 7])
     assert rows["area"].tolist() == pytest.approx([9 / 64, 9 / 64])
-    assert rows["norm"].tolist() == pytest.approx([1.0, 5.0])
     assert rows["undefined"].tolist() == [None, None]
 
 

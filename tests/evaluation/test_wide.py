@@ -118,7 +118,7 @@ def test_superpixels_are_those_of_the_image_and_shared(zoo: Zoo, stored: pd.Data
         same(stored, explainer, index, "superpixel_mse", oracles_maps.superpixel_mse(*relu, labels))
         sums = [oracles_maps.of_superpixels(values, labels) for values in relu]
         same(stored, explainer, index, "superpixel_overlap", oracles_maps.superpixel_overlap(*sums, 2))
-        if explainer == "saliency":
+        if explainer == "smooth_grad":
             continue
         right = [oracles.right(one.logits(), one.labels, None) for one in (ours, seen(zoo, zoo.teacher, index))]
         sums = [oracles_maps.of_superpixels(values, labels) for values in signed]
@@ -182,7 +182,7 @@ def test_grid_pointing_puts_each_image_among_three_others(zoo: Zoo, stored: pd.D
         ours = seen(zoo, zoo.student, index)
         whole = Seen(ours.model, to_input_of(made.images), made.images[0], ours.mask, ours.labels, int(made.targets[0]))
         assert whole.labels[whole.target] == 1
-        for explainer in ("cam", "saliency"):
+        for explainer in ("cam", "smooth_grad"):
             values = large(shown(whole.map(explainer), explainer), 64)
             expected = oracles_maps.grid_pointing(values, int(made.quadrants[0]))
             same(stored, explainer, index, "grid_pointing", expected)

@@ -19,7 +19,7 @@ from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import load_run
 
 N = 4  # images in the stored rows
-EXPLAINERS = ("cam", "kernel_shap", "saliency")
+EXPLAINERS = ("cam", "kernel_shap", "smooth_grad")
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 512, "epochs": 2, "batch_size": 32}
 
 

@@ -18,7 +18,6 @@ from xkd_core.results.metric_store import (
     read_run,
     reasons_of,
     reasons_text,
-    rounded,
     stored_runs,
 )
 
@@ -59,17 +58,6 @@ def test_two_reasons_of_one_image_are_both_kept() -> None:
     assert text == '{"flat":["road"],"the mask is empty":["iou","pointing"]}'
     assert dict(reasons_of(text)) == {"iou": "the mask is empty", "pointing": "the mask is empty", "road": "flat"}
     assert reasons_text({}) is None and not reasons_of(None)
-
-
-def test_values_are_rounded_to_one_in_two_thousand_whatever_their_size() -> None:
-    generator = np.random.default_rng(0)
-    values = np.concatenate([generator.normal(size=1000) * 10.0 ** generator.integers(-20, 20, 1000), [0.0, 1.0, -1.0]])
-    found = rounded(values)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, values, rtol=2**-11)
-    assert found[-3:].tolist() == [0.0, 1.0, -1.0]
-    assert np.isnan(rounded(np.array([NAN]))).all() and np.isinf(rounded(np.array([np.inf]))).all()
-    assert (found.view(np.uint32) & 0x1FFF == 0).all()  # 13 bits are free
 
 
 def test_refusals_are_kept_once_and_damage_is_said(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from xkd_core.types import Float, Int, UInt8
 
 
 def answer_rows(logits: Float, teacher: Float, *, labels: UInt8, targets: Int, multi_label: bool) -> pd.DataFrame:
-    """One row per image: logit and probability of the explained class, own top-1, same answer, right.
+    """One row per image: the probability of the explained class, own top-1, same answer, right.
 
     Multi-label: the answer is the decision logit > 0 on the explained class; single-label: the top-1.
     Args: logits, teacher, labels (N, C); targets (N,), the explained classes.
@@ -27,7 +27,6 @@ def answer_rows(logits: Float, teacher: Float, *, labels: UInt8, targets: Int, m
         {
             "index": each,
             "target": targets.astype(np.int16),
-            "logit": logit,
             "prob": prob.astype(np.float32),
             "top1": logits.argmax(axis=1).astype(np.int16),
             "same_answer": answer == theirs,

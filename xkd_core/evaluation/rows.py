@@ -42,7 +42,6 @@ def map_rows(
         columns[name] = getattr(similarity, name)(*pair)
     alone = len(ours) == 1
     columns["cosine_shuffled"] = np.nan if alone else similarity.cosine(pair[0], pair[1][other_image(len(ours))])
-    columns["norm"] = np.sqrt((ours.astype(np.float64) ** 2).sum(axis=(1, 2)))
     columns |= _localisation(ours, masks, seed)
     frame = pd.DataFrame(columns)
     reasons = _reasons(ours, theirs, masks)

@@ -55,13 +55,17 @@ class Split:
 
     def ranking(self, *, seed: int = 0) -> Int:
         """All images in the order in which samples take them: a smaller sample is a part of every larger one."""
-        rows = self.image_rows()
-        keys = ["target", "in_habitat"] if "in_habitat" in rows else ["target"]
-        shuffled = rows.iloc[np.random.RandomState(seed).permutation(len(rows))]
-        # Rank within the stratum over its size: taking the smallest takes the same share of each.
-        share = (shuffled.groupby(keys).cumcount() + 0.5) / shuffled.groupby(keys)["index"].transform("size")
-        ranked: Int = shuffled["index"].to_numpy()[np.argsort(share.to_numpy(), kind="stable")]
-        return ranked
+        return stratified_order(self.image_rows(), seed=seed)
+
+
+def stratified_order(images: pd.DataFrame, *, seed: int = 0) -> Int:
+    """Indices of ``images`` (index, target, maybe in_habitat) such that the first n are stratified for every n."""
+    keys = ["target", "in_habitat"] if "in_habitat" in images else ["target"]
+    shuffled = images.iloc[np.random.RandomState(seed).permutation(len(images))]
+    # Rank within the stratum over its size: taking the smallest takes the same share of each.
+    share = (shuffled.groupby(keys).cumcount() + 0.5) / shuffled.groupby(keys)["index"].transform("size")
+    ranked: Int = shuffled["index"].to_numpy()[np.argsort(share.to_numpy(), kind="stable")]
+    return ranked
 
 
 def open_split(dataset: str, split: str, targets: Int) -> Split:

@@ -7,7 +7,6 @@ measured, once for all images, and why) and ``whole`` (metrics that are one numb
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -18,7 +17,7 @@ import pandas as pd
 
 from xkd_core.catalogue import METRICS
 from xkd_core.files import alone_with, write_atomic
-from xkd_core.results.packing import rounded
+from xkd_core.results.packing import as_parquet, rounded
 from xkd_core.results.store import read_parquet, results_dir
 from xkd_core.types import Bool
 
@@ -182,14 +181,4 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _write(path: Path, rows: pd.DataFrame) -> None:
-    buffer = io.BytesIO()
-    texts = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
-    numbers = [name for name in rows if pd.api.types.is_float_dtype(rows[name])]
-    rows.to_parquet(
-        buffer,
-        index=False,
-        compression="zstd",
-        use_dictionary=texts,
-        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
-    )
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, as_parquet(rows))

@@ -68,3 +68,12 @@ def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> N
         if not stored.empty and stored["run_id"].isin(run_ids).any():
             kept = stored[~stored["run_id"].isin(run_ids)]
             write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(kept))
+
+
+def keep_images(dataset: str, indices: set[int], *, root: Path | None = None) -> None:
+    """Remove the rows of all other images; the table of images stays whole, so it is known how many there were."""
+    for table in ("maps", "answers"):
+        stored = read_rows(dataset, table, root=root)
+        kept = stored if stored.empty else stored[stored["index"].isin(indices)]
+        if len(kept) < len(stored):
+            write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(kept))
