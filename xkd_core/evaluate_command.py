@@ -140,9 +140,9 @@ def summary(
 
 def thin(
     dataset: Annotated[str, typer.Option(help="whose rows")],
-    images: Annotated[int, typer.Option(help="how many stratified test images keep their rows")],
+    images: Annotated[int, typer.Option(help="how many stratified test images keep their rows of maps")],
 ) -> None:
-    """Drop stored rows for shipping: numbers of all images stay on the cards, rows of some images in the tables.
+    """Drop stored rows of maps for shipping; answers stay for all images, and so do the numbers on the cards.
 
     Other rows come back when the results of the data set are deleted and `evaluate` runs again.
     """
@@ -150,7 +150,7 @@ def thin(
     from xkd_core.results.store import read_rows
 
     kept = keep(dataset, images)
-    print(f"{kept:,} of {len(read_rows(dataset, 'images')):,} test images of {dataset} have rows now.")
+    print(f"{kept:,} of {len(read_rows(dataset, 'images')):,} test images of {dataset} have rows of maps now.")
 
 
 def roar(

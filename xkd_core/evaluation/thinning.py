@@ -1,4 +1,4 @@
-"""Fewer stored rows, for shipping: numbers of all test images stay on the cards, rows of some of them in the tables."""
+"""Fewer stored rows, for shipping: maps keep rows of some test images; answers, and numbers on cards, are of all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xkd_core.results.store import keep_images, read_rows
 
 
 def thin(dataset: str, n_images: int, *, root: Path | None = None) -> int:
-    """Keep the rows of ``n_images`` stratified test images, and of those of the sample and the gallery.
+    """Keep the rows of maps of ``n_images`` stratified test images, and of those of the sample and the gallery.
 
     The images are the first of the order in which samples take them, so thinning further, or another run's rows, gives
     a part of the same images. Returns how many images keep their rows. Errors: BadInputError for fewer than one image

@@ -71,9 +71,8 @@ def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> N
 
 
 def keep_images(dataset: str, indices: set[int], *, root: Path | None = None) -> None:
-    """Remove the rows of all other images; the table of images stays whole, so it is known how many there were."""
-    for table in ("maps", "answers"):
-        stored = read_rows(dataset, table, root=root)
-        kept = stored if stored.empty else stored[stored["index"].isin(indices)]
-        if len(kept) < len(stored):
-            write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(kept))
+    """Remove the rows of maps of all other images; answers, which are small, stay for all."""
+    stored = read_rows(dataset, "maps", root=root)
+    kept = stored if stored.empty else stored[stored["index"].isin(indices)]
+    if len(kept) < len(stored):
+        write_atomic(results_dir(dataset, root) / "maps.parquet", packed(kept))
