@@ -20,6 +20,8 @@ from xkd_core.models.checkpoints import load_run
 
 N = 4  # images in the stored rows
 EXPLAINERS = ("cam", "kernel_shap", "smooth_grad")
+# Not saliency: digits have flat areas, where max pooling chooses among equal values by their rounding, which differs
+# between one image and a batch on some processors. Noise leaves no equal values.
 COMMON = {"dataset": "digits", "arch": "vgg_gap_tiny", "split": "train", "limit": 512, "epochs": 2, "batch_size": 32}
 
 
