@@ -74,9 +74,9 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
     "saliency": Entry(
         attr="xkd_core.explainers.captum_gradients:saliency",
         title="Saliency",
-        summary="How strongly the score reacts to a small change of each pixel, in its strongest colour. Where an image "
-        "is flat, max pooling chooses among equal values by their rounding, so the map there differs between machines; "
-        "SmoothGrad's noise leaves no equal values.",
+        summary="How strongly the score reacts to a small change of each pixel, in its strongest colour. Where an "
+        "image is flat, max pooling chooses among equal values by their rounding, so the map there differs between "
+        "machines; SmoothGrad's noise leaves no equal values.",
         formula=r"M = \max_{\mathrm{colours}} \lvert\nabla z^c(x)\rvert",
         source="Simonyan et al. 2014, through captum",
         family="gradient",
