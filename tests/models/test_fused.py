@@ -30,6 +30,13 @@ def test_the_net_of_paper_003_is_649_short_of_the_printed_17386() -> None:
     assert count_parameters(build("net_xd", 10)) == 2 * stack + joint + 1077 == 17_386 - 649
 
 
+def test_the_sized_net_is_as_large_as_the_fused_one_without_its_autoencoder() -> None:
+    parts = parts_of(build("net_xd", 10))
+    assert parts is not None and parts.without_cae == 15_660
+    one_unit = 75 + 1 + 10
+    assert 0 <= count_parameters(build("net_sized", 10)) - parts.without_cae < one_unit
+
+
 @pytest.mark.parametrize(
     ("arch", "size"),
     [("vgg_gap_tiny_xd", 32), ("vgg_gap_tiny_xd_small", 32), ("vgg7_xd", 32), ("net_xd", 28), ("vgg_gap_64_xd", 64)],

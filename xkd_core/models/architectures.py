@@ -16,7 +16,7 @@ from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.models.attentive import ATTENTIVE_PLANS, AttentiveResNet, ExplainedResNet
 from xkd_core.models.autoencoders import CAES
 from xkd_core.models.fused import fused_flat, fused_gap, fused_net
-from xkd_core.models.lenet import lenet5, net
+from xkd_core.models.lenet import SIZED_UNITS, lenet5, net
 from xkd_core.models.mobilenet import mobilenet_v3_small
 from xkd_core.models.resnet import RESNET_PLANS, resnet, wide_resnet
 from xkd_core.models.seams import GapHead, Network
@@ -57,6 +57,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "lenet5": Architecture(make=lenet5, input_px=28, has_cam=False),
     "lenet5_32": Architecture(make=partial(lenet5, padding=0), input_px=32, has_cam=False),
     "net": Architecture(make=net, input_px=28, has_cam=False),
+    "net_sized": Architecture(make=partial(net, units=SIZED_UNITS), input_px=28, has_cam=False),
     "net_xd": Architecture(make=fused_net, input_px=28, has_cam=False),
     **{
         f"{name}{ending}": Architecture(make=partial(fused_gap, plan, cae), multiple_of=CAES[cae].reduction)

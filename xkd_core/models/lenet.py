@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from xkd_core.models.seams import Network, scaled, stage_ends
 
+NET_UNITS = 84
+SIZED_UNITS = 170
+"""Of a Net with as many parameters as XDistillation's has without its autoencoder: 15,693 and 15,660."""
+
 
 class Grey(nn.Module):
     """(B, 3, H, W) -> (B, 1, H, W), the mean of the colours."""
@@ -33,10 +37,13 @@ def lenet5(n_classes: int, *, width: float = 1.0, padding: int = 2) -> Network:
     return Network(features, head, stage_ends(features))
 
 
-def net(n_classes: int, *, width: float = 1.0) -> Network:
-    """The student "Net" of paper 003 for 28 px: its count (8,297) is exact, its layers are an invention."""
+def net(n_classes: int, *, width: float = 1.0, units: int = NET_UNITS) -> Network:
+    """The student "Net" of paper 003 for 28 px: its count (8,297) is exact, its layers are an invention.
+
+    units: of the layer before the last at full width; more make the naive student as large as a fused one.
+    """
     features = net_stack(width)
-    return Network(features, net_head(n_classes, width), stage_ends(features))
+    return Network(features, net_head(n_classes, width, units=units), stage_ends(features))
 
 
 def net_stack(width: float) -> nn.Sequential:
@@ -48,9 +55,9 @@ def net_stack(width: float) -> nn.Sequential:
     )  # fmt: skip
 
 
-def net_head(n_classes: int, width: float, *, stacks: int = 1) -> nn.Sequential:
+def net_head(n_classes: int, width: float, *, stacks: int = 1, units: int = NET_UNITS) -> nn.Sequential:
     """The classifier of "Net" behind one stack of convolutions, or several side by side."""
-    second, third = (scaled(channels, width) for channels in (3, 84))
+    second, third = (scaled(channels, width) for channels in (3, units))
     return nn.Sequential(
         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(25 * second * stacks, third), nn.ReLU(inplace=True),
         nn.Linear(third, n_classes),
