@@ -156,3 +156,13 @@ def test_the_first_teacher_is_the_one_that_most_students_name_here_and_on_the_pa
         monkeypatch.setattr(module, "list_runs", lambda root, cards=cards: cards)
         teacher = Zoo(dataset="digits", cards=tuple(cards)).teacher
         assert teacher is not None and module.first_teacher("digits").id == teacher.id == expected
+
+
+def test_images_of_stories_are_not_forgotten_without_heavier_maps(other: Card, place: Path) -> None:
+    images = read_rows("digits", "images", root=place)
+    plain = images.loc[~images["gallery"], "index"].iloc[:1]
+    merge_rows("digits", "images", images.assign(gallery=images["gallery"] | images["index"].isin(plain)), root=place)
+    assert evaluate("digits", heavy=False, root=place) == 0
+    kept = read_rows("digits", "images", root=place).set_index("index")
+    assert kept.loc[plain, "gallery"].all() and kept["gallery"].sum() == images["gallery"].sum() + 1
+    merge_rows("digits", "images", images, root=place)

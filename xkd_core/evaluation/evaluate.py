@@ -95,7 +95,7 @@ def evaluate(
             for card in cards
         ]
         todo = [(run_id, names) for run_id, names in missing if names]
-        stories = story_images(dataset, root=root) if wanted == HEAVY else np.array([], np.int64)
+        stories = story_images(dataset, root=root) if wanted == HEAVY else _told(dataset, root)
         merge_rows(dataset, "images", _image_rows(bench, stories), root=root)
         for number, (run_id, tables) in enumerate(_measured(todo, bench, stories, workers, root), 1):
             for table, rows in tables.items():
@@ -105,6 +105,14 @@ def evaluate(
                 report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
             measured.add(run_id)
     return len(measured)
+
+
+def _told(dataset: str, root: Path | None) -> Int:
+    """The images of the gallery so far: without heavier maps no story is chosen anew, and none is forgotten."""
+    images = read_rows(dataset, "images", root=root)
+    told = images.loc[images["gallery"], "index"] if len(images) else images.index
+    found: Int = told.to_numpy(dtype=np.int64)
+    return found
 
 
 def applies(name: str, card: Card) -> bool:
