@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.serving.metrics_view import families_of, family_words
 from xkd_core.serving.zoo import (
+    VARIED,
     Choice,
     describe,
     family_of,
@@ -171,6 +174,28 @@ def test_a_control_belongs_to_what_is_different_about_it(zoo, made, own, family)
     card = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"role": "control", **own})
     assert family_of(card) == family
     assert naive_of(family.removesuffix(" naive")) in ("naive", "sized naive", "few naive", "plain naive")
+
+
+def test_runs_that_differ_in_a_weight_of_the_method_are_no_seeds_of_each_other(zoo, made):
+    plain = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"id": "z-plain", "method": "xd", "role": "other"})
+    other = plain.model_copy(update={"id": "a-other", "recipe": {**plain.recipe, "fr_weight": 0.005}})
+    naive = plain.model_copy(update={"id": "n", "method": "kd", "recipe": {**plain.recipe, "name": "park-004"}})
+    assert [family_of(card) for card in (plain, other, naive)] == ["xd", "xd~F_R 0.005", "naive"]
+    both = replace(zoo, cards=(*zoo.cards, other, plain))
+    choice = replace(both.default("xd"), ratio=plain.ratio)
+    assert both.pick("matched", choice).card.id == "z-plain" and both.known("matched", "xd") == (plain,)
+    assert both.choice_of("a-other").family == "xd" and naive_of("xd~F_R 0.005") == "naive"
+    assert family_words("xd~F_R 0.005") == "XDistillation, F_R 0.005"
+    assert {"xd", "xd~F_R 0.005"} <= set(families_of(both))
+    alone = replace(zoo, cards=(*zoo.cards, other))  # nothing else stands for the method
+    assert alone.pick("matched", alone.default("xd")).card.id == "a-other"
+    assert "xd" in alone.families and "xd" in families_of(alone)
+
+
+def test_what_is_no_variant_is_what_a_recipe_has_by_default():
+    assert {name: usual for name, (_, usual) in VARIED.items()} == {
+        name: Recipe.__dataclass_fields__[name].default for name in VARIED
+    }
 
 
 def test_methods_beside_matching_have_titles_of_their_own(zoo, made):

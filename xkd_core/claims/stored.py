@@ -18,10 +18,7 @@ from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics, read_metrics
 from xkd_core.results.paired import ANY_SEED
 from xkd_core.serving.results import Results, read_results
-from xkd_core.serving.zoo import Zoo, family_of, fingerprint, read_zoo
-
-VARIED = ("explained", "fr_weight", "l1_weight", "layers", "top_k", "mask", "through", "name")
-"""Fields of a recipe that runs of one family differ in on purpose: at their default unless a claim names them."""
+from xkd_core.serving.zoo import VARIED, Zoo, base_of, family_of, fingerprint, read_zoo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +77,7 @@ class Stored:
         return None
 
     def _fits(self, card: Card, runs: Runs) -> bool:
-        if family_of(card) != runs.family or card.role == "teacher":
+        if base_of(family_of(card)) != runs.family or card.role == "teacher":
             return False
         first = self.zoo.teacher
         same_teacher = first is not None and card.teacher_id == first.id

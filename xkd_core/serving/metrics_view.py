@@ -22,7 +22,7 @@ from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.metric_store import ANSWERS, place
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.curves import CONTROL_WORDS
-from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, Choice, Zoo, family_of, how_much, rounded
+from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, VARIANT, Choice, Zoo, how_much, rounded
 from xkd_core.types import Float64
 
 Axis = Literal["lam", "ratio", "method"]
@@ -154,7 +154,7 @@ def places_of(metrics: Metrics, zoo: Zoo, ask: Ask) -> Mapping[str, tuple[str, .
     for card in zoo.students:
         whole = metrics.of_all(card.id, ask.metric) is not None
         if whole or metrics.values([card.id], ask.explainer, ask.metric).notna().any().any():
-            found.setdefault(family_of(card), {})[f"λ {card.lam:g}, {how_much(card)}"] = None
+            found.setdefault(zoo.family(card), {})[f"λ {card.lam:g}, {how_much(card)}"] = None
     return {family: tuple(places) for family, places in found.items()}
 
 
@@ -166,7 +166,7 @@ def unmeasured(stored: Iterable[str]) -> tuple[str, ...]:
 
 def families_of(zoo: Zoo) -> tuple[str, ...]:
     """Naive students first, then every kind of student of which a run exists, controls last."""
-    found = {family_of(card) for card in zoo.students}
+    found = {zoo.family(card) for card in zoo.students}
     kinds = [name for name in zoo.families if name not in CONTROLS]
     naive = [name for name in found if name == "naive" or name.endswith("-naive")]
     rest = sorted(found - set(kinds) - set(naive))
@@ -174,7 +174,10 @@ def families_of(zoo: Zoo) -> tuple[str, ...]:
 
 
 def family_words(family: str) -> str:
-    """'Naive', 'SWA', 'EWA (filters pruned)', 'SWA, trained on 3,000 images'."""
+    """'Naive', 'SWA', 'EWA (filters pruned)', 'XDistillation, F_R 0.005', 'SWA, trained on 3,000 images'."""
+    family, varied, how = family.partition(VARIANT)
+    if varied:
+        return f"{family_words(family)}, {how}"
     control = family.removesuffix(" naive")
     if control == "untrained":
         return CONTROL_WORDS[control]
@@ -290,7 +293,7 @@ def _groups(zoo: Zoo, ask: Ask) -> dict[str, tuple[str, float, tuple[Card, ...]]
 
 def _at_one_beta(zoo: Zoo, family: str, beta: float) -> list[Card]:
     """Runs of a family with the chosen β, or with the one that most of them have."""
-    cards = [card for card in zoo.students if family_of(card) == family]
+    cards = [card for card in zoo.students if zoo.family(card) == family]
     counted = Counter(card.beta for card in cards)
     common = counted.most_common(1)[0][0] if counted else None
     wanted = beta if any(_close(card.beta, beta) for card in cards) else common

@@ -60,6 +60,15 @@ CONTROLS: Mapping[str, str] = {
 }
 
 
+VARIED: Mapping[str, tuple[str, object]] = {
+    "explained": ("target", ""), "fr_weight": ("F_R", 5e-4), "l1_weight": ("ℓ1 weight", 0.5), "layers": ("layers", ""),
+    "top_k": ("top k", 1), "mask": ("mask", "teacher"), "through": ("through", "teacher"), "name": ("recipe", ""),
+}  # fmt: skip
+"""Fields of a recipe that runs of one method differ in on purpose: in words, and the default."""
+VARIANT = "~"
+"""Between a family and what its variant differs in: 'xd~F_R 0.005'."""
+
+
 def family_name(kind: str, method: str) -> str:
     """The family of students made small in one way (a key of ``KINDS``) and matched by one method."""
     return method if kind == WIDTH else f"{kind}-{method}"
@@ -67,8 +76,13 @@ def family_name(kind: str, method: str) -> str:
 
 def parts_of(family: str) -> tuple[str, str]:
     """The way and the method of a family: 'slim-swa' -> ('slim', 'swa'), 'swa' -> ('width', 'swa')."""
-    kind, dash, method = family.partition("-")
-    return (kind, method) if dash else (WIDTH, family)
+    kind, dash, method = base_of(family).partition("-")
+    return (kind, method) if dash else (WIDTH, kind)
+
+
+def base_of(family: str) -> str:
+    """The family without what its variant differs in: 'xd~F_R 0.005' -> 'xd'."""
+    return family.partition(VARIANT)[0]
 
 
 def params_of(family: str) -> dict[str, str]:
@@ -162,8 +176,17 @@ class Zoo:
     def _of_family(self) -> Mapping[str, tuple[Card, ...]]:
         found: dict[str, tuple[Card, ...]] = {}
         for card in self.students:
-            found[family_of(card)] = (*found.get(family_of(card), ()), card)
+            found[self.family(card)] = (*found.get(self.family(card), ()), card)
         return found
+
+    def family(self, card: Card) -> str:
+        """As of `family_of`; a variant of a method of which no plain run exists stands for the method itself."""
+        own = family_of(card)
+        return own if base_of(own) in self._plain else base_of(own)
+
+    @cached_property
+    def _plain(self) -> frozenset[str]:
+        return frozenset(name for card in self.students if VARIANT not in (name := family_of(card)))
 
     @cached_property
     def _here(self) -> Mapping[str, tuple[Card, ...]]:
@@ -233,10 +256,10 @@ class Zoo:
             return None
         family = family_of(card)
         beside = (name for name in self.families if naive_of(name) == family)
-        known = next(beside, "swa") if card.method in ("kd", "ce") else family
+        known = next(beside, "swa") if card.method in ("kd", "ce") else base_of(family)
         fallback = self.default(known if known in self.families else None)
         chosen = replace(fallback, lam=rounded(card.lam), ratio=rounded(card.ratio), seed=card.seed)
-        return replace(chosen, beta=rounded(card.beta)) if card.beta and family in FAMILIES else chosen
+        return replace(chosen, beta=rounded(card.beta)) if card.beta and base_of(family) in FAMILIES else chosen
 
 
 def read_zoo(dataset: str, *, root: Path | None = None, found: Scan | None = None) -> Zoo:
@@ -263,12 +286,19 @@ def fingerprint(root: Path | None = None) -> str:
 
 
 def family_of(card: Card) -> str:
-    """Which kind of student a card is: a key of ``FAMILIES``, or that of a naive one as `naive_of` names it."""
+    """Which kind of student a card is: a key of ``FAMILIES``, or that of a naive one as `naive_of` names it.
+
+    Runs that differ from their method's defaults in one of ``VARIED`` are a variant: no seeds of the others.
+    """
     if card.role == "control":
         control = _control(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
-    method = "naive" if card.method in ("kd", "ce") else card.method
-    return family_name(KIND_OF.get(card.compression, WIDTH), method)
+    kind = KIND_OF.get(card.compression, WIDTH)
+    if card.method in ("kd", "ce"):
+        return family_name(kind, "naive")
+    given = {words: card.recipe.get(name, usual) for name, (words, usual) in VARIED.items()}
+    varied = [f"{words} {given[words]}" for words, usual in VARIED.values() if given[words] != usual]
+    return VARIANT.join([family_name(kind, card.method), *([", ".join(varied)] if varied else [])])
 
 
 def _control(card: Card) -> str:
