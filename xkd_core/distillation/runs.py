@@ -12,6 +12,7 @@ from xkd_core import settings
 from xkd_core.distillation.autoencoding import Autoencoder, Lesson, train_autoencoder
 from xkd_core.distillation.carding import card_of, int8_card
 from xkd_core.distillation.explained import Wanted
+from xkd_core.distillation.kept import Kept, Lessons, keep
 from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
@@ -122,9 +123,29 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
     # A run of ce that has a teacher learns from labels all the same; it is only compared with it.
     outputs = None if teacher is None or recipe.method == "ce" else teacher_outputs(teacher, pixels, views)
-    live = teacher.model.to(device()) if teacher is not None and recipe.needs_live_teacher else None
+    validation = _validation(recipe, teacher)
+    kept, live = (None, None) if teacher is None else _more(recipe, Lessons(teacher, pixels, views))
     drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
-    return TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, live, _start(recipe, root), drawn)
+    return TrainingData(
+        pixels,
+        labels,
+        views,
+        validation,
+        teacher=outputs,
+        kept=kept,
+        live_teacher=live,
+        start=_start(recipe, root),
+        autoencoder=drawn,
+    )
+
+
+def _more(recipe: Recipe, lessons: Lessons) -> tuple[Kept | None, Network | None]:
+    """What a recipe needs besides answers and last maps: kept, or else the teacher itself; nothing for most."""
+    if not recipe.needs_live_teacher:
+        return None, None
+    live = lessons.teacher.model.to(device())
+    kept = keep(recipe, lessons)
+    return kept, None if kept is not None else live
 
 
 def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> None:

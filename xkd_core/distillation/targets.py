@@ -41,7 +41,7 @@ class TeacherOutputs:
 
 def teacher_outputs(run: LoadedRun, pixels: UInt8, views: Views, *, batch_size: int = 250) -> TeacherOutputs:
     """Compute, or read from the home's cache, the teacher's logits and maps for all views of ``pixels``."""
-    path = settings.home() / "cache" / "targets" / f"{_key(run, pixels, views)}.safetensors"
+    path = settings.home() / "cache" / "targets" / f"{outputs_key(run, pixels, views)}.safetensors"
     if path.exists():
         return TeacherOutputs(**parse_tensors(path.read_bytes()))
     per_view = [_one_view(run, pixels, views, view, batch_size) for view in range(len(views.flip))]
@@ -66,7 +66,8 @@ def _one_view(run: LoadedRun, pixels: UInt8, views: Views, view: int, batch_size
     return logits, swa, squares
 
 
-def _key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
+def outputs_key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
+    """Under which name of a cache file a network's outputs for these views are kept."""
     digest = hashlib.sha256(run.card.network.encode())
     sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
     digest.update(np.ascontiguousarray(pixels[sample]).tobytes())

@@ -12,7 +12,7 @@ from xkd_core.distillation.attribution import Keep, swa_maps
 from xkd_core.distillation.losses import Matching, kd_loss, kd_scale, matching_loss, same_grid, task_loss
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.surrogate import kept_answer_loss, see
-from xkd_core.distillation.transfer import ab_loss, at_loss, nst_loss
+from xkd_core.distillation.transfer import ab_loss, attention_loss, nst_loss, selectivity_loss
 from xkd_core.explainers.maps import ewa
 from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.seams import Network, Tapped, run_tapped
@@ -21,14 +21,15 @@ from xkd_core.models.slimmable import Slim, SlimVggGap
 
 @dataclass(frozen=True)
 class Guide:
-    """What a live teacher shows for a batch, one entry per layer of the recipe (see teaching.py).
+    """What the teacher shows for a batch, live or kept, one entry per layer of the recipe (teaching.py, kept.py).
 
-    activations: (B, K, h, w). maps: (B, k, h, w), of k classes (1 for ewa). targets: (B, k). keep: the channels
-    of the student that sswa leaves, where its mask concerns the student.
+    activations: (B, K, h, w). maps: (B, k, h, w), of k classes (1 for ewa and at). selectivity: (B, N, N), for nst.
+    targets: (B, k). keep: the channels of the student that sswa leaves, where its mask concerns the student.
     """
 
     activations: tuple[Tensor, ...] = ()
     maps: tuple[Tensor, ...] = ()
+    selectivity: tuple[Tensor, ...] = ()
     targets: Tensor | None = None
     keep: tuple[Keep, ...] = ()
 
@@ -176,14 +177,16 @@ def _swa_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
 
 
 def _at_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
-    pairs = zip(side.run.taps, _shown(batch).activations, strict=True)
+    pairs = zip(side.run.taps, _shown(batch).maps, strict=True)
     form = recipe.form or "cosine"
-    return _sum([at_loss(_full(ours), theirs, form=form) for ours, theirs in pairs])
+    return _sum([attention_loss(ewa(_full(ours)), theirs[:, 0], form=form) for ours, theirs in pairs])
 
 
 def _nst_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
-    pairs = zip(side.run.taps, _shown(batch).activations, strict=True)
-    return _sum([Matching(nst_loss(_full(ours), theirs), 0, 0) for ours, theirs in pairs])
+    shown = _shown(batch)
+    compare, wanted = (selectivity_loss, shown.selectivity) if shown.selectivity else (nst_loss, shown.activations)
+    pairs = zip(side.run.taps, wanted, strict=True)
+    return _sum([Matching(compare(_full(ours), theirs), 0, 0) for ours, theirs in pairs])
 
 
 def _ab_term(side: Side, batch: Batch, recipe: Recipe) -> Matching:
@@ -227,7 +230,7 @@ def _sum(terms: list[Matching]) -> Matching:
 
 def _shown(batch: Batch) -> Guide:
     if batch.guide is None:
-        raise ValueError("This method needs a live teacher: give the batch a Guide.")
+        raise ValueError("This method needs more of the teacher than answers: give the batch a Guide.")
     return batch.guide
 
 

@@ -1,7 +1,7 @@
 """What a live teacher shows for one batch: activations, maps and masks, in bfloat16 features and without a graph.
 
-Answers and last maps come from the cache (targets.py); whatever is too large for it, or drawn anew for every
-batch, is computed here, with the teacher in eval mode and frozen.
+Answers and last maps come from the cache (targets.py), small things of other layers too (kept.py); whatever is too
+large for it, or drawn anew for every batch, is computed here, with the teacher in eval mode and frozen.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from xkd_core.explainers.maps import ewa
 from xkd_core.models.seams import Network, Tapped, run_tapped
 
 SEAM = ("last",)
+SQUARED = ("ewa", "at")
+"""Methods that ask for one map per layer: the sum of squares over its channels."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def guide(teacher: LiveTeacher, x: Tensor, logits: Tensor, recipe: Recipe, *, mo
         with torch.no_grad():
             run = run_tapped(teacher.model, x, recipe.layer_names, autocast=True)
         taps = tuple(tap.float() for tap in run.taps)
-        return Guide(taps, tuple(ewa(tap)[:, None] for tap in taps) if recipe.method == "ewa" else ())
+        return Guide(maps=tuple(ewa(tap)[:, None] for tap in taps)) if recipe.method in SQUARED else Guide(taps)
     run = _for_maps(teacher.model, x, recipe.layer_names)
     theirs, ours = _masks(run, teacher.student_channels, x, recipe, moment)
     maps = swa_maps(teacher.model, run, recipe.layer_names, targets, keep=theirs)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from xkd_core.distillation.autoencoding import Autoencoder
+from xkd_core.distillation.kept import Kept
 from xkd_core.distillation.optimizers import learning_rate, make_optimizer
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.state import Progress, load_state, save_state
@@ -41,7 +42,8 @@ Report = Callable[[int, int, dict[str, float]], None]
 class TrainingData:
     """Pixels (N, H, W, 3) uint8, multi-hot labels (N, C), the fixed views, and the teacher's part.
 
-    live_teacher: the network itself, frozen and on the device, for recipes that need more than its cached outputs.
+    kept: what else of it a recipe needs, where that is small. live_teacher: the network itself, frozen and on the
+    device, where it is not.
     start: the network that the training goes on from; its weights are copied. autoencoder: an xd student's.
     """
 
@@ -50,6 +52,7 @@ class TrainingData:
     views: Views
     validation: Validation
     teacher: TeacherOutputs | None = None
+    kept: Kept | None = None
     live_teacher: Network | None = None
     start: Network | None = None
     autoencoder: Autoencoder | None = None
@@ -138,7 +141,7 @@ def _random(recipe: Recipe, data: TrainingData) -> Student:
 
 
 def _live(model: Student, recipe: Recipe, data: TrainingData) -> LiveTeacher | None:
-    if not recipe.needs_live_teacher:
+    if not recipe.needs_live_teacher or data.kept is not None:
         return None
     if data.live_teacher is None:
         raise TrainingError(f"{recipe.method} needs the teacher itself, not only its cached outputs.")
@@ -208,6 +211,8 @@ def _batch(
     rows = torch.from_numpy(indices)
     stops = sandwich(recipe, *moment) if recipe.slimmable else ()
     logits, target = data.teacher.logits[view, rows].to(x.device), data.teacher.targets[view, rows].to(x.device)
+    if data.kept is not None:
+        return Batch(x, labels, logits, None, target, stops, data.kept.guide(view, rows, x.device))
     if live is None:
         return Batch(x, labels, logits, _cached_map(rows, view, recipe, data.teacher, x.device), target, stops)
     if recipe.method == "surrogate":

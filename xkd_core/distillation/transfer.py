@@ -23,7 +23,12 @@ def at_loss(student: Tensor, teacher: Tensor, *, form: str = "cosine") -> Matchi
     (its β is 1000). paper: Eq. 2, mean over the batch of the length of Q_S - Q_T (not smooth at 0).
     Errors: BadInputError for another form.
     """
-    maps = same_grid(ewa(student), ewa(teacher.detach()))
+    return attention_loss(ewa(student), ewa(teacher.detach()), form=form)
+
+
+def attention_loss(student_map: Tensor, teacher_map: Tensor, *, form: str = "cosine") -> Matching:
+    """`at_loss` from the maps Q (B, h, w) themselves, of any length. Errors: BadInputError for another form."""
+    maps = same_grid(student_map, teacher_map)
     matching = matching_loss(*maps)
     if form == "cosine":
         return matching
@@ -43,6 +48,23 @@ def nst_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """
     ours, theirs = (F.normalize(each.flatten(2), dim=2) for each in same_grid(student, teacher.detach()))  # (B, K, N)
     return _mean_kernel(theirs, theirs) + _mean_kernel(ours, ours) - 2 * _mean_kernel(ours, theirs)
+
+
+def selectivity(activation: Tensor) -> Tensor:
+    """What NST compares, (B, K, h, w) -> (B, N, N): mean over channels of a aᵀ, a (N,) a channel at length 1.
+
+    A dead channel counts as a zero vector.
+    """
+    unit = F.normalize(activation.flatten(2), dim=2)  # (B, K, N)
+    return torch.bmm(unit.transpose(1, 2), unit) / unit.shape[1]
+
+
+def selectivity_loss(student: Tensor, wanted: Tensor) -> Tensor:
+    """`nst_loss` from the teacher's `selectivity` (B, N, N) on the student's grid, whatever the teacher's channels.
+
+    Since (a.b)² = <a aᵀ, b bᵀ>, the discrepancy is the squared distance of the two means.
+    """
+    return (wanted - selectivity(student)).square().sum(dim=(1, 2)).mean()
 
 
 def ab_loss(response: Tensor, teacher: Tensor, *, margin: float = 1.0, form: str = "mean") -> Tensor:

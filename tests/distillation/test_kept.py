@@ -1,0 +1,167 @@
+"""What is kept of the teacher for AT, EWA of several layers and NST says the same as the teacher asked live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests import restated_losses
+from xkd_core.distillation import kept as module
+from xkd_core.distillation.kept import Lessons, keep
+from xkd_core.distillation.recipes import Recipe
+from xkd_core.distillation.runs import distill, training_data
+from xkd_core.distillation.task import Batch, objective
+from xkd_core.distillation.teaching import LiveTeacher, channels, guide
+from xkd_core.distillation.transfer import nst_loss, selectivity, selectivity_loss
+from xkd_core.distillation.views import draw_views, pixel_array
+from xkd_core.images.datasets import load
+from xkd_core.models.architectures import build
+from xkd_core.models.cards import Card
+from xkd_core.models.checkpoints import load_run
+
+SMALL = Recipe(
+    dataset="digits", arch="vgg_gap_tiny", split="train", method="ce",
+    limit=64, epochs=2, lr=6e-3, batch_size=32, warmup_epochs=0.5,
+)  # fmt: skip
+WAYS = {
+    "at": {"method": "at"},
+    "at as in the code": {"method": "at", "form": "code"},
+    "ewa of two layers": {"method": "ewa", "layers": "last-1+last"},
+    "nst": {"method": "nst"},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XKD_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("zoo")
+
+
+@pytest.fixture(scope="module")
+def teacher(zoo: Path, home: None) -> Card:
+    return distill(SMALL, root=zoo)
+
+
+@pytest.fixture(scope="module")
+def lessons(teacher: Card, zoo: Path) -> Lessons:
+    pixels = pixel_array(load("digits", "train"), limit=64)
+    return Lessons(load_run(teacher.id, zoo), pixels, draw_views(64, n_views=2, shift_px=2, seed=0))
+
+
+def student(teacher: Card, **fields: object) -> Recipe:
+    return replace(SMALL, **{"width": 0.5, "teacher_id": teacher.id, "views": 2, "epochs": 3, **fields})
+
+
+def noise(channels: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    found = torch.randn(3, channels, 2, 3, generator=generator, dtype=torch.float64).relu()
+    found[0, 1] = 0  # a dead channel
+    return found
+
+
+def test_nst_of_the_means_is_nst_of_all_pairs_with_its_gradient() -> None:
+    ours, theirs = noise(4, 0).requires_grad_(), noise(7, 1)
+    pairs, means = nst_loss(ours, theirs), selectivity_loss(ours, selectivity(theirs))
+    torch.testing.assert_close(means, pairs)
+    gradients = (torch.autograd.grad(each, ours)[0] for each in (pairs, means))
+    torch.testing.assert_close(*gradients)
+    expected = restated_losses.neuron_selectivity(ours.detach().numpy(), theirs.numpy())
+    assert float(means.detach()) == pytest.approx(expected, rel=1e-9)
+
+
+def test_selectivity_by_hand() -> None:
+    activation = torch.tensor([[[[3.0, 4.0]], [[0.0, 2.0]]]])  # channels (.6, .8) and (0, 1)
+    assert selectivity(activation)[0].tolist() == [
+        pytest.approx([0.18, 0.24]),
+        pytest.approx([0.24, 0.82]),
+    ]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_loss_with_what_is_kept_is_the_loss_with_the_teacher_live(
+    teacher: Card, lessons: Lessons, way: str
+) -> None:
+    recipe = student(teacher, **WAYS[way])
+    torch.manual_seed(0)
+    model = build(recipe.arch, 10, width=0.5).eval()
+    found = keep(recipe, lessons)
+    assert found is not None and found.method == recipe.method
+    rows = np.array([5, 60, 7, 31])
+    x = lessons.views.batch(lessons.pixels, rows, 1, lessons.teacher.card.input_transform())
+    logits = lessons.teacher.model(x).detach()
+    live = LiveTeacher(lessons.teacher.model, channels(model, recipe.layer_names, 32))
+    shown = guide(live, x, logits, recipe, moment=(0, 0))
+    kept_guide = found.guide(1, torch.from_numpy(rows), x.device)
+    labels, top = torch.arange(4), logits.argmax(dim=1)
+    name = "nst" if recipe.method == "nst" else "matching"
+    live_loss, kept_loss = (
+        objective(model, Batch(x, labels, logits, None, top, guide=each), recipe, multi_label=False).parts[name]
+        for each in (shown, kept_guide)
+    )
+    assert float(live_loss.detach()) > 0
+    torch.testing.assert_close(kept_loss, live_loss, rtol=2e-3, atol=1e-5)  # float16 beside float32
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"method": "sswa"}, "masks are drawn anew for every batch"),
+        ({"method": "swa", "top_k": 2}, "maps of several classes"),
+        ({"method": "ab", "init_epochs": 1}, "signs of all neurons"),
+        ({"method": "at", "epochs": 2}, "no view is seen twice"),
+        ({"method": "nst", "arch": "resnet18_cifar", "width": 0.125}, "another grid"),
+    ],
+)
+def test_other_recipes_ask_the_teacher_live(teacher: Card, zoo: Path, fields: dict[str, object], why: str) -> None:
+    data = training_data(student(teacher, **fields), root=zoo)
+    assert data.kept is None and data.live_teacher is not None, why
+
+
+def test_what_would_fill_the_disk_is_not_kept(teacher: Card, lessons: Lessons, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = student(teacher, method="nst", layers="last-1")  # 16 x 16 cells: a matrix of 256 x 256
+    bytes_needed = 2 * 64 * 256 * 256 * 2
+    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed - 1)
+    assert keep(recipe, lessons) is None
+    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed)
+    assert keep(recipe, lessons) is not None
+
+
+def test_a_view_that_was_lost_is_the_only_one_made_again(
+    teacher: Card, lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XKD_HOME", str(tmp_path))
+    recipe = student(teacher, method="at")
+    first = keep(recipe, lessons)
+    files = sorted((tmp_path / "cache" / "kept").glob("*.safetensors"))
+    assert len(files) == 2
+    whole, lost = ((path, path.stat().st_mtime_ns) for path in files)
+    lost[0].unlink()
+    again = keep(replace(recipe, seed=3), lessons)  # another seed needs nothing else
+    assert whole[0].stat().st_mtime_ns == whole[1] and lost[0].stat().st_mtime_ns > lost[1]
+    assert first is not None and again is not None
+    for one, other in zip(first.values, again.values, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def test_two_methods_and_two_sets_of_layers_share_no_file(
+    teacher: Card, lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XKD_HOME", str(tmp_path))
+    for fields in (
+        {"method": "at"},
+        {"method": "nst"},
+        {"method": "at", "layers": "last-1"},
+        {"method": "ewa", "layers": "last-1"},
+    ):
+        keep(student(teacher, **fields), lessons)
+    assert len(list((tmp_path / "cache" / "kept").glob("*.safetensors"))) == 6  # at and ewa ask for the same
