@@ -56,9 +56,10 @@ lies on the object, higher is better. Mean size: the mean over the largest value
 direction is better. 95 % intervals over images (and seeds)."""
 GAPS = """Learned minus the other, paired over the same images. Holm's correction of Wilcoxon's p runs over all
 questions of one student. "better" and "worse" need an interval without 0 and p below .05."""
-FAILED = f"""The images on which the learned map does worst beside the random map: the largest deletion score minus that
-of the random map. The rule chose them, nobody else. Left to right: {", ".join(COLUMNS)}; white line: the object.
-Each map over its own largest value."""
+FAILED = """The images on which the learned map does worst beside the random map: the largest deletion score minus that
+of the random map. The rule chose them, nobody else."""
+DRAWN = f"""Left to right: {", ".join(COLUMNS)}; white line: the object. Each map over its own largest
+value."""
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -194,7 +195,7 @@ def _failures(stored: Stored, line: Line, *, pictured: bool) -> Iterator[str]:
         return
     yield f"### Where it fails\n\n{FAILED}"
     if pictured:
-        yield f"![Images on which the learned map fails, with the maps of four explainers]({PICTURE.name})"
+        yield f"{DRAWN}\n\n![Images on which the learned map fails, with the maps of four explainers]({PICTURE.name})"
     yield table(("row", "image", "shown", "explained", "learned: deletion", "random: deletion"),
                 [_failure_row(number, one) for number, one in enumerate(found, 1)])  # fmt: skip
 

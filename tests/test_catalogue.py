@@ -102,6 +102,11 @@ def test_equal_on_gap_is_mutual() -> None:
         assert all(name in EXPLAINERS[other].equal_on_gap for other in entry.equal_on_gap)
 
 
+def test_of_equal_maps_the_first_is_kept() -> None:
+    names = ("excitation_backprop", "cam", "occlusion", "layer_cam", "hires_cam", "grad_cam_pp")
+    assert catalogue.distinct(names) == ("excitation_backprop", "cam", "occlusion", "grad_cam_pp")
+
+
 def test_in_the_loss_is_what_the_run_was_trained_on_and_everything_equal_to_it() -> None:
     trained = {
         method: {name for name in EXPLAINERS if catalogue.in_loss(method, name)}

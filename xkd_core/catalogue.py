@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +19,8 @@ from xkd_core.catalogue_tables import FIRST_EXPLAINERS, ON_GAP, Entry, Options, 
 from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.types import Param
 
-__all__ = ["EXPLAINERS", "INSTEAD", "METRICS", "RETRAINED", "Entry", "MetricInfo", "cost", "get", "in_loss", "options",
-           "resolve", "source_line", "windows"]  # fmt: skip
+__all__ = ["EXPLAINERS", "INSTEAD", "METRICS", "RETRAINED", "Entry", "MetricInfo", "cost", "distinct", "get", "in_loss",
+           "options", "resolve", "source_line", "windows"]  # fmt: skip
 
 INSTEAD: Mapping[str, str] = {"cam": "grad_cam"}
 """What stands in where a network has no CAM; where it has one, the two are equal but for a positive factor."""
@@ -40,6 +40,15 @@ def in_loss(method: str, explainer: str, *, gap: bool = True, layers: str = "") 
     if method in ("swa", "sswa"):
         return explainer in ON_GAP if gap else explainer == "grad_cam"
     return method in ("ewa", "at") and explainer == "ewa"
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """The explainers without those that show the map of an earlier one on global average pooling + one linear layer."""
+    kept: list[str] = []
+    for name in names:
+        if not set(EXPLAINERS[name].equal_on_gap) & set(kept):
+            kept.append(name)
+    return tuple(kept)
 
 
 def get(kind: Literal["explainer", "map", "metric"], name: str) -> Any:

@@ -137,6 +137,7 @@ MORE_EXPLAINERS: Mapping[str, Entry] = {
         forwards=_there_and_back,
         params=(Param(name="layer", default="seam", choices=("seam", "input"), help="where the walk ends"),),
         signed=False,
+        equal_on_gap=("layer_cam",),
     ),
     "rap": Entry(
         attr="xkd_core.explainers.rap:rap",

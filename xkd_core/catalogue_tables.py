@@ -18,7 +18,8 @@ class Entry:
     """An explainer: ``attr`` "module:function", texts for people, parameters, what it costs.
 
     needs: what the function takes; "model" is a whole request, the rest are maps of (activation, ...).
-    equal_on_gap: explainers with the same map, by algebra, on global average pooling + one linear layer.
+    equal_on_gap: explainers with the same map but for a positive factor, by algebra, on global average pooling + one
+    linear layer.
     forwards: (options, image size in px, channels of the last activation) -> forwards for one image.
     class_specific: False where the explained class does not enter. signed: negative values mean 'against'.
     grid: what the map is made of: cells of the last activation, windows, superpixels or single pixels.
@@ -128,6 +129,7 @@ FIRST_EXPLAINERS: Mapping[str, Entry] = {
         family="cam",
         forwards=_one,
         needs="gradient",
+        equal_on_gap=("excitation_backprop",),
     ),
     "ewa": Entry(
         attr="xkd_core.explainers.maps:ewa",

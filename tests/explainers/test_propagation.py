@@ -15,6 +15,7 @@ from zennit.torchvision import ResNetCanonizer
 
 from tests.explainers.made_nets import Net, assert_near, everything, gap_net, images, mlp_net, raising
 from tests.oracles_more_maps import ORACLES
+from xkd_core.catalogue import EXPLAINERS
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
 from xkd_core.models.architectures import build
@@ -167,6 +168,17 @@ def test_behind_pooling_and_one_layer_excitation_is_cam_with_positive_weights_on
     wanted = (cam / cam.sum(dim=(1, 2), keepdim=True)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-3 * wanted.max())
     np.testing.assert_allclose(found.sum(axis=(1, 2)), 1, atol=1e-2)
+
+
+EQUAL = sorted({tuple(sorted((name, other))) for name in EXPLAINERS for other in EXPLAINERS[name].equal_on_gap})
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL)
+def test_what_the_catalogue_calls_equal_on_gap_is_one_map_but_for_a_positive_factor(one: str, other: str) -> None:
+    model, x, targets = build("vgg_gap_tiny", 5).eval(), images(3, (32, 32)), torch.tensor([4, 0, 2])
+    for first, second in zip(*(maps_of(name, model, x, targets) for name in (one, other)), strict=True):
+        a, b = (each.ravel() / np.linalg.norm(each) for each in (first, second))
+        np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 def test_relevance_adds_up() -> None:

@@ -66,7 +66,7 @@ def test_only_maps_that_were_in_no_loss_are_asked_with_the_seeds_that_both_have(
 
 def test_of_two_naive_students_every_map_is_asked_and_of_no_rows_none(cards, metrics):
     asked = {one.question.explainer for one in outside(metrics, cards["naive"][:1], cards["naive"][1:], "cosine")}
-    assert asked == {"cam", "grad_cam", "occlusion", "gradient_shap"}
+    assert asked == {"cam", "occlusion", "gradient_shap"}  # Grad-CAM is CAM here: one question, not two
     assert outside(metrics, cards["matched"], cards["naive"], "pointing") == ()
 
 

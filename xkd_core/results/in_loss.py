@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from xkd_core.catalogue import INSTEAD, in_loss
 from xkd_core.models.cards import Card
 
@@ -14,6 +16,11 @@ def was_in_loss(card: Card, explainer: str) -> bool:
     name, layers = explainer.partition("~")[0], str(card.recipe.get("layers") or "")
     if not card.beta or not in_loss(card.method, name, layers=layers):
         return False
+    return have_cam([card]) or in_loss(card.method, INSTEAD.get(name, name), gap=False, layers=layers)
+
+
+def have_cam(cards: Iterable[Card]) -> bool:
+    """Whether all the networks have a head for CAM, so that some explainers are one map by algebra."""
     from xkd_core.models.architectures import has_cam  # imports torch, which most results do without
 
-    return has_cam(card.arch) or in_loss(card.method, INSTEAD.get(name, name), gap=False, layers=layers)
+    return all(has_cam(card.arch) for card in cards)

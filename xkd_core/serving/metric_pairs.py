@@ -53,11 +53,10 @@ def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
 
 def verdict(one: Difference) -> str:
     """What a comparison says, in one sentence with its numbers."""
-    info, value = info_of(one.question.metric), one.estimate
+    value = one.estimate
     if not value.n:
         return "No image has a value for both."
-    better = (value.mean > 0) == info.higher_is_better
-    word = "is better" if better else "is worse"
+    word = "is better" if better(one) else "is worse"
     said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure(one) else (
         f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
     )  # fmt: skip
@@ -80,6 +79,16 @@ def floor_words(one: Difference) -> str:
         return "No noise floor is known for this comparison: each has one seed."
     less = "That is less than" if one.below_floor else "It is more than"
     return f"{less} another seed of the same training makes ({one.floor:.3f})."
+
+
+def good(gain: float, metric: str) -> bool:
+    """Whether a difference of a metric goes in its good direction."""
+    return (gain > 0) == info_of(metric).higher_is_better
+
+
+def better(one: Difference) -> bool:
+    """Whether the first of two is the better one by the mean difference."""
+    return good(one.estimate.mean, one.question.metric)
 
 
 def sure(one: Difference) -> bool:
@@ -114,8 +123,7 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     test = next((one for one in answers if (one.question.first, one.question.second) == (box.label, other.label)), None)
     known = _apart(box, other) if test is None else sure(test)
     gain = first - second if test is None else test.estimate.mean
-    better = (gain > 0) == info_of(found.ask.metric).higher_is_better
-    word = f"is {'better' if better else 'worse'} than" if known else "cannot be told apart from"
+    word = f"is {'better' if good(gain, found.ask.metric) else 'worse'} than" if known else "cannot be told apart from"
     label = box.label.partition(", seed ")[0]
     if test is not None and known and gain * (first - second) <= 0:
         return f"{what}: {label} {word} naive, by {abs(gain):.3f} over {test.estimate.n:,} images"

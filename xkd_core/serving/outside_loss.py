@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xkd_core.catalogue import EXPLAINERS
+from xkd_core.catalogue import EXPLAINERS, distinct
 from xkd_core.models.cards import Card
 from xkd_core.results.compare import CONTROLS, Difference, Question, differences
-from xkd_core.results.in_loss import was_in_loss
+from xkd_core.results.in_loss import have_cam, was_in_loss
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving.metric_pairs import sure
-from xkd_core.serving.metrics_view import info_of, title_of
+from xkd_core.serving.metric_pairs import better, sure
+from xkd_core.serving.metrics_view import title_of
 
 Cards = Sequence[Card]
 """Runs that differ in their seed only."""
@@ -19,20 +19,22 @@ Cards = Sequence[Card]
 def outside(metrics: Metrics, matched: Cards, naive: Cards, metric: str) -> tuple[Difference, ...]:
     """Matched minus naive by every stored map that no loss of theirs had, Holm's correction over all of them.
 
-    Seeds without rows of a map are left out of that map's comparison. Empty where no such map is stored for both.
+    Maps that are one by algebra are asked once. Seeds without rows of a map are left out of that map's comparison.
+    Empty where no such map is stored for both.
     """
     groups: dict[str, list[str]] = {}
     questions = []
-    having = metrics.having(metric)
-    for explainer in (name for name in EXPLAINERS if name in having and name not in CONTROLS):
-        if any(was_in_loss(card, explainer) for card in (*matched, *naive)):
+    cards, having = (*matched, *naive), metrics.having(metric)
+    stored = [name for name in EXPLAINERS if name in having and name not in CONTROLS]
+    for explainer in distinct(stored) if have_cam(cards) else stored:
+        if any(was_in_loss(card, explainer) for card in cards):
             continue
-        kept = [_with_values(metrics, cards, explainer, metric) for cards in (matched, naive)]
+        kept = [_with_values(metrics, group, explainer, metric) for group in (matched, naive)]
         if all(kept):
             first, second = f"matched by {explainer}", f"naive by {explainer}"
             groups |= {first: kept[0], second: kept[1]}
             questions.append(Question(first=first, second=second, explainer=explainer, metric=metric))
-    seeds = {card.id: card.seed for card in (*matched, *naive)}
+    seeds = {card.id: card.seed for card in cards}
     found = differences(metrics, groups, questions, seeds=seeds, resamples=0) if questions else ()
     return tuple(one for one in found if one.estimate.n)
 
@@ -46,12 +48,12 @@ def words(explainer: str, student: str, answers: Sequence[Difference]) -> str:
 
     Args: explainer, the map in the loss; student, what the matched student is called; answers, of `outside`.
     """
-    start = f"{_title(explainer)} was in the loss of {student} and cannot judge it alone. "
+    start = f"{EXPLAINERS[explainer].title} was in the loss of {student} and cannot judge it alone. "
     if not answers:
         return f"{start}No map that was in no loss is stored for it and for naive students."
     groups = {
-        "better by": [one for one in answers if sure(one) and _better(one)],
-        "worse by": [one for one in answers if sure(one) and not _better(one)],
+        "better by": [one for one in answers if sure(one) and better(one)],
+        "worse by": [one for one in answers if sure(one) and not better(one)],
         "not told apart by": [one for one in answers if not sure(one)],
     }
     parts = "; ".join(f"{word} {_by_size(those)}" for word, those in groups.items() if those)
@@ -67,16 +69,8 @@ def _images(answers: Sequence[Difference]) -> str:
     return f"{few:,}" if few == many else f"{few:,} to {many:,}"
 
 
-def _better(one: Difference) -> bool:
-    return (one.estimate.mean > 0) == info_of(one.question.metric).higher_is_better
-
-
 def _by_size(those: Sequence[Difference]) -> str:
     """'Occlusion +0.031, Saliency +0.006', the largest difference first; no number where nothing is shown."""
     ordered = sorted(those, key=lambda one: -abs(one.estimate.mean))
-    return ", ".join(_title(one.question.explainer) + (f" {one.estimate.mean:+.3f}" if sure(one) else "")
+    return ", ".join(EXPLAINERS[one.question.explainer].title + (f" {one.estimate.mean:+.3f}" if sure(one) else "")
                      for one in ordered)  # fmt: skip
-
-
-def _title(explainer: str) -> str:
-    return EXPLAINERS[explainer].title if explainer in EXPLAINERS else explainer

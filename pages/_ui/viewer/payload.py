@@ -14,7 +14,7 @@ from pages._ui.words import SIGN_NOTES
 from xkd_core import catalogue, rendering
 from xkd_core.colours import TABLES
 from xkd_core.models.cards import Card
-from xkd_core.results.in_loss import was_in_loss
+from xkd_core.results.in_loss import have_cam, was_in_loss
 from xkd_core.serving.curves import axis_values
 from xkd_core.serving.figure import fine
 from xkd_core.serving.results import Bar, Results
@@ -135,7 +135,8 @@ def _columns(scene: Scene) -> list[dict[str, Any]]:
 def column_note(scene: Scene, name: str) -> str:
     """Native resolution, what the sign means where it misleads, and which column shows the same map by algebra."""
     entry = catalogue.get("explainer", name)
-    same = [catalogue.get("explainer", other).title for other in entry.equal_on_gap if other in scene.explainers]
+    equal = entry.equal_on_gap if have_cam(scene.zoo.cards) else ()
+    same = [catalogue.get("explainer", other).title for other in equal if other in scene.explainers]
     native = f"the same as {same[0]} here, by algebra" if same else _native(scene.view, name)
     return "; ".join(word for word in (native, SIGN_NOTES.get(name, "")) if word)
 
