@@ -12,13 +12,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from xkd_core.distillation.kept import FORMS, Kept
 from xkd_core.distillation.recipes import Recipe
-from xkd_core.distillation.task import Batch, objective
+from xkd_core.distillation.task import Batch, Guide, objective
 from xkd_core.distillation.teaching import LiveTeacher, channels, guide
+from xkd_core.distillation.transfer import selectivity
 from xkd_core.models.architectures import VggGap, build
 from xkd_core.models.mobilenet import Depthwise
-from xkd_core.models.seams import run_tapped
 
 KD = Recipe(dataset="scenes", arch="vgg_gap_64", split="transfer", teacher_id="teacher")
 SWA = replace(KD, method="swa", beta=2.0)
@@ -81,7 +80,7 @@ def test_depthwise_steps_in_float32_over_bfloat16(benchmark: object) -> None:
     benchmark.pedantic(seconds, args=(exact,), rounds=3)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("method", ["at", "nst"])
+@pytest.mark.parametrize("method", ["at", "nst", "sswa"])
 def test_a_step_with_what_is_kept_of_the_teacher_over_one_with_it_live(method: str, benchmark: object) -> None:
     """The forward passes of a full-width teacher beside a student of a quarter of its channels."""
     recipe, plain = replace(KD, method=method, width=0.25, epochs=5), made_batch()
@@ -90,16 +89,18 @@ def test_a_step_with_what_is_kept_of_the_teacher_over_one_with_it_live(method: s
     )
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-3)
     live = LiveTeacher(teacher.eval().requires_grad_(False), channels(model, recipe.layer_names, 64))
-    with torch.no_grad():
-        taps = run_tapped(teacher, plain.x, recipe.layer_names, autocast=True).taps
-    kept = Kept(method, (tuple(FORMS[method](tap.float()).half() for tap in taps),))
-    rows = torch.arange(len(plain.x))
+    assert plain.teacher_logits is not None
+    shown = guide(live, plain.x, plain.teacher_logits, recipe, moment=(0, 0))
+    small = shown.maps or tuple(selectivity(each) for each in shown.activations)
+    kept = tuple(each.half() for each in small)
 
     def seconds(*, asked: bool) -> float:
         started = time.perf_counter()
         assert plain.teacher_logits is not None
-        shown = guide(live, plain.x, plain.teacher_logits, recipe, moment=(0, 0)) if asked else None
-        batch = replace(plain, teacher_map=None, guide=shown or kept.guide(0, rows, plain.x.device))
+        read = tuple(each.float() for each in kept)
+        stored = Guide(selectivity=read) if method == "nst" else Guide(maps=read)
+        shown = guide(live, plain.x, plain.teacher_logits, recipe, moment=(0, 0)) if asked else stored
+        batch = replace(plain, teacher_map=None, guide=shown)
         step_seconds(model, optimizer, batch, recipe)
         return time.perf_counter() - started
 

@@ -56,6 +56,7 @@ WAYS = {
     "at as in the code": {"method": "at", "form": "code", "beta": 300.0},
     "at, kept": {"method": "at", "views": 2, "epochs": 3},
     "nst": {"method": "nst", "beta": 10.0},
+    "sswa, kept": {"method": "sswa", "views": 2, "epochs": 3},
     "nst, kept": {"method": "nst", "beta": 10.0, "views": 2, "epochs": 3},
     "ab": {"method": "ab", "beta": 10.0, "init_epochs": 1},
     "swa of two layers": {"method": "swa", "layers": "last-1+last"},

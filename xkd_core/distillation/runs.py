@@ -124,7 +124,10 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     # A run of ce that has a teacher learns from labels all the same; it is only compared with it.
     outputs = None if teacher is None or recipe.method == "ce" else teacher_outputs(teacher, pixels, views)
     validation = _validation(recipe, teacher)
-    kept, live = (None, None) if teacher is None else _more(recipe, Lessons(teacher, pixels, views))
+    kept, live = None, None
+    if teacher is not None and outputs is not None and recipe.needs_live_teacher:
+        lessons = Lessons(teacher, pixels, views, outputs.logits)
+        kept, live = _more(recipe, lessons)
     drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
     return TrainingData(
         pixels,
@@ -140,9 +143,7 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
 
 
 def _more(recipe: Recipe, lessons: Lessons) -> tuple[Kept | None, Network | None]:
-    """What a recipe needs besides answers and last maps: kept, or else the teacher itself; nothing for most."""
-    if not recipe.needs_live_teacher:
-        return None, None
+    """What a recipe needs besides answers and last maps: kept, or else the teacher itself."""
     live = lessons.teacher.model.to(device())
     kept = keep(recipe, lessons)
     return kept, None if kept is not None else live

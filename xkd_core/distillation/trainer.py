@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from xkd_core.distillation.targets import TeacherOutputs
 from xkd_core.distillation.task import Batch, Connectors, joint_layer, objective
 from xkd_core.distillation.teaching import LiveTeacher, channels, guide
 from xkd_core.distillation.validation import Validation, validate
-from xkd_core.distillation.views import Views
+from xkd_core.distillation.views import Views, batches
 from xkd_core.errors import BadInputError, TrainingError
 from xkd_core.models.architectures import Network, build
 from xkd_core.models.fused import fusion_of, hold_still
@@ -159,10 +159,10 @@ def _extras(live: LiveTeacher | None, recipe: Recipe, data: TrainingData) -> nn.
 
 def _one_epoch(learner: Learner, recipe: Recipe, data: TrainingData, progress: Progress) -> None:
     learner.model.train()
-    batches = list(_batches(len(data.pixels), recipe, progress.epoch))
-    for step, indices in enumerate(batches):
+    order = list(batches(len(data.pixels), recipe.batch_size, seed=recipe.seed, epoch=progress.epoch))
+    for step, indices in enumerate(order):
         for group in learner.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, progress.epoch + step / len(batches))
+            group["lr"] = learning_rate(recipe, progress.epoch + step / len(order))
         batch = _batch(indices, recipe, data, learner.teacher, (progress.epoch, step))
         multi_label = data.validation.multi_label
         found = objective(learner.model, batch, recipe, multi_label=multi_label, extras=learner.extras)
@@ -192,12 +192,6 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _batches(n_images: int, recipe: Recipe, epoch: int) -> Iterator[Int]:
-    order = np.random.default_rng([recipe.seed, epoch, 1]).permutation(n_images)
-    whole = n_images - n_images % recipe.batch_size
-    yield from (order[start : start + recipe.batch_size] for start in range(0, whole, recipe.batch_size))
-
-
 def _batch(
     indices: Int, recipe: Recipe, data: TrainingData, live: LiveTeacher | None, moment: tuple[int, int]
 ) -> Batch:
@@ -212,7 +206,7 @@ def _batch(
     stops = sandwich(recipe, *moment) if recipe.slimmable else ()
     logits, target = data.teacher.logits[view, rows].to(x.device), data.teacher.targets[view, rows].to(x.device)
     if data.kept is not None:
-        return Batch(x, labels, logits, None, target, stops, data.kept.guide(view, rows, x.device))
+        return Batch(x, labels, logits, None, target, stops, data.kept.guide(moment[0], rows, x.device))
     if live is None:
         return Batch(x, labels, logits, _cached_map(rows, view, recipe, data.teacher, x.device), target, stops)
     if recipe.method == "surrogate":

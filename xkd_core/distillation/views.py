@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +61,13 @@ class Views:
         columns = torch.where(flip[:, None], columns.flip(1), columns)
         each = torch.arange(len(indices), device=place)[:, None, None]
         return torch.from_numpy(pixels[indices]).to(place)[each, rows[:, :, None], columns[:, None, :]]
+
+
+def batches(n_images: int, batch_size: int, *, seed: int, epoch: int) -> Iterator[Int]:
+    """The images of each step of one epoch, in an order drawn from (seed, epoch); only whole batches."""
+    order = np.random.default_rng([seed, epoch, 1]).permutation(n_images)
+    whole = n_images - n_images % batch_size
+    yield from (order[start : start + batch_size] for start in range(0, whole, batch_size))
 
 
 def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int, flips: bool = True) -> Views:
