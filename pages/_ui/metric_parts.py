@@ -224,7 +224,8 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
         st.info("A paired test needs two groups of runs with values; choose more students in the sidebar.")
         return
     questions = pairs.pairs(found)
-    start = questions[-1] if questions else pairs.question(found, labels[-1], labels[0])
+    said = pairs.headline_pair(found)
+    start = pairs.question(found, *((one.label for one in said) if said else (labels[-1], labels[0])))
     left, right = st.columns(2)
     first = widgets.select("first", "First", labels, start.first, place=left)
     second = widgets.select("second", "Second", labels, start.second, place=right)

@@ -90,6 +90,21 @@ def test_two_groups_are_compared_on_the_same_images(open_page, wide):
     assert "Choose two different groups" in text_of(app)
 
 
+@pytest.mark.parametrize("along", ["lam", "method"])
+def test_the_first_comparison_is_the_one_of_the_headline(open_page, wide, tmp_path, along):
+    mixed = Made(tmp_path / "mixed", wide.runs)
+    shutil.copytree(wide.root, mixed.root)
+    control, like = (mixed.root / "scenes" / wide.runs[name] / "card.json" for name in ("kd 0.25 0.5", NAIVE))
+    card, naive = (json.loads(path.read_text()) for path in (control, like))
+    few = {"role": "control", "recipe": {**card["recipe"], "label": "few"}}
+    control.write_text(json.dumps({**card, **{key: naive[key] for key in ("width", "ratio", "params")}, **few}))
+    app = open_page("metrics", root=mixed.root, metric="insertion_auc", by=along)
+    assert ("3,000 images" in str(app.selectbox(key="first").options)) == (along == "method")
+    first, second = (app.selectbox(key=key).value for key in ("first", "second"))
+    assert first.startswith("SWA, λ") and second.startswith("Naive, λ")
+    assert f": {first} is better than naive" in text_of(app)
+
+
 def test_a_stand_in_is_drawn_and_named(open_page, wide, tmp_path):
     mixed = Made(tmp_path / "mixed", wide.runs)
     shutil.copytree(wide.root, mixed.root)
