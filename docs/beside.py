@@ -15,7 +15,7 @@ from typing import Any
 
 from docs.lines import measured
 from docs.text import interval, table
-from xkd_core.claims.contrasts import MissingRowsError, between, measure
+from xkd_core.claims.measuring import MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored
 from xkd_core.evaluation.summary import over_seeds
 from xkd_core.metrics.statistics import Estimate

@@ -11,7 +11,7 @@ from statistics import mean
 
 from docs.lines import flops, images_seen, measured
 from docs.text import interval, page, table
-from xkd_core.claims.contrasts import MissingRowsError, between, measure
+from xkd_core.claims.measuring import MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
 from xkd_core.metrics.statistics import Estimate

@@ -54,8 +54,13 @@ JUDGED = """Deletion: how much of the answer is left while the map's strongest p
 better. Insertion: how fast it comes back on a blurred image, higher is better. Pointing: whether the strongest pixel
 lies on the object, higher is better. Mean size: the mean over the largest value, how much of the image is claimed; no
 direction is better. 95 % intervals over images (and seeds)."""
-GAPS = """Learned minus the other, paired over the same images. Holm's correction of Wilcoxon's p runs over all
-questions of one student. "better" and "worse" need an interval without 0 and p below .05."""
+GAPS = """Learned minus the other, paired over the same images. Holm's correction of Wilcoxon's p (of pointing, which
+is 0 or 1, the exact sign test's) runs over all questions of one student. "better" and "worse" need an interval without
+0 and p below .05."""
+OFFSET = (
+    "The mean intensity here is the mean over the largest value: RISE's maps do not begin at 0, so their constant "
+    "offset is in it, and it cannot be set against the others'."
+)
 FAILED = """The images on which the learned map does worst beside the random map: the largest deletion score minus that
 of the random map. The rule chose them, nobody else."""
 DRAWN = f"""Left to right: {", ".join(COLUMNS)}; white line: the object. Each map over its own largest
@@ -235,7 +240,7 @@ def _paper(stored: Stored, found: Sequence[Line]) -> str:
     return (
         "The paper: ResNet-50 on ImageNet (Tables 3 and 4). Here: scenes of 64x64 pixels. Scores depend on the "
         "network, the images and the blur, so compare the order of the maps and nothing else. The paper has no random "
-        f"map and no centre Gaussian.\n\n{table(head, rows)}"
+        f"map and no centre Gaussian. {OFFSET}\n\n{table(head, rows)}"
     )
 
 

@@ -47,9 +47,11 @@ def _counts(found: tuple[Judged, ...]) -> None:
         "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
         "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and "
         "seeds where there are several. A claim of a difference holds only if its 95 % interval lies on one side and "
-        "Wilcoxon's p, after Holm's correction over the claim, is below .05; an interval that contains 0 does not make "
-        "the opposite true. Claims of no difference have a margin, and are undecided where the interval reaches over "
-        "it. Networks, data and sizes differ from the papers'. Nothing is trained for this page."
+        "Wilcoxon's p (of answers right or wrong, the exact sign test's), after Holm's correction over the claim, is "
+        "below .05; an interval that contains 0 does not make the opposite true. Where so few images are left to gain "
+        "that not even all of them would be significant, a claim is not testable here. Claims of no difference have a "
+        "margin, and are undecided where the interval reaches over it. Networks, data and sizes differ "
+        "from the papers'. Nothing is trained for this page."
     )
 
 

@@ -283,6 +283,7 @@ EXPLAIN = ("explain", "--run", "RUN", "--data", "digits:test:0", "--out", "x.npz
         (("distill", "--dataset", "digits", "--seed", "-1"), "seed must be in 0.."),
         (("distill", "--dataset", "digits", "--method", "ce", "--width", "0.5"), "--method kd --lam 0"),
         (("distill", "--run", "RUN", "--epochs", "5"), "leave out what else was given: epochs"),
+        (("distill", "--run", "RUN", "--seed", "7"), "leave out what else was given: seed"),
         (("distill", "--run", "RUN", "--recipe", "{}"), "leave out what else was given: recipe"),
         (("sweep", "run", "SWEEP", "--engine", "ray", "--minutes", "5"), "--minutes is for the local engine"),
         (("quantize", "--run", "nobody"), "No run"),

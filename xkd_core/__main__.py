@@ -65,7 +65,7 @@ def distill(
     beta: Annotated[float | None, typer.Option(help="β: weight of what is matched; default: 2; nst, ab: 10")] = None,
     temperature: Annotated[float | None, typer.Option(help="T of softened answers; default: 4")] = None,
     width: Annotated[float | None, typer.Option(help="fraction of the architecture's channels; default: 0.25")] = None,
-    seed: int = 0,
+    seed: Annotated[int | None, typer.Option(help="default: 0")] = None,
     epochs: Annotated[int | None, typer.Option(help="default: 20")] = None,
     split: Annotated[str | None, typer.Option(help="training split; default: the data set's own")] = None,
     arch: Annotated[str | None, typer.Option(help="architecture; default: the data set's own")] = None,
@@ -126,7 +126,7 @@ def distill(
 def _alone(given: dict[str, Any], whole: dict[str, str | None]) -> None:
     """Refuse options that --run or --recipe would silently overrule."""
     used = [name for name, value in whole.items() if value is not None]
-    others = [name for name, value in given.items() if value is not None and name != "seed"]
+    others = [name for name, value in given.items() if value is not None]
     if len(used) > 1 or (used in (["run"], ["recipe"]) and others):
         said = ", ".join((used + others)[1:])
         raise BadInputError(f"--{used[0]} says everything about a training; leave out what else was given: {said}.")

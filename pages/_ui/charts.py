@@ -57,8 +57,8 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
     gap = curves.gap(results, lines[1], lines[0], ratio, explainer=explainer)
     title = catalogue.get("explainer", explainer).title
     own, *other = (zoo.by_id[run_id] for line in (lines[1], lines[0]) for run_id in line.runs_at(ratio)[:1])
-    moved = None if gap is None else gap.estimate
-    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), moved) if other
+    floor = curves.floor(results, lines[1], lines[0], ratio, explainer=explainer)
+    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), gap, floor) if other
             else sentences.drift_alone(title, own, matched[ratio]))  # fmt: skip
     st.markdown(f"## {said}")
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[::-1])
@@ -68,7 +68,7 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
     )
     pair = f"{title_of(own)} minus {called(other[0])}" if other else ""
     between = "" if gap is None else (f" {pair}, with 95 % interval: {sentences.signed(gap.estimate)}, "
-                                      f"{seeds_in_words(gap.seeds)}.")  # fmt: skip
+                                      f"{seeds_in_words(gap.seeds)}. {sentences.floor_words(gap, floor)}")  # fmt: skip
     st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
                f"class.{between} {undefined(n, without)}")  # fmt: skip
     if other and was_in_loss(own, explainer):

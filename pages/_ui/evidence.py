@@ -96,7 +96,7 @@ def _numbers(numbers: Sequence[Number]) -> str:
     columns = {
         "Here": [one.label for one in numbers],
         "Value, 95 % interval": [one.text for one in numbers],
-        "n": [f"{one.n:,}" if one.n else "" for one in numbers],
+        "n": [_images(one) for one in numbers],
         "Seeds": [str(one.seeds) if one.seeds else "" for one in numbers],
         "As claimed": [PASSES[one.passes] for one in numbers],
     }
@@ -104,6 +104,11 @@ def _numbers(numbers: Sequence[Number]) -> str:
     rows = zip(*shown.values(), strict=True)
     lines = [" | ".join(shown), "|".join(["---"] * len(shown)), *(" | ".join(_escaped(row)) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def _images(one: Number) -> str:
+    """'2,000', '960, 40 undefined', or nothing where no image entered."""
+    return ", ".join([f"{one.n:,}"] * (one.n > 0) + [f"{one.undefined:,} undefined"] * (one.undefined > 0))
 
 
 def _escaped(row: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linprog
 
-from xkd_core.claims.contrasts import Check, Term
+from xkd_core.claims.measuring import Check, Term
 from xkd_core.claims.stored import Runs, Stored
 from xkd_core.models.cards import Card, CardTransform
 from xkd_core.results.metrics import Metrics

@@ -126,14 +126,9 @@ def test_pruning_with_labels_alone_takes_nothing_from_the_teacher_and_makes_no_t
     recipe = pruned(teacher, teacher.id, method="ce", compress="unstructured", amount=0.2, round=1, limit=64)
     data = training_data(recipe, root=zoo)
     assert data.teacher is None and data.validation.teacher is not None
-    other = replace(recipe, lam=1.0, temperature=1.0)  # fields that ce does not read
-    weights = [
-        train(one, training_data(one, root=zoo), state_path=tmp_path / one.hash).model.state_dict()
-        for one in (recipe, other)
-    ]
-    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert replace(recipe, lam=1.0, temperature=1.0, beta=7.0).run_id == recipe.run_id  # ce does not read them
     assert recipe.role == "baseline" and "agreement" in distill(recipe, root=zoo).curve[-1]
-    assert replace(recipe, compress="", source_id=None).role == "baseline"
+    assert replace(recipe, compress="", amount=0.0, round=0, source_id=None).role == "baseline"
     assert replace(recipe, teacher_id=None).role == "baseline" and SMALL.role == "teacher"
 
 

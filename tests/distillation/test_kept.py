@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,7 +59,7 @@ def teacher(zoo: Path, home: None) -> Card:
 
 @pytest.fixture(scope="module")
 def lessons(teacher: Card, zoo: Path) -> Lessons:
-    run, pixels = load_run(teacher.id, zoo), pixel_array(load("digits", "train"), limit=64)
+    run, pixels = load_run(teacher.id, zoo), pixel_array(load("digits", "train"), np.arange(64))
     views = draw_views(64, n_views=2, shift_px=2, seed=0)
     return Lessons(run, pixels, views, teacher_outputs(run, pixels, views).logits)
 

@@ -20,6 +20,7 @@ from xkd_core.distillation.task import Batch, joint_layer, objective
 from xkd_core.distillation.trainer import train
 from xkd_core.distillation.views import pixel_array
 from xkd_core.errors import BadInputError
+from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
 from xkd_core.images.datasets import load
 from xkd_core.images.transforms import to_input
@@ -54,7 +55,7 @@ def teacher(zoo: Path, home: None) -> Card:
 
 @pytest.fixture(scope="module")
 def pixels(home: None) -> np.ndarray:
-    return pixel_array(load("digits", "train"), limit=60)
+    return pixel_array(load("digits", "train"), np.arange(60))
 
 
 def student(teacher: Card, **fields: object) -> Recipe:
@@ -72,6 +73,23 @@ def test_superpixels_hold_their_sum_over_the_largest() -> None:
     labels = np.array([[[0, 0, 2], [1, 1, 2]], [[0, 0, 0], [0, 1, 1]]])
     by_hand = np.array([[[0.5, 0.5, 1.0], [-1.0, -1.0, 1.0]], [[0.0] * 3] * 2])
     assert np.array_equal(in_superpixels(maps, labels), by_hand)
+
+
+def test_of_maps_that_hold_a_superpixels_value_everywhere_the_means_are_taken() -> None:
+    maps = np.array([[[1.0] * 7 + [3.0]]], dtype=np.float32)
+    labels = np.array([[[0] * 7 + [1]]])
+    assert in_superpixels(maps, labels)[0, 0, ::7].tolist() == [1.0, pytest.approx(3 / 7)]
+    assert in_superpixels(maps, labels, mean=True)[0, 0, ::7].tolist() == [pytest.approx(1 / 3), 1.0]
+
+
+def test_targets_of_lime_are_its_coefficients_over_the_largest(teacher: Card, zoo: Path, pixels: np.ndarray) -> None:
+    found = explanation_targets(Wanted(load_run(teacher.id, zoo), "lime", 19), pixels[:2])
+    run, images = load_run(teacher.id, zoo), np.asarray(pixels[:2])
+    x = to_input(images, run.card.input_transform())
+    target = run.model(x).argmax(dim=1)
+    said = explain({"it": run.model}, x, {"it": target}, names=["lime"], seed=0, images=images)["it"]["lime"].maps
+    for one, wanted in zip(found, said, strict=True):
+        np.testing.assert_allclose(one, wanted / np.abs(wanted).max(), atol=2e-3)
 
 
 def test_targets_are_the_teachers_maps_of_its_own_answer(teacher: Card, zoo: Path, pixels: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from xkd_core.explainers.engine import cams
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import find_card, load_run
+from xkd_core.models.checkpoints import find_card, load_run, write_metrics
 from xkd_core.results.store import merge_rows, read_rows, results_dir
 from xkd_core.serving.zoo import Zoo
 
@@ -166,3 +167,67 @@ def test_images_of_stories_are_not_forgotten_without_heavier_maps(other: Card, p
     kept = read_rows("digits", "images", root=place).set_index("index")
     assert kept.loc[plain, "gallery"].all() and kept["gallery"].sum() == images["gallery"].sum() + 1
     merge_rows("digits", "images", images, root=place)
+
+
+def copied(place: Path, runs: list[Card], tmp_path: Path) -> Path:
+    """A place with these runs and their rows only."""
+    for card in runs:
+        shutil.copytree(place / "digits" / card.id, tmp_path / "again" / "digits" / card.id)
+    shutil.copytree(results_dir("digits", place), results_dir("digits", tmp_path / "again"))
+    return tmp_path / "again"
+
+
+def counted(table: str, runs: list[Card], root: Path) -> dict[str, int]:
+    rows = read_rows("digits", table, root=root)["run_id"].value_counts()
+    return {card.id: int(rows.get(card.id, 0)) for card in runs}
+
+
+def test_a_kill_between_two_tables_leaves_nothing_out(
+    runs: list[Card], place: Path, tmp_path: Path, monkeypatch
+) -> None:
+    root, student = copied(place, runs, tmp_path), runs[1]
+    for table in ("maps", "answers", "gallery"):
+        (results_dir("digits", root) / f"{table}.parquet").unlink()
+    bare = {name: value for name, value in student.metrics.items() if not name.endswith(module.HEAVY)}
+    write_metrics(student.model_copy(update={"metrics": bare}), root)
+    whole = {table: counted(table, runs, place) for table in ("maps", "answers", "gallery")}
+    killed_at: list[str] = []
+
+    def killed(dataset: str, table: str, rows, *, root: Path) -> None:
+        first = rows["run_id"].iloc[0] if "run_id" in rows else ""
+        if first == student.id and table not in killed_at:
+            killed_at.append(table)
+            raise KeyboardInterrupt
+        merge_rows(dataset, table, rows, root=root)
+
+    monkeypatch.setattr(module, "merge_rows", killed)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            evaluate("digits", root=root)
+    assert evaluate("digits", root=root) >= 1 and set(killed_at) == {"maps", "answers", "gallery"}
+    assert {table: counted(table, runs, root) for table in whole} == whole
+    assert find_card(student.id, root).metrics == student.metrics
+
+
+def test_a_card_that_says_nothing_of_rows_that_are_there_is_mended(
+    runs: list[Card], place: Path, tmp_path: Path
+) -> None:
+    root, student = copied(place, runs, tmp_path), runs[1]
+    bare = {name: value for name, value in student.metrics.items() if not name.endswith("/occlusion")}
+    assert len(bare) < len(student.metrics)
+    write_metrics(student.model_copy(update={"metrics": bare}), root)
+    assert evaluate("digits", root=root) == 0
+    found = find_card(student.id, root).metrics
+    assert set(found) == set(student.metrics)
+    for name in set(student.metrics) - set(bare):
+        assert found[name].value == pytest.approx(student.metrics[name].value, rel=2e-3)
+
+
+def test_a_card_says_nothing_of_another_teachers_maps(runs: list[Card], place: Path, tmp_path: Path) -> None:
+    root, (teacher, student, _) = copied(place, runs, tmp_path), runs
+    rows = read_rows("digits", "maps", root=root)
+    own = rows[rows["run_id"] == student.id].assign(cosine=0.5)
+    module.note_in_card(student.id, own, "another", root)
+    assert find_card(student.id, root).metrics == student.metrics
+    module.note_in_card(student.id, own, teacher.id, root)
+    assert find_card(student.id, root).metrics["cosine/occlusion"].value == 0.5

@@ -35,3 +35,15 @@ def test_class_maps_of_networks_without_cam_are_compared_by_grad_cam(root) -> No
     assert lines(after, "## Similarity to the teacher: grad_cam") == by_cam
     assert "## Similarity to the teacher: cam" not in after
     assert "| width | grad_cam cosine |" in after
+
+
+def test_networks_of_two_kinds_are_no_seeds_of_each_other(tmp_path) -> None:
+    made = make_zoo(tmp_path)
+    one, other = (made.runs[name] for name in ("kd 0.25 0.5", "kd 0.125 0.5"))
+    cards = {card.id: card for card in list_runs(made.root)}
+    write_metrics(cards[other].model_copy(update={"width": cards[one].width, "arch": "vgg_gap_32"}), made.root)
+    text = summary("scenes", root=made.root)
+    titles = [line.split("|")[1].strip() for line in lines(text, "## Answers")]
+    assert [title for title in titles if title.startswith("/4 naive β 0")] == [
+        f"/4 naive β 0, {arch} of {made.runs['teacher']}" for arch in ("vgg_gap_32", cards[one].arch)
+    ]

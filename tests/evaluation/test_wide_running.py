@@ -231,3 +231,21 @@ def test_every_explainer_of_the_catalogue_has_rows_or_a_reason(zoo: Zoo, tmp_pat
         noted = set(refused[refused["explainer"] == row["explainer"]]["metric"])
         for metric in metrics:
             assert metric in noted or (np.isnan(row[metric]) == (metric in reasons_of(row["undefined"])))
+
+
+def test_a_full_disk_is_no_reason_why_a_metric_cannot_be(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = linked(zoo, tmp_path / "runs")
+    order = Order(dataset="digits", explainers=("cam",), metrics=("cosine",), runs=[zoo.student.id], images=20)
+
+    def full(block: object, metrics: object) -> None:
+        raise XKDError("No space left to write maps.safetensors.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(of_pieces, "measure", full)
+        report = evaluate_metrics(order, engine=local(1), root=root)
+    assert report.failed and "No space left" in report.failed[0]
+    assert "cam" not in set(read_refused("digits", root=root)["explainer"])  # of controls cosine cannot be
+    assert not evaluate_metrics(order, engine=local(1), root=root).failed
+    assert read_run("digits", zoo.student.id, root=root)["cosine"].notna().any()

@@ -53,6 +53,38 @@ def test_effect_sizes_worked_by_hand() -> None:
     assert swapped.permutation_p == found.permutation_p
 
 
+def sign_test(first: int, second: int) -> float:
+    """How many of all ways to give a sign to each image that differs are as uneven, counted by hand."""
+    ways = [math.comb(first + second, k) for k in range(first + second + 1)]
+    return sum(one for one in ways if one <= ways[first]) / 2 ** (first + second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [(4, 0, 0.125), (5, 0, 0.0625), (6, 0, 0.03125), (8, 2, 0.109375), (1, 1, 1.0), (30, 12, None)],
+)
+def test_metrics_of_0_and_1_have_the_exact_sign_test_among_any_number_of_equal_images(first, second, p) -> None:
+    a, b = np.ones(2000), np.ones(2000)
+    b[:first], a[first : first + second] = 0, 0
+    found = paired_test(a, b, n_resamples=0).wilcoxon_p
+    assert found == pytest.approx(sign_test(first, second))
+    assert p is None or found == p
+    assert paired_test(a / 3 + 1, b / 3 + 1, n_resamples=0).wilcoxon_p == found  # 1/3 is none: sizes round
+
+
+def test_few_differences_of_other_sizes_are_ranked_exactly_among_equal_images() -> None:
+    few = [0.1, 0.2, -0.3, 0.4, 0.5, 0.6]
+    found = paired_test([*few, *np.zeros(2000)], np.zeros(2006), n_resamples=0)
+    assert found.wilcoxon_p == pytest.approx(exact_wilcoxon(few))
+
+
+def test_a_sum_that_is_0_but_for_rounding_is_no_difference() -> None:
+    rounding = 1.0 - (0.6 + 0.3 + 0.1)
+    assert rounding != 0
+    found = paired_test([1.0, 1.0, 1.0, rounding], np.zeros(4), n_resamples=0)
+    assert (found.wilcoxon_p, found.rank_biserial, found.superiority) == (0.25, 1.0, (3 + 0.5) / 4)
+
+
 def test_undefined_pairs_are_counted_and_nothing_stays_nothing() -> None:
     found = paired_test([1.0, math.nan, 3.0], [0.0, 1.0, math.nan])
     assert (found.n, found.undefined) == (1, 2)

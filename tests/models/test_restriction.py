@@ -47,3 +47,15 @@ def test_it_is_refused_where_classes_are_missing_or_the_run_is_a_student(wide, t
     student = make_zoo(tmp_path, rows=False).runs["ewa"]
     with pytest.raises(BadInputError, match="is a student"):
         restrict(student, "scenes", tmp_path)
+
+
+def test_as_many_classes_in_another_order_are_put_in_order(wide, tmp_path: Path) -> None:
+    own = {"id": "mnist-ce-turned", "classes": tuple("9876543210")}
+    torch.manual_seed(5)
+    turned = save_run(
+        run_folder("mnist", "mnist-ce-turned", tmp_path), build("vgg_gap_tiny", 10).eval(), wide.model_copy(update=own)
+    )
+    card = restrict(turned.id, "mnist", tmp_path)
+    small, large = (load_run(run, tmp_path).model for run in (card.id, turned.id))
+    x = torch.randn(3, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(small(x), large(x).flip(1))

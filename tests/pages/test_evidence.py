@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from pages._ui import guard
+from pages._ui import evidence, guard
 from xkd_core.claims import report
-from xkd_core.claims.base import PAPERS
+from xkd_core.claims.base import PAPERS, Number
 from xkd_core.claims.table import CLAIMS, how_in_words, judge_all
 from xkd_core.results.store import merge_rows, read_rows
 
@@ -117,3 +117,9 @@ def test_a_file_of_findings_is_shown_while_it_is_of_these_rows(open_page, root):
 def test_a_study_server_does_not_show_it(monkeypatch):
     monkeypatch.setenv("XKD_MODE", "study")
     assert not guard.shows("pages/evidence.py")
+
+
+def test_images_without_a_value_stand_beside_n():
+    numbers = (Number(label="a", value=0.5, n=1960, undefined=40), Number(label="b", value=0.5, n=7))
+    lines = evidence._numbers(numbers).splitlines()
+    assert lines[2:] == ["| a | 0.5 | 1,960, 40 undefined |", "| b | 0.5 | 7 |"]

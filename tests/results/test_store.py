@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,3 +104,19 @@ def test_a_difference_without_rows_is_undefined() -> None:
     found = difference(rows("a", [0.5]), ["a"], ["nobody"], "cam", "cosine", seeds={"a": 0, "nobody": 0})
     assert np.isnan(found.mean)
     assert found.n == 0
+
+
+def _merge(root: Path, first: int) -> None:
+    for number in range(first, first + 8):
+        merge_rows("digits", "maps", rows(f"run-{number:02}", [0.1, 0.2]), root=root)
+
+
+def test_two_processes_that_store_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_merge, args=(tmp_path, first)) for first in (0, 8)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert read_rows("digits", "maps", root=tmp_path)["run_id"].nunique() == 16
+    assert [path.name for path in results_dir("digits", tmp_path).iterdir()] == ["maps.parquet"]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from xkd_core.metrics.statistics import Estimate
+from xkd_core.results.paired import Contrast
 from xkd_core.serving import curves, sentences
 from xkd_core.serving.curves import Curve, Point
 from xkd_core.serving.results import Results, read_results
@@ -48,6 +49,35 @@ def interval(low: float, high: float) -> Estimate:
     return Estimate(mean=(low + high) / 2, low=low, high=high, n=9)
 
 
+def over(found: Estimate | None, *seeds: int) -> Contrast | None:
+    return None if found is None else Contrast(estimate=found, values=pd.Series(dtype=float), seeds=seeds)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "floor", "end"),
+    [((0,), 0.05, "cannot be told apart: 0.04 and 0.08"), ((0,), 0.03, "drift less: 0.04 against 0.08"),
+     ((0,), None, "drift less: 0.04 against 0.08"), ((0, 1), 0.05, "drift less: 0.04 against 0.08")],
+)  # fmt: skip
+def test_a_gap_of_one_seed_that_another_seed_makes_too_tells_nothing_apart(made, seeds, floor, end):
+    zoo = read_zoo("scenes", root=made.root)
+    cards = zoo.by_id[made.runs["swa 0.25 0.5"]], zoo.by_id[made.runs["kd 0.25 0.5"]]
+    gap = over(interval(-0.05, -0.03), *seeds)
+    assert sentences.drift_apart("CAM", cards, (0.04, 0.08), gap, floor).endswith(end)
+    words = {(0, 0.05): "no more than another seed makes (0.050).", (0, 0.03): "is more than another seed makes",
+             (0, None): "One seed each: what another seed would change is not known."}  # fmt: skip
+    assert words.get((*seeds, floor), "") in sentences.floor_words(gap, floor)
+    assert bool(sentences.floor_words(gap, floor)) == (len(seeds) == 1)
+
+
+def test_the_floor_is_how_far_two_seeds_of_one_student_lie_apart():
+    own = {"a0": [0.9, 0.8, 0.7, np.nan], "a1": [0.8, 0.8, 0.8, 0.5], "b0": [0.5, 0.6, 0.7, 0.1], "b1": [0.4] * 4}
+    results = Results(dataset="scenes", maps=pd.concat([rows(*one) for one in own.items()], ignore_index=True))
+    both = curves.floor(results, line("matched", "a0", "a1"), line("naive", "b0", "b1"), 4.0, explainer="cam")
+    assert both == pytest.approx((0.1 + 0.2 + 0.3 - 0.3) / 4)  # of b; of a it is 0
+    assert curves.floor(results, line("matched", "a0", "a1"), line("naive"), 4.0, explainer="cam") == pytest.approx(0)
+    assert curves.floor(results, line("matched", "a0"), line("naive", "b1"), 4.0, explainer="cam") is None
+
+
 @pytest.mark.parametrize(
     ("matched", "naive", "gap", "end"),
     [
@@ -63,7 +93,7 @@ def interval(low: float, high: float) -> Estimate:
 def test_less_and_more_are_said_only_where_the_interval_leaves_0_out(made, matched, naive, gap, end):
     zoo = read_zoo("scenes", root=made.root)
     cards = zoo.by_id[made.runs["swa 0.25 0.5"]], zoo.by_id[made.runs["kd 0.25 0.5"]]
-    words = sentences.drift_apart("CAM", cards, (matched, naive), gap)
+    words = sentences.drift_apart("CAM", cards, (matched, naive), over(gap, 0, 1))
     assert words.startswith("At 15.8x smaller, ") and words.endswith(end)
 
 

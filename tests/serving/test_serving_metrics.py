@@ -10,6 +10,7 @@ import pytest
 
 from tests.made_metrics import GONE, MATCHED, MEAN_AP, NAIVE, N, add_metrics, insertion, without_cam
 from tests.made_zoo import N_IMAGES, make_zoo
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.compare import differences, per_image
 from xkd_core.results.metric_store import metrics_dir, reasons_text
 from xkd_core.results.metrics import Metrics
@@ -225,6 +226,39 @@ def test_one_number_for_all_images_is_a_mark_for_each_run_with_its_own_interval(
     assert (rows["why"] == "not measured").sum() == len(found.boxes) - 2
     assert rows.dropna(subset="mean").iloc[0]["why"] == "1 classes: no image shows the class"
     assert "0.95 against 0.90" in pairs.headline(found)
+
+
+def of_seeds(found, label: str, *values: tuple[float, float, float]):
+    """The box of the label once for each seed, with these means and intervals."""
+    (box,) = (one for one in found.boxes if one.label.startswith(label) and one.line.shared.n)
+    return [
+        replace(box, label=f"{box.label}, seed {seed}", cards=(box.cards[0].model_copy(update={"seed": seed}),),
+                line=replace(box.line, shared=Estimate(mean=mean, low=low, high=high, n=9)))
+        for seed, (mean, low, high) in enumerate(values)
+    ]  # fmt: skip
+
+
+HIGH, LOW, WIDE = (0.95, 0.94, 0.96), (0.90, 0.89, 0.91), (0.95, 0.90, 0.97)
+
+
+@pytest.mark.parametrize(
+    ("matched", "naive", "words"),
+    [((HIGH, HIGH), (LOW, LOW), "is better than naive, 0.95 against 0.90"),
+     ((LOW, LOW), (HIGH, HIGH), "is worse than naive, 0.90 against 0.95"),
+     ((LOW, HIGH, HIGH), (HIGH, LOW, LOW), "cannot be told apart from naive"),  # seed 0 says the opposite
+     ((HIGH, WIDE), (LOW, LOW), "cannot be told apart from naive"),
+     ((HIGH, WIDE), (LOW,), "is better than naive")],  # seed 0 is the only one that both have
+)  # fmt: skip
+def test_one_number_for_all_images_is_better_only_if_every_paired_seed_says_so(zoo, metrics, matched, naive, words):
+    found = view.chart(metrics, zoo, ask(zoo, metric="mAP", explainer="answers"))
+    boxes = (*of_seeds(found, "Naive", *naive), *of_seeds(found, "SWA", *matched))
+    assert words in pairs.headline(replace(found, boxes=boxes))
+
+
+def test_no_seed_in_common_tells_nothing_apart(zoo, metrics):
+    found = view.chart(metrics, zoo, ask(zoo, metric="mAP", explainer="answers"))
+    boxes = (*of_seeds(found, "Naive", LOW), *of_seeds(found, "SWA", LOW, HIGH)[1:])
+    assert "cannot be told apart" in pairs.headline(replace(found, boxes=boxes))
 
 
 def test_what_is_not_measured_is_known(metrics):

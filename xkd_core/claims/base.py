@@ -28,6 +28,7 @@ PAPERS: Mapping[str, str] = {
 class Number:
     """One number of ours. low, high: its 95 % interval; n: images; seeds: trainings, 0 where none enters.
 
+    undefined: images that were asked about but have no value, beside n.
     passes: whether it is as the claim says, None where it does not decide.
     """
 
@@ -37,16 +38,19 @@ class Number:
     high: float = math.nan
     n: int = 0
     seeds: int = 0
+    undefined: int = 0
     passes: bool | None = None
 
     @classmethod
     def of(cls, label: str, found: Estimate, *, seeds: int, passes: bool | None = None) -> Number:
         """The number of an estimate over images."""
-        return cls(label=label, value=found.mean, low=found.low, high=found.high, n=found.n, seeds=seeds, passes=passes)
+        return cls(label=label, value=found.mean, low=found.low, high=found.high, n=found.n, seeds=seeds,
+                   undefined=found.undefined, passes=passes)  # fmt: skip
 
     def __str__(self) -> str:
-        """'/8: EWA - KD = 0.0123 [0.0101, 0.0143] (n=2000, 3 seeds)'."""
+        """'/8: EWA - KD = 0.0123 [0.0101, 0.0143] (n=960, 40 undefined, 3 seeds)'."""
         count = [f"n={self.n}"] if self.n else []
+        count += [f"{self.undefined} undefined"] if self.undefined else []
         count += [f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"] if self.seeds else []
         return f"{self.label} = {self.text}" + (f" ({', '.join(count)})" if count else "")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics, read_metrics
 from xkd_core.results.paired import ANY_SEED
 from xkd_core.serving.results import Results, read_results
-from xkd_core.serving.zoo import VARIED, Zoo, base_of, family_of, fingerprint, read_zoo
+from xkd_core.serving.zoo import FAMILIES, VARIED, Zoo, base_of, family_of, fingerprint, read_zoo, rounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,11 @@ class Stored:
                 chosen[card.seed] = card  # of the rounds of a pruning, the last
         return {seed: card.id for seed, card in sorted(chosen.items())}
 
+    def lams(self, runs: Runs) -> tuple[float, ...]:
+        """Every λ at which runs of the group are here, all else alike, ascending."""
+        anywhere = replace(runs, lam=None)
+        return tuple(sorted({card.lam or 0.0 for card in self.zoo.cards if self._fits(card, anywhere)}))
+
     def values(self, run_id: str, explainer: str, metric: str) -> pd.Series[float] | None:
         """Values by image, NaN where undefined; None where they are not stored. "cam" may be its Grad-CAM."""
         for series in (self._row_values(run_id, explainer, metric), self._metric_values(run_id, explainer, metric)):
@@ -93,7 +99,10 @@ class Stored:
 
     @cached_property
     def _betas(self) -> Mapping[str, float]:
-        return {family: self.zoo.default(family).beta for family in self.zoo.families}
+        """Family -> the β that most of its runs have, whether or not their weights are here: rows are."""
+        counts = {family: Counter(rounded(card.beta) for card in self.zoo.known("matched", family)
+                                  if card.beta is not None) for family in FAMILIES}  # fmt: skip
+        return {family: count.most_common(1)[0][0] for family, count in counts.items() if count}
 
 
 def read_stored(dataset: str, root: Path | None = None) -> Stored:

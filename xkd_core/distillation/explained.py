@@ -19,7 +19,7 @@ from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as dump_arrays
 from torch.nn import functional as F
 
-from xkd_core import settings
+from xkd_core import __version__, settings
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
@@ -66,6 +66,7 @@ class Wanted:
             self.seed,
             len(pixels),
             torch.__version__,
+            __version__,
         ]
         digest.update(json.dumps(how).encode())
         return digest.hexdigest()[:32]
@@ -86,9 +87,12 @@ def explanation_targets(wanted: Wanted, pixels: UInt8) -> Float:
     return np.concatenate(blocks)
 
 
-def in_superpixels(maps: Float, labels: Int) -> Float:
-    """Maps (n, H, W) as their sums in superpixels ``labels`` (n, H, W), each divided by its largest absolute sum."""
-    sums = superpixel_sums(maps, labels)  # (n, k), NaN beyond an image's own number
+def in_superpixels(maps: Float, labels: Int, *, mean: bool = False) -> Float:
+    """Maps (n, H, W) as their sums in superpixels ``labels`` (n, H, W), each divided by its largest absolute sum.
+
+    mean: means instead, for maps that hold a superpixel's value at each of its pixels.
+    """
+    sums = superpixel_sums(maps, labels, mean=mean)  # (n, k), NaN beyond an image's own number
     largest = np.nanmax(np.abs(sums), axis=1, keepdims=True)
     scaled = sums / np.where(largest > 0, largest, 1.0)
     spread = np.take_along_axis(scaled, labels.reshape(len(labels), -1), axis=1)
@@ -120,4 +124,5 @@ def _explained(wanted: Wanted, pixels: UInt8, background: torch.Tensor) -> Float
     maps = torch.from_numpy(found[card.id][wanted.explainer].maps)[:, None]
     maps = maps.relu() if wanted.explainer == "grad_cam" else maps  # Grad-CAM ends in a ReLU; SHAP and LIME are signed
     large = F.interpolate(maps, size=pixels.shape[1:3], mode="bilinear", align_corners=False)[:, 0]
-    return in_superpixels(large.numpy(), superpixels(pixels, n_segments=wanted.n_superpixels))
+    labels = superpixels(pixels, n_segments=wanted.n_superpixels)
+    return in_superpixels(large.numpy(), labels, mean=wanted.explainer == "lime")

@@ -23,6 +23,10 @@ LAST_THREE = "last-2+last-1+last"
 LAYERS: Mapping[str, str] = {**dict.fromkeys((*MATCHING, "nst"), "last"), "at": LAST_THREE, "ab": LAST_THREE}
 
 
+TEACHERS_PART = ("lam", "beta", "temperature", "kd_form")
+"""Fields that say how a teacher is learned from: whatever is given, labels alone (ce) are at the defaults."""
+
+
 def later(default: Any) -> Any:
     """A field that came after runs existed: at its default it is left out of the hash, so that their ids stay."""
     return field(default=default, metadata={"later": True})
@@ -108,6 +112,8 @@ class Recipe:
             raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}.")
         if self.method in ("kd", "xd", "surrogate"):
             object.__setattr__(self, "beta", 0.0)  # one name per run: they have no β to differ by
+        for name in TEACHERS_PART if self.method == "ce" else ():
+            object.__setattr__(self, name, Recipe.__dataclass_fields__[name].default)
         if self.explained == "gradient_shap":
             object.__setattr__(self, "explained", "")  # the default has one name too
         check(self)

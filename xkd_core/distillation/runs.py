@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,6 +23,7 @@ from xkd_core.distillation.views import draw_views, pixel_array, with_erasing
 from xkd_core.errors import BadInputError
 from xkd_core.files import alone_with, remove_leftovers, write_atomic
 from xkd_core.images.datasets import load
+from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input
 from xkd_core.models.architectures import Network, VggGap, build, check_input
 from xkd_core.models.cards import Card
@@ -83,7 +85,8 @@ def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, rep
 def _to_int8(recipe: Recipe, folder: Path, root: Path | None) -> Card:
     source = load_run(str(recipe.source_id), root)
     card = source.card
-    pixels = pixel_array(load(card.dataset, str(card.recipe["split"])), limit=CALIBRATION_IMAGES)
+    data = load(card.dataset, str(card.recipe["split"]))
+    pixels = pixel_array(data, first_images(data, CALIBRATION_IMAGES))
     model = quantize(source.model, to_input(pixels, card.input_transform()))
     return _write(folder, model, int8_card(recipe, card, as_stored(model.state_dict()), root))
 
@@ -113,8 +116,8 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
     _check_runs(recipe, split.info.classes, root)  # what does not fit is refused before images are drawn
-    pixels = pixel_array(split, limit=recipe.limit)
-    labels = split.labels()[: len(pixels)]
+    chosen = np.arange(len(split)) if recipe.limit is None else first_images(split, recipe.limit)
+    pixels, labels = pixel_array(split, chosen), split.labels()[chosen]
     n_views = recipe.epochs if recipe.method == "ce" else recipe.views
     seed = recipe.seed if recipe.method == "ce" else VIEW_SEED
     views = draw_views(len(pixels), n_views=n_views, shift_px=recipe.shift_px, seed=seed, flips=recipe.flip)
@@ -128,7 +131,10 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     if teacher is not None and outputs is not None and recipe.needs_live_teacher:
         lessons = Lessons(teacher, pixels, views, outputs.logits)
         kept, live = _more(recipe, lessons)
-    drawn = None if recipe.method != "xd" or teacher is None else _autoencoder(recipe, teacher, pixels)
+    drawn = None
+    if recipe.method == "xd" and teacher is not None:
+        order = first_images(split, len(pixels)) if recipe.limit is None else np.arange(len(pixels))
+        drawn = _autoencoder(recipe, teacher, pixels[order[: recipe.cae_limit]])
     return TrainingData(
         pixels,
         labels,
@@ -179,10 +185,9 @@ def _autoencoder(recipe: Recipe, teacher: LoadedRun, pixels: UInt8) -> Autoencod
     if recipe.explained_by == "none":
         return Autoencoder(fusion.cae.state_dict())
     wanted = Wanted(teacher, recipe.explained_by, recipe.n_superpixels)
-    seen = pixels[: recipe.cae_limit]
     transform = teacher.card.input_transform()
     fusion.cae.requires_grad_(True)
-    return train_autoencoder(fusion.cae, Lesson(wanted, seen, transform, recipe.cae_epochs, recipe.seed))
+    return train_autoencoder(fusion.cae, Lesson(wanted, pixels, transform, recipe.cae_epochs, recipe.seed))
 
 
 def _start(recipe: Recipe, root: Path | None) -> Network | None:
@@ -209,8 +214,8 @@ def _start(recipe: Recipe, root: Path | None) -> Network | None:
 
 def _validation(recipe: Recipe, teacher: LoadedRun | None) -> Validation:
     data = load(recipe.dataset, "val")
-    n = min(len(data), VALIDATION_IMAGES)
-    pixels = pixel_array(data, limit=n)
-    still = draw_views(n, n_views=1, shift_px=0, seed=0)
+    chosen = first_images(data, VALIDATION_IMAGES)
+    pixels = pixel_array(data, chosen)
+    still = draw_views(len(chosen), n_views=1, shift_px=0, seed=0)
     outputs = None if teacher is None else teacher_outputs(teacher, pixels, still)
-    return Validation(pixels, data.labels()[:n], data.info.transform, data.info.multi_label, outputs)
+    return Validation(pixels, data.labels()[chosen], data.info.transform, data.info.multi_label, outputs)

@@ -16,7 +16,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 from torch.nn import functional as F
 
-from xkd_core import settings
+from xkd_core import __version__, settings
 from xkd_core.distillation.attribution import seam_maps
 from xkd_core.distillation.views import Views
 from xkd_core.explainers.maps import ewa
@@ -72,5 +72,5 @@ def outputs_key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
     sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
     digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
     digest.update(views.flip.tobytes() + views.shift.tobytes() + views.erase.tobytes())
-    digest.update(json.dumps([len(pixels), torch.__version__]).encode())
+    digest.update(json.dumps([len(pixels), torch.__version__, __version__]).encode())
     return digest.hexdigest()[:32]

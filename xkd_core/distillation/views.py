@@ -19,6 +19,7 @@ from torch import Tensor
 
 from xkd_core import settings
 from xkd_core.files import write_atomic
+from xkd_core.images.sampling import fingerprint
 from xkd_core.images.transforms import normalised
 from xkd_core.types import ImageData, Int, Transform, UInt8
 
@@ -91,13 +92,17 @@ def with_erasing(views: Views, *, share: float, size_px: int, seed: int) -> View
     return Views(views.flip, views.shift, erase)
 
 
-def pixel_array(data: ImageData, *, limit: int | None = None) -> UInt8:
-    """All images of a split as (N, H, W, 3) uint8, drawn once and kept in the home's cache."""
-    n = len(data) if limit is None else min(limit, len(data))
-    first = hashlib.sha256(data.pixels([0, min(1, n - 1)]).tobytes()).hexdigest()[:16]
-    path = settings.home() / "cache" / "pixels" / f"{data.info.name}-{data.split}-{n}-{first}.npy"
+def pixel_array(data: ImageData, chosen: Int | None = None) -> UInt8:
+    """The images ``chosen`` (n,) of a split, by default all, as (n, H, W, 3) uint8; read once and kept in the home."""
+    every = np.arange(len(data)) if chosen is None else chosen
+    first = hashlib.sha256(data.pixels(every[:2].tolist()).tobytes())
+    first.update(fingerprint(data).encode())
+    if (every != np.arange(len(every))).any():
+        first.update(every.astype(np.int64).tobytes())
+    name = f"{data.info.name}-{data.split}-{len(every)}-{first.hexdigest()[:16]}.npy"
+    path = settings.home() / "cache" / "pixels" / name
     if not path.exists():
-        _write_pixels(path, data, n)
+        _write_pixels(path, data, every)
     array: UInt8 = np.load(path, mmap_mode="r")
     return array
 
@@ -132,8 +137,8 @@ def _erased(x: Tensor, rectangles: Tensor) -> Tensor:
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
-def _write_pixels(path: Path, data: ImageData, n: int) -> None:
-    blocks = [data.pixels(range(start, min(start + 500, n))) for start in range(0, n, 500)]
+def _write_pixels(path: Path, data: ImageData, chosen: Int) -> None:
+    blocks = [data.pixels(chosen[start : start + 500].tolist()) for start in range(0, len(chosen), 500)]
     buffer = io.BytesIO()
     np.save(buffer, np.concatenate(blocks))
     write_atomic(path, buffer.getvalue())

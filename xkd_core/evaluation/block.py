@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from xkd_core import __version__, settings
 from xkd_core.evaluation.asked import plain
 from xkd_core.evaluation.evaluate import Bench, open_bench
-from xkd_core.evaluation.heavy import background, training_split
+from xkd_core.evaluation.heavy import background, files_state, training_split
 from xkd_core.evaluation.mosaic import Mosaics
 from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.scorers import scorer
@@ -205,5 +205,5 @@ def _kept(run: LoadedRun, bench: Bench, explainer: str, indices: Int) -> Float:
 def _key(run: LoadedRun, bench: Bench, explainer: str, indices: Int) -> str:
     data = bench.split.data
     said = [run.card.sha256, run.card.id, explainer, data.info.name, data.split, __version__]
-    said += [indices.tolist(), bench.split.targets[indices].tolist()]
+    said += [indices.tolist(), bench.split.targets[indices].tolist(), *files_state(bench.split, plain(explainer)[0])]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]

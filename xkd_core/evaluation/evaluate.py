@@ -22,7 +22,7 @@ from xkd_core.images.datasets import info, load
 from xkd_core.models import cards as of_cards
 from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
-from xkd_core.models.checkpoints import LoadedRun, find_card, is_here, list_runs, load_run, write_metrics
+from xkd_core.models.checkpoints import LoadedRun, change_metrics, find_card, is_here, list_runs, load_run
 from xkd_core.results.aggregate import of_run
 from xkd_core.results.store import merge_rows, read_rows
 from xkd_core.types import Float, Int
@@ -31,6 +31,8 @@ SAMPLE = 200
 GALLERY = 60
 STORIES = 12
 TEST = "test"
+STORED_IN_ORDER = ("gallery", "answers", "maps")
+"""Rows of maps say that a run is measured, so they come last: a process killed before starts over."""
 NOTED = ("cosine", "cosine_shuffled", "distance")
 Report = Callable[[str], None]
 Tables = Mapping[str, pd.DataFrame]
@@ -98,12 +100,13 @@ def evaluate(
         stories = story_images(dataset, root=root) if wanted == HEAVY else _told(dataset, root)
         merge_rows(dataset, "images", _image_rows(bench, stories), root=root)
         for number, (run_id, tables) in enumerate(_measured(todo, bench, stories, workers, root), 1):
-            for table, rows in tables.items():
-                merge_rows(dataset, table, rows, root=root)
-            note_in_card(find_card(run_id, root), tables["maps"], root)
+            note_in_card(run_id, tables["maps"], bench.teacher.card.id, root)
+            for table in (name for name in STORED_IN_ORDER if name in tables):
+                merge_rows(dataset, table, tables[table], root=root)
             if report is not None:
                 report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
             measured.add(run_id)
+    _note_again(bench.teacher.card, root)
     return len(measured)
 
 
@@ -120,16 +123,31 @@ def applies(name: str, card: Card) -> bool:
     return card.compression != "int8" or name == CAM or not get("explainer", name).differentiates
 
 
-def note_in_card(card: Card, rows: pd.DataFrame, root: Path | None) -> None:
-    """Put the mean similarity of the heavier explainers in ``rows`` into the card: cosine/occlusion and so on."""
-    found = dict(card.metrics)
+def note_in_card(run_id: str, rows: pd.DataFrame, teacher_id: str, root: Path | None) -> None:
+    """Put the mean similarity of the heavier explainers in ``rows`` into the card: cosine/occlusion and so on.
+
+    Only of a run whose own teacher is ``teacher_id``, the one that the rows compare it with.
+    """
+    if find_card(run_id, root).teacher_id != teacher_id:
+        return
+    found: dict[str, Metric] = {}
     for name, part in rows[rows["explainer"].isin(HEAVY)].groupby("explainer"):
-        for metric in NOTED if card.teacher_id is not None else ():
+        for metric in NOTED:
             values = part[metric].astype(float).dropna()
             mean = float(values.mean()) if len(values) else None
             found[f"{metric}/{name}"] = Metric(value=mean, n=len(values), split=TEST)
-    if found != card.metrics:
-        write_metrics(card.model_copy(update={"metrics": found}), root)
+    if found:
+        change_metrics(run_id, lambda known: {**known, **found}, root)
+
+
+def _note_again(teacher: Card, root: Path | None) -> None:
+    """Mend cards that say nothing of rows that are there, with weights or without."""
+    rows = read_rows(teacher.dataset, "maps", root=root)
+    for card in list_runs(root) if len(rows) else ():
+        said = {name for name in HEAVY if f"{NOTED[0]}/{name}" in card.metrics}
+        silent = rows[(rows["run_id"] == card.id) & rows["explainer"].isin(set(HEAVY) - said)]
+        if len(silent):
+            note_in_card(card.id, silent, teacher.id, root)
 
 
 def _measured(

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from xkd_core.evaluation.split import Split, hash_of
 from xkd_core.explainers.engine import explain
 from xkd_core.files import write_atomic
 from xkd_core.images.datasets import load
+from xkd_core.images.sampling import class_by_class, fingerprint, first_images
 from xkd_core.images.transforms import to_input
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import Float, Int
@@ -56,9 +58,23 @@ def heavy_maps(
 
 
 def background(dataset: str, split: str, size: int = BACKGROUND_IMAGES) -> torch.Tensor:
-    """GradientSHAP's background: the first images of the students' training split, normalised."""
+    """GradientSHAP's background: images of the students' training split (see `first_images`), normalised."""
     data = load(dataset, split)
-    return to_input(data.pixels(range(size)), data.info.transform)
+    return to_input(data.pixels(first_images(data, size).tolist()), data.info.transform)
+
+
+def files_state(split: Split, explainer: str) -> list[str]:
+    """What a cache's key needs besides names: of images in files, their state; whether the background is a shuffle."""
+    name = split.data.info.name
+    mixed = explainer == "gradient_shap" and background_is_shuffled(name, training_split(name))
+    return [*filter(None, [fingerprint(split.data)]), *(["shuffled background"] if mixed else [])]
+
+
+@cache
+def background_is_shuffled(dataset: str, split: str) -> bool:
+    """Whether the images of a training split come class by class."""
+    data = load(dataset, split)
+    return not data.info.multi_label and class_by_class(data.labels())
 
 
 def training_split(dataset: str) -> str:
@@ -69,7 +85,8 @@ def training_split(dataset: str) -> str:
 def _compute(
     run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int, tick: Callable[[int], None] | None
 ) -> dict[str, np.ndarray]:
-    ground = background(run.card.dataset, training_split(run.card.dataset))
+    dataset = run.card.dataset
+    ground = background(dataset, training_split(dataset)) if explainer == "gradient_shap" else None
     parts = []
     for start in range(0, len(indices), IMAGES_AT_ONCE):
         rows = indices[start : start + IMAGES_AT_ONCE]
@@ -109,5 +126,6 @@ def _key(run: LoadedRun, split: Split, indices: Int, explainer: str, seed: int) 
         __version__,
         hash_of(indices),
         hash_of(split.targets[indices]),
+        *files_state(split, explainer),
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from xkd_core import __version__
 from xkd_core.catalogue import EXPLAINERS, cost
-from xkd_core.errors import XKDError
+from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.evaluation.asked import family, plain
 from xkd_core.evaluation.block import Block, bench_of, run_of
 from xkd_core.evaluation.measures import measure
@@ -25,6 +25,8 @@ from xkd_core.results.metric_store import ANSWERS, done, reasons_text
 from xkd_core.types import DatasetInfo, Int
 
 IMAGES = 20
+REFUSALS = (BadInputError, UnknownNameError)
+"""What says that a map or metric cannot be. Other errors, such as a full disk, may be over next time."""
 EVERY = "*"
 """Stands for all metrics: the map itself cannot be."""
 LAYERS = 12
@@ -77,26 +79,26 @@ def compute(piece: Piece) -> Outcome:
     """Measure one piece. What the explainer refuses is a reason to note, not an error."""
     try:
         found = measure(_block(piece), piece.metrics)
-    except XKDError as error:
+    except REFUSALS as error:
         return _one_by_one(piece, error)
     return Outcome(rows=_rows(piece, found))
 
 
-def _one_by_one(piece: Piece, error: XKDError) -> Outcome:
+def _one_by_one(piece: Piece, error: Exception) -> Outcome:
     """Is it the map that cannot be, or a metric? A metric that is refused does not take the others with it."""
     if len(piece.metrics) == 1:
         return Outcome(refused={piece.metrics[0]: str(error)})
     block = _block(piece)
     try:
         _ = block.maps if piece.explainer in EXPLAINERS else None
-    except XKDError as refused:
+    except REFUSALS as refused:
         return Outcome(refused={EVERY: str(refused)})
     found: dict[str, Measured] = {}
     reasons: dict[str, str] = {}
     for metric in piece.metrics:
         try:
             found |= measure(block, [metric])
-        except XKDError as refused:
+        except REFUSALS as refused:
             reasons[metric] = str(refused)
     return Outcome(rows=_rows(piece, found) if found else pd.DataFrame(), refused=reasons)
 

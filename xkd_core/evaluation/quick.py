@@ -12,7 +12,7 @@ from xkd_core.errors import DataUnavailableError
 from xkd_core.evaluation.evaluate import Bench, answers_of, cam_rows, open_bench
 from xkd_core.evaluation.forward import forward_pass
 from xkd_core.models.cards import Card, Metric
-from xkd_core.models.checkpoints import load_run, write_metrics
+from xkd_core.models.checkpoints import change_metrics, load_run
 from xkd_core.types import Bool, Float
 
 TO_TEACHER = ("cosine", "cosine_shuffled", "distance")
@@ -32,9 +32,7 @@ def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -
     except DataUnavailableError:
         return card
     found = {name: Metric(value=value, n=n, split=split) for name, (value, n) in _measure(bench, card, root).items()}
-    card = card.model_copy(update={"metrics": {**found, **card.metrics}})
-    write_metrics(card, root)
-    return card
+    return change_metrics(card.id, lambda known: {**found, **known}, root)
 
 
 def _measure(bench: Bench, card: Card, root: Path | None) -> dict[str, tuple[float | None, int]]:

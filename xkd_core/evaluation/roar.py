@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as dump_arrays
 
-from xkd_core import settings
+from xkd_core import __version__, settings
 from xkd_core.catalogue import EXPLAINERS, get
 from xkd_core.distillation.recipes import Recipe, recipe_from
 from xkd_core.distillation.runs import VALIDATION_IMAGES
@@ -35,6 +35,7 @@ from xkd_core.evaluation.wholes import measured
 from xkd_core.explainers.engine import explain
 from xkd_core.files import alone_with, remove_leftovers, write_atomic
 from xkd_core.images.datasets import info, load
+from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.localisation import resize_maps
 from xkd_core.metrics.ties import orders, ranks
@@ -166,8 +167,8 @@ def _training_data(trial: Trial) -> TrainingData:
 def _left(trial: Trial, split: str, limit: int | None) -> tuple[UInt8, UInt8]:
     """Pixels and labels of a split after the removal."""
     data = load(trial.recipe.dataset, split)
-    pixels = np.asarray(pixel_array(data, limit=limit))
-    labels = data.labels()[: len(pixels)]
+    chosen = np.arange(len(data)) if limit is None else first_images(data, limit)
+    pixels, labels = np.asarray(pixel_array(data, chosen)), data.labels()[chosen]
     if trial.explainer == NOTHING:
         return pixels, labels
     maps = resize_maps(_maps(trial, split, pixels), (pixels.shape[1], pixels.shape[2]))
@@ -177,11 +178,12 @@ def _left(trial: Trial, split: str, limit: int | None) -> tuple[UInt8, UInt8]:
 def _maps(trial: Trial, split: str, pixels: UInt8) -> Float:
     """The ranking's maps of a split, explained for the first teacher's top-1, kept on disk for the other rates."""
     run = load_run(trial.run, trial.root)
-    said = [run.card.network, trial.explainer, trial.recipe.dataset, split, len(pixels)]
+    teacher = load_run(first_teacher(trial.recipe.dataset, trial.root).id, trial.root)
+    images = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    said = [run.card.network, teacher.card.network, trial.explainer, images, __version__]
     key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
     path = settings.home() / "cache" / "roar" / f"{key}.safetensors"
     if not path.exists():
-        teacher = load_run(first_teacher(trial.recipe.dataset, trial.root).id, trial.root)
         starts = range(0, len(pixels), IMAGES_AT_ONCE)
         parts = [_block(trial.explainer, run, teacher, pixels[start : start + IMAGES_AT_ONCE]) for start in starts]
         write_atomic(path, dump_arrays({"maps": np.concatenate(parts)}))

@@ -13,6 +13,7 @@ from xkd_core import settings
 from xkd_core.distillation.views import pixel_array
 from xkd_core.files import write_atomic
 from xkd_core.images.datasets import load
+from xkd_core.images.sampling import fingerprint
 from xkd_core.types import Bool, ImageData, Int, UInt8
 
 
@@ -75,7 +76,8 @@ def open_split(dataset: str, split: str, targets: Int) -> Split:
 
 def target_masks(data: ImageData, targets: Int) -> Bool:
     """Masks of one class per image, (N, H, W) bool, kept in the home's cache as packed bits."""
-    every = np.concatenate([data.pixels([0]).ravel()[:64], targets.astype(np.uint8)])
+    state = np.frombuffer(fingerprint(data).encode(), dtype=np.uint8)
+    every = np.concatenate([data.pixels([0]).ravel()[:64], targets.astype(np.uint8), state])
     name = f"{data.info.name}-{data.split}-{len(data)}-{hash_of(every)}.npz"
     path = settings.home() / "cache" / "masks" / name
     if not path.exists():

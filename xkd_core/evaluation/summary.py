@@ -7,6 +7,7 @@ in the same table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -70,18 +71,21 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     yield "teacher", [teacher]
     yield "second teacher (noise floor)", [c for c in cards if c.role == "teacher" and c.id != teacher.id]
     cards = sorted(cards, key=lambda card: (card.seed, card.id))
-    settings = sorted({(-c.width, c.method, c.beta or 0, _kind(c)) for c in cards if c.role != "teacher"})
-    for width, method, beta, kind in settings:
+    students = [card for card in cards if card.role != "teacher"]
+    settings = sorted({_setting(card) for card in students})
+    alike = Counter(setting[:4] for setting in settings)
+    for setting in settings:
+        width, method, beta, kind, arch, of = setting
+        which = f", {arch} of {of}" if alike[setting[:4]] > 1 else ""
         for wanted in (lam, 0.0) if method == "kd" else (lam,):
-            found = [
-                c
-                for c in cards
-                if (-c.width, c.method, c.beta or 0, _kind(c)) == (width, method, beta, kind)
-                and c.role != "teacher"
-                and c.lam == wanted
-            ]
+            found = [card for card in students if _setting(card) == setting and card.lam == wanted]
             if found:
-                yield f"{fraction(-width)} {name_of(method, wanted)} β {beta:g}{kind}", found
+                yield f"{fraction(-width)} {name_of(method, wanted)} β {beta:g}{kind}{which}", found
+
+
+def _setting(card: Card) -> tuple[float, str, float, str, str, str]:
+    """What the runs of one group share; the title of a group names the last two where it needs them."""
+    return -card.width, card.method, card.beta or 0, _kind(card), card.arch, card.teacher_id or ""
 
 
 def fraction(width: float) -> str:
@@ -101,7 +105,7 @@ def kind(card: Card) -> tuple[str, ...]:
         "shuffled": bool(recipe.get("shuffled")),
         "plain": recipe.get("split") == "plain",
         _explained(recipe): card.method == "xd",
-        f"F_R {recipe.get('fr_weight')}": "fr_weight" in recipe,
+        f"F_R {recipe.get('fr_weight')}": card.method == "xd" and "fr_weight" in recipe,
         f"ℓ1 weight {recipe.get('l1_weight', 0.5):g}": card.method == "surrogate",
         str(recipe.get("name")): bool(recipe.get("name")),
     }

@@ -6,8 +6,10 @@ but the lists is read before an image is asked for.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,16 @@ class OnDisk:
             return np.zeros((0, side, side, 3), dtype=np.uint8)
         return np.stack([self._pixels(self._items[int(index)], side) for index in indices])
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with every image and mask that is added, moved or written anew; no file is read for it."""
+        digest = hashlib.sha256()
+        for item in self._items:
+            files = (item.file, *([] if item.mask is None else [item.mask]))
+            states = [(str(file), *_state(file)) for file in files]
+            digest.update(repr((states, item.labels, item.box)).encode())
+        return digest.hexdigest()[:16]
+
     def labels(self) -> UInt8:
         """(len, C) uint8, multi-hot."""
         found = np.zeros((len(self), len(self.info.classes)), dtype=np.uint8)
@@ -119,6 +131,14 @@ class OnDisk:
             name = item.file.name if item.mask is None else item.mask.name
             raise DataUnavailableError(f"The mask {name} of {self.info.name} cannot be used ({error}).") from error
         return square(Image.fromarray(inside.astype(np.uint8) * 255), side, resample=Image.Resampling.NEAREST) > 127
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        known = file.stat()
+    except OSError:
+        return 0, 0  # reading it says what is wrong
+    return known.st_size, known.st_mtime_ns
 
 
 def actual(kind: Kind, listing: Listing) -> DatasetInfo:

@@ -8,7 +8,7 @@ alone is a run whose weights are elsewhere: its results count, but it cannot exp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from xkd_core import settings
 from xkd_core.errors import RunError, unknown_name
-from xkd_core.files import write_atomic
-from xkd_core.models.cards import Card, at_width, widths
+from xkd_core.files import alone_with, write_atomic
+from xkd_core.models.cards import Card, Metric, at_width, widths
 from xkd_core.models.restore import restore
 from xkd_core.models.seams import Network
 from xkd_core.models.sparse import dense, sparse
@@ -145,6 +145,18 @@ def write_metrics(card: Card, root: Path | None = None) -> None:
         stop = kept.stops[width].model_copy(update={"metrics": card.metrics})
         card = kept.model_copy(update={"stops": {**kept.stops, width: stop}})
     write_card(folder, card)
+
+
+def change_metrics(
+    run_id: str, change: Callable[[Mapping[str, Metric]], Mapping[str, Metric]], root: Path | None
+) -> Card:
+    """Replace a run's metrics by what ``change`` makes of those in its file now; other processes wait meanwhile."""
+    place = run_folder(find_card(run_id, root).dataset, run_id.partition("@")[0], root) / CARD
+    with alone_with(place):
+        card = find_card(run_id, root)
+        changed = card.model_copy(update={"metrics": dict(change(card.metrics))})
+        write_metrics(changed, root)
+    return changed
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from xkd_core.errors import BadInputError
 from xkd_core.images.datasets import info
@@ -67,15 +67,10 @@ def _places(card: Card, classes: tuple[str, ...], dataset: str) -> tuple[int, ..
 def _cut(run: LoadedRun, places: tuple[int, ...]) -> nn.Module:
     """The same network with the rows ``places`` of its last layer."""
     small = build(run.card.arch, len(places), width=run.card.width)
-    shapes = {name: value.shape for name, value in small.state_dict().items()}
-    state = {name: _rows(name, value, shapes[name], places) for name, value in run.model.state_dict().items()}
+    last = [name for name, part in small.named_modules() if isinstance(part, nn.Linear)][-1]
+    state = {
+        name: value[list(places)] if name.rpartition(".")[0] == last else value
+        for name, value in run.model.state_dict().items()
+    }
     small.load_state_dict(state)
     return small.eval().requires_grad_(False)
-
-
-def _rows(name: str, value: Tensor, shape: tuple[int, ...], places: tuple[int, ...]) -> Tensor:
-    if value.shape == shape:
-        return value
-    if value.shape[1:] != shape[1:] or len(places) != shape[0]:
-        raise BadInputError(f"{name} has {tuple(value.shape)} values, of which no rows make {tuple(shape)}.")
-    return value[list(places)]

@@ -84,8 +84,8 @@ class Difference:
     """The answer: mean of first - second with its interval, tests on the images' means over seeds, Holm's p.
 
     seeds: those that both groups have, over which they are paired; () if none is, and seeds are drawn apart. holm_p:
-    Wilcoxon's p, adjusted for all questions asked together. floor: as of `seed_floor`; below it a difference is what
-    another seed makes too.
+    Wilcoxon's p as of `PairedTest`, adjusted for all questions asked together. floor: as of `seed_floor`; below it a
+    difference is what another seed makes too.
     """
 
     question: Question

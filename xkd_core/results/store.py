@@ -7,6 +7,8 @@ Undefined values are null, with the reason in ``undefined``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ from pyarrow import ArrowException
 
 from xkd_core import settings
 from xkd_core.errors import XKDError
-from xkd_core.files import write_atomic
+from xkd_core.files import alone_with, write_atomic
 from xkd_core.results.packing import packed
 
 TABLES = ("maps", "answers", "images", "gallery")
@@ -55,24 +57,34 @@ def read_rows(dataset: str, table: str, *, root: Path | None = None) -> pd.DataF
 
 def merge_rows(dataset: str, table: str, rows: pd.DataFrame, *, root: Path | None = None) -> None:
     """Put ``rows`` into a table: rows with the same keys are replaced, the order is by key, the write atomic."""
-    stored = read_rows(dataset, table, root=root)
-    merged = rows if stored.empty else pd.concat([stored, rows], ignore_index=True)
-    merged = merged.drop_duplicates(KEYS[table], keep="last").sort_values(KEYS[table], ignore_index=True)
-    write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(merged))
+    with _changing(dataset, table, root) as path:
+        stored = read_rows(dataset, table, root=root)
+        merged = rows if stored.empty else pd.concat([stored, rows], ignore_index=True)
+        merged = merged.drop_duplicates(KEYS[table], keep="last").sort_values(KEYS[table], ignore_index=True)
+        write_atomic(path, packed(merged))
 
 
 def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> None:
     """Remove the rows of runs that are no longer there."""
     for table in ("maps", "answers"):
-        stored = read_rows(dataset, table, root=root)
-        if not stored.empty and stored["run_id"].isin(run_ids).any():
-            kept = stored[~stored["run_id"].isin(run_ids)]
-            write_atomic(results_dir(dataset, root) / f"{table}.parquet", packed(kept))
+        with _changing(dataset, table, root) as path:
+            stored = read_rows(dataset, table, root=root)
+            if not stored.empty and stored["run_id"].isin(run_ids).any():
+                write_atomic(path, packed(stored[~stored["run_id"].isin(run_ids)]))
 
 
 def keep_images(dataset: str, indices: set[int], *, root: Path | None = None) -> None:
     """Remove the rows of maps of all other images; answers, which are small, stay for all."""
-    stored = read_rows(dataset, "maps", root=root)
-    kept = stored if stored.empty else stored[stored["index"].isin(indices)]
-    if len(kept) < len(stored):
-        write_atomic(results_dir(dataset, root) / "maps.parquet", packed(kept))
+    with _changing(dataset, "maps", root) as path:
+        stored = read_rows(dataset, "maps", root=root)
+        kept = stored if stored.empty else stored[stored["index"].isin(indices)]
+        if len(kept) < len(stored):
+            write_atomic(path, packed(kept))
+
+
+@contextmanager
+def _changing(dataset: str, table: str, root: Path | None) -> Iterator[Path]:
+    """The file of a table, which no other process reads to change it meanwhile."""
+    path = results_dir(dataset, root) / f"{table}.parquet"
+    with alone_with(path):
+        yield path

@@ -12,7 +12,7 @@ import pandas as pd
 from xkd_core.catalogue import INSTEAD
 from xkd_core.metrics.statistics import Estimate, normal_interval, share_of
 from xkd_core.models.cards import Card
-from xkd_core.results.paired import Contrast, difference
+from xkd_core.results.paired import Contrast, difference, seed_floor
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
 from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, matched_title, parts_of, rounded
@@ -146,6 +146,21 @@ def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: s
         return difference(read, runs[0], runs[1], seeds) if all(runs) else None
 
     return results.once(("gap", explainer, *runs[0], "-", *runs[1]), make)
+
+
+def floor(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> float | None:
+    """How far the mean drifts of two seeds of one student at ``x`` lie apart; None where each has one seed.
+
+    A `gap` of one seed that is no larger tells nothing apart: its interval knows of images alone.
+    """
+    groups = [line.runs_at(x) for line in (first, second)]
+
+    def make() -> float | None:
+        return seed_floor(
+            pd.DataFrame({one: results.of_run(one, explainer)["cosine"] for one in run_ids}) for run_ids in groups
+        )
+
+    return results.once(("floor", explainer, *groups[0], "-", *groups[1]), make)
 
 
 def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str) -> Bands:

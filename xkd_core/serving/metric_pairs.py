@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.compare import Difference, Question
-from xkd_core.results.paired import seeds_in_words
+from xkd_core.results.paired import seeds_in_words, shared_seeds
 from xkd_core.serving.metrics_view import Box, Chart, arrow, info_of, title_of
 from xkd_core.serving.sentences import distinct
 from xkd_core.serving.zoo import naive_of
@@ -109,7 +110,8 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     """The sentence above the chart: matched beside naive at the strongest compression or the last λ.
 
     Better and worse are said where the pair's test among ``answers`` says so, and in its direction: it knows more
-    images than the chart. Without one, where the two intervals do not touch.
+    images than the chart. Without one, where the intervals do not touch; of a metric with a mark for each seed, those
+    of every seed that both have, all on the side of the means.
     """
     having = [box for box in found.boxes if box.line.shared.n]
     if not having:
@@ -121,8 +123,8 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     box, other = pair
     first, second = (_mean_at(having, one) for one in (box, other))
     test = next((one for one in answers if (one.question.first, one.question.second) == (box.label, other.label)), None)
-    known = _apart(box, other) if test is None else sure(test)
     gain = first - second if test is None else test.estimate.mean
+    known = _apart(_by_seed(found, pair), gain) if test is None else sure(test)
     word = f"is {'better' if good(gain, found.ask.metric) else 'worse'} than" if known else "cannot be told apart from"
     label = box.label.partition(", seed ")[0]
     if test is not None and known and gain * (first - second) <= 0:
@@ -137,9 +139,21 @@ def headline_pair(found: Chart) -> tuple[Box, Box] | None:
     return max(beside, key=lambda pair: pair[0].x, default=None)
 
 
-def _apart(box: Box, other: Box) -> bool:
-    first, second = box.line.shared, other.line.shared
-    return first.low > second.high or second.low > first.high
+def _by_seed(found: Chart, pair: tuple[Box, Box]) -> list[tuple[Estimate, Estimate]]:
+    """The estimates of a pair of boxes; where each is of one seed, those of every seed that both places have."""
+    if not found.whole:
+        return [(pair[0].line.shared, pair[1].line.shared)]
+    sides = [[one for one in found.boxes if one.line.shared.n and (one.family, one.x) == (at.family, at.x)]
+             for at in pair]  # fmt: skip
+    seeds = [[one.cards[0].seed for one in side] for side in sides]
+    first, second = (dict(zip(own, side, strict=True)) for own, side in zip(seeds, sides, strict=True))
+    return [(first[seed].line.shared, second[seed].line.shared) for seed in shared_seeds(*seeds)]
+
+
+def _apart(every: Sequence[tuple[Estimate, Estimate]], gain: float) -> bool:
+    """Whether there is a pair, and in each the first interval lies beyond the second, where ``gain`` points."""
+    sides = {int(first.low > second.high) - int(second.low > first.high) for first, second in every}
+    return sides == {int(gain > 0) - int(gain < 0)} and gain != 0
 
 
 def _mean_at(boxes: Sequence[Box], at: Box) -> float:

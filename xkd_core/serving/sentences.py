@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
+from xkd_core.results.paired import Contrast
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
@@ -210,18 +211,35 @@ def distinct(first: float, second: float) -> list[str]:
     return [f"{value:.{digits}f}" for value in (first, second)]
 
 
-def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Estimate | None) -> str:
+def drift_apart(
+    name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Contrast | None, floor: float | None = None
+) -> str:
     """Whose ``name`` maps drift less, of a matched and a naive student of one size, with the mean drift of both.
 
-    gap: matched minus naive, whose interval must leave 0 out to say so, on the side of the means of all seeds.
+    gap: matched minus naive, whose interval must leave 0 out to say so, on the side of the means of all seeds. floor:
+    what another seed makes, None if not known: a gap of one seed must be larger.
     """
     numbers = distinct(*means)
-    if gap is None or gap.side * (means[0] - means[1]) <= 0:
+    if gap is None or gap.estimate.side * (means[0] - means[1]) <= 0 or within_floor(gap, floor):
         who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
         return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
                 f"{' and '.join(numbers)}")  # fmt: skip
-    less = "less" if gap.mean < 0 else "more"
+    less = "less" if gap.estimate.mean < 0 else "more"
     return f"At {how_much(cards[0])}, the {called(cards[0])}'s {name} maps drift {less}: {' against '.join(numbers)}"
+
+
+def within_floor(gap: Contrast, floor: float | None) -> bool:
+    """Whether a gap of one seed is no larger than what another seed is known to make."""
+    return len(gap.seeds) == 1 and floor is not None and abs(gap.estimate.mean) <= floor
+
+
+def floor_words(gap: Contrast, floor: float | None) -> str:
+    """What another seed makes beside a gap of one seed; "" for several seeds, whose interval knows."""
+    if len(gap.seeds) != 1:
+        return ""
+    if floor is None:
+        return "One seed each: what another seed would change is not known."
+    return f"That is {'no ' if within_floor(gap, floor) else ''}more than another seed makes ({floor:.3f})."
 
 
 def drift_alone(name: str, card: Card, mean: float) -> str:
