@@ -112,11 +112,11 @@ class Recipe:
             raise BadInputError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}.")
         if self.method in ("kd", "xd", "surrogate"):
             object.__setattr__(self, "beta", 0.0)  # one name per run: they have no β to differ by
-        for name in TEACHERS_PART if self.method == "ce" else ():
-            object.__setattr__(self, name, Recipe.__dataclass_fields__[name].default)
         if self.explained == "gradient_shap":
             object.__setattr__(self, "explained", "")  # the default has one name too
         check(self)
+        for name in TEACHERS_PART if self.method == "ce" else ():
+            object.__setattr__(self, name, Recipe.__dataclass_fields__[name].default)
 
     @property
     def values(self) -> dict[str, Any]:
