@@ -225,10 +225,10 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
         return
     questions = pairs.pairs(found)
     said = pairs.headline_pair(found)
-    start = pairs.question(found, *((one.label for one in said) if said else (labels[-1], labels[0])))
+    begin = [one.label for one in said] if said else [labels[-1], labels[0]]
     left, right = st.columns(2)
-    first = widgets.select("first", "First", labels, start.first, place=left)
-    second = widgets.select("second", "Second", labels, start.second, place=right)
+    first = widgets.select("first", "First", labels, begin[0], place=left)
+    second = widgets.select("second", "Second", labels, begin[1], place=right)
     if first == second:
         st.info("Choose two different groups to compare them.")
         return

@@ -25,22 +25,11 @@ from xkd_core.pruning.structured import channels_of
 from xkd_core.pruning.unstructured import sparsity
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+pytestmark = pytest.mark.usefixtures("home")
 SMALL = Recipe(
     dataset="digits", arch="vgg_gap_tiny", split="train", method="ce",
     limit=512, epochs=3, lr=6e-3, batch_size=32, warmup_epochs=0.5,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("zoo")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XKD_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
 
 
 @pytest.fixture(scope="module")

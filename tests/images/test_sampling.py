@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from xkd_core.distillation.views import pixel_array
-from xkd_core.evaluation.heavy import background, background_is_shuffled, training_split
+from xkd_core.evaluation.heavy import background, background_is_shuffled, files_state, training_split
+from xkd_core.evaluation.split import Split
 from xkd_core.images import on_disk
 from xkd_core.images.datasets import info, load
 from xkd_core.images.sampling import class_by_class, fingerprint, first_images
@@ -88,3 +90,21 @@ def test_a_file_that_went_to_another_class_is_read_again(folder: Path) -> None:
     moved = int(np.flatnonzero(dark & (data.labels()[:, 1] == 1))[0])
     assert after[moved, 0, 0, 0] == 15
     assert np.array_equal(after, data.pixels(list(range(len(data)))))
+
+
+def test_maps_with_a_background_are_kept_under_the_state_of_its_images_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XKD_DATA_DIR", str(folder.parent))
+    name = "folder-own"
+
+    def states() -> list[list[str]]:
+        on_disk._READ.clear()
+        split = Split(load(name, "val"), np.zeros(0, dtype=np.int64))
+        return [files_state(split, explainer) for explainer in ("occlusion", "gradient_shap")]
+
+    before = states()
+    learned = {item.file for item in load(name, "train")._items}
+    os.utime(sorted(learned)[0], (1, 1))
+    after = states()
+    assert after[0] == before[0] != [] and after[1] != before[1]

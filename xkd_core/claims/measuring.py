@@ -20,7 +20,7 @@ from xkd_core.metrics.paired_tests import paired_test
 from xkd_core.metrics.statistics import ROUNDING, Estimate
 from xkd_core.results.compare import SHARES
 from xkd_core.results.metric_store import ANSWERS
-from xkd_core.results.paired import ANY_SEED, over_seeds, seed_floor, shared_seeds
+from xkd_core.results.paired import ANY_SEED, over_seeds, seed_floor, shared_seeds, within_floor
 
 Rule = Literal["above", "below", "not below", "within"]
 SIGNIFICANT = 0.05
@@ -64,7 +64,7 @@ class Floor:
 
     def covers(self, mean: float) -> bool:
         """Whether another seed is known to make as large a difference."""
-        return self.value is not None and abs(mean) <= self.value
+        return within_floor(mean, self.value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from xkd_core import settings
 from xkd_core.distillation.autoencoding import Autoencoder, Lesson, train_autoencoder
 from xkd_core.distillation.carding import card_of, int8_card
 from xkd_core.distillation.explained import Wanted
-from xkd_core.distillation.kept import Kept, Lessons, keep
+from xkd_core.distillation.kept import Lessons, keep
 from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
-from xkd_core.distillation.views import draw_views, pixel_array, with_erasing
+from xkd_core.distillation.views import Views, draw_views, pixel_array, with_erasing
 from xkd_core.errors import BadInputError
 from xkd_core.files import alone_with, remove_leftovers, write_atomic
 from xkd_core.images.datasets import load
@@ -116,43 +117,31 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
     _check_runs(recipe, split.info.classes, root)  # what does not fit is refused before images are drawn
-    chosen = np.arange(len(split)) if recipe.limit is None else first_images(split, recipe.limit)
+    chosen = first_images(split, recipe.limit)
     pixels, labels = pixel_array(split, chosen), split.labels()[chosen]
-    n_views = recipe.epochs if recipe.method == "ce" else recipe.views
-    seed = recipe.seed if recipe.method == "ce" else VIEW_SEED
-    views = draw_views(len(pixels), n_views=n_views, shift_px=recipe.shift_px, seed=seed, flips=recipe.flip)
-    if recipe.erasing:
-        views = with_erasing(views, share=recipe.erasing, size_px=split.info.transform.size, seed=seed)
+    views = _views(recipe, len(pixels), split.info.transform.size)
     teacher = None if recipe.teacher_id is None else load_run(recipe.teacher_id, root)
     # A run of ce that has a teacher learns from labels all the same; it is only compared with it.
     outputs = None if teacher is None or recipe.method == "ce" else teacher_outputs(teacher, pixels, views)
-    validation = _validation(recipe, teacher)
-    kept, live = None, None
-    if teacher is not None and outputs is not None and recipe.needs_live_teacher:
-        lessons = Lessons(teacher, pixels, views, outputs.logits)
-        kept, live = _more(recipe, lessons)
-    drawn = None
-    if recipe.method == "xd" and teacher is not None:
-        order = first_images(split, len(pixels)) if recipe.limit is None else np.arange(len(pixels))
-        drawn = _autoencoder(recipe, teacher, pixels[order[: recipe.cae_limit]])
-    return TrainingData(
-        pixels,
-        labels,
-        views,
-        validation,
-        teacher=outputs,
-        kept=kept,
-        live_teacher=live,
-        start=_start(recipe, root),
-        autoencoder=drawn,
-    )
+    data = TrainingData(pixels, labels, views, _validation(recipe, teacher), outputs, start=_start(recipe, root))
+    if teacher is None or outputs is None:
+        return data
+    if recipe.needs_live_teacher:
+        live = teacher.model.to(device())
+        kept = keep(recipe, Lessons(teacher, pixels, views, outputs.logits))
+        return replace(data, kept=kept, live_teacher=live if kept is None else None)
+    if recipe.method == "xd":
+        # Of images that come class by class a limit has drawn a mixture already.
+        order = np.arange(len(pixels)) if recipe.limit is not None else first_images(split, recipe.cae_limit)
+        return replace(data, autoencoder=_autoencoder(recipe, teacher, pixels[order[: recipe.cae_limit]]))
+    return data
 
 
-def _more(recipe: Recipe, lessons: Lessons) -> tuple[Kept | None, Network | None]:
-    """What a recipe needs besides answers and last maps: kept, or else the teacher itself."""
-    live = lessons.teacher.model.to(device())
-    kept = keep(recipe, lessons)
-    return kept, None if kept is not None else live
+def _views(recipe: Recipe, n_images: int, size_px: int) -> Views:
+    """A teacher's own for every epoch; students of all seeds share theirs, and with them the teacher's cache."""
+    seed, n_views = (recipe.seed, recipe.epochs) if recipe.method == "ce" else (VIEW_SEED, recipe.views)
+    views = draw_views(n_images, n_views=n_views, shift_px=recipe.shift_px, seed=seed, flips=recipe.flip)
+    return with_erasing(views, share=recipe.erasing, size_px=size_px, seed=seed) if recipe.erasing else views
 
 
 def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> None:

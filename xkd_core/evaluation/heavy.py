@@ -64,10 +64,13 @@ def background(dataset: str, split: str, size: int = BACKGROUND_IMAGES) -> torch
 
 
 def files_state(split: Split, explainer: str) -> list[str]:
-    """What a cache's key needs besides names: of images in files, their state; whether the background is a shuffle."""
-    name = split.data.info.name
-    mixed = explainer == "gradient_shap" and background_is_shuffled(name, training_split(name))
-    return [*filter(None, [fingerprint(split.data)]), *(["shuffled background"] if mixed else [])]
+    """What a cache's key needs besides names: of images in files, their state; how the background was chosen."""
+    states = [fingerprint(split.data)]
+    if explainer == "gradient_shap":
+        name = split.data.info.name
+        ground = training_split(name)
+        states += [fingerprint(load(name, ground)), "shuffled" if background_is_shuffled(name, ground) else ""]
+    return [state for state in states if state]
 
 
 @cache

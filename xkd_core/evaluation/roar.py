@@ -167,7 +167,7 @@ def _training_data(trial: Trial) -> TrainingData:
 def _left(trial: Trial, split: str, limit: int | None) -> tuple[UInt8, UInt8]:
     """Pixels and labels of a split after the removal."""
     data = load(trial.recipe.dataset, split)
-    chosen = np.arange(len(data)) if limit is None else first_images(data, limit)
+    chosen = first_images(data, limit)
     pixels, labels = np.asarray(pixel_array(data, chosen)), data.labels()[chosen]
     if trial.explainer == NOTHING:
         return pixels, labels

@@ -9,14 +9,14 @@ from xkd_core.types import ImageData, Int, UInt8
 SHUFFLE_SEED = 41
 
 
-def first_images(data: ImageData, n: int) -> Int:
-    """Indices of min(n, N) images of a split.
+def first_images(data: ImageData, n: int | None) -> Int:
+    """Indices of min(n, N) images of a split; all, in their order, for None.
 
     Where the images come class by class, the first ones would be of few classes: then of a fixed shuffle, so that
     every beginning of the answer is mixed too.
     """
-    few = min(n, len(data))
-    if data.info.multi_label or not class_by_class(data.labels()):
+    few = len(data) if n is None else min(n, len(data))
+    if n is None or data.info.multi_label or not class_by_class(data.labels()):
         return np.arange(few)
     return np.random.RandomState(SHUFFLE_SEED).permutation(len(data))[:few]  # a frozen stream in every numpy
 

@@ -21,7 +21,7 @@ from xkd_core.metrics.seeds_and_images import mean_over_seeds
 from xkd_core.metrics.statistics import Estimate, mean_interval, share_of
 from xkd_core.results import paired
 from xkd_core.results.metrics import Metrics
-from xkd_core.results.paired import Contrast, difference
+from xkd_core.results.paired import Contrast, difference, within_floor
 from xkd_core.types import Float64
 
 SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_answer", "right")
@@ -98,7 +98,7 @@ class Difference:
     @property
     def below_floor(self) -> bool:
         """Whether another seed alone makes as large a difference."""
-        return self.floor is not None and abs(self.estimate.mean) <= self.floor
+        return within_floor(self.estimate.mean, self.floor)
 
 
 def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str, *, own_intervals: bool = True) -> Comparison:

@@ -81,6 +81,11 @@ def seed_floor(groups: Iterable[pd.DataFrame]) -> float | None:
     return max((value for value in apart if not np.isnan(value)), default=None)
 
 
+def within_floor(mean: float, floor: float | None) -> bool:
+    """Whether another seed alone is known to make as large a difference; floor: of `seed_floor`."""
+    return floor is not None and abs(mean) <= floor
+
+
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Which seeds a difference pairs: 'seeds 0, 1 and 2 paired', or that none is shared."""
     if not seeds:

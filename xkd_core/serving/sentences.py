@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
-from xkd_core.results.paired import Contrast
+from xkd_core.results.paired import Contrast, within_floor
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
@@ -220,7 +220,7 @@ def drift_apart(
     what another seed makes, None if not known: a gap of one seed must be larger.
     """
     numbers = distinct(*means)
-    if gap is None or gap.estimate.side * (means[0] - means[1]) <= 0 or within_floor(gap, floor):
+    if gap is None or gap.estimate.side * (means[0] - means[1]) <= 0 or _made_by_a_seed(gap, floor):
         who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
         return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
                 f"{' and '.join(numbers)}")  # fmt: skip
@@ -228,9 +228,9 @@ def drift_apart(
     return f"At {how_much(cards[0])}, the {called(cards[0])}'s {name} maps drift {less}: {' against '.join(numbers)}"
 
 
-def within_floor(gap: Contrast, floor: float | None) -> bool:
-    """Whether a gap of one seed is no larger than what another seed is known to make."""
-    return len(gap.seeds) == 1 and floor is not None and abs(gap.estimate.mean) <= floor
+def _made_by_a_seed(gap: Contrast, floor: float | None) -> bool:
+    """Of one seed, and no larger than what another seed is known to make; of several, the interval knows."""
+    return len(gap.seeds) == 1 and within_floor(gap.estimate.mean, floor)
 
 
 def floor_words(gap: Contrast, floor: float | None) -> str:
@@ -239,7 +239,7 @@ def floor_words(gap: Contrast, floor: float | None) -> str:
         return ""
     if floor is None:
         return "One seed each: what another seed would change is not known."
-    return f"That is {'no ' if within_floor(gap, floor) else ''}more than another seed makes ({floor:.3f})."
+    return f"That is {'no ' if _made_by_a_seed(gap, floor) else ''}more than another seed makes ({floor:.3f})."
 
 
 def drift_alone(name: str, card: Card, mean: float) -> str:
