@@ -15,25 +15,27 @@ from typing import Any
 
 from docs.lines import measured
 from docs.text import interval, table
-from xkd_core.claims.measuring import MissingRowsError, between, measure
+from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored
 from xkd_core.evaluation.summary import over_seeds
 from xkd_core.metrics.statistics import Estimate
 
 HERE = Path(__file__).parent
-HEAD = ("what", "size", "method", "paper", "here", "seeds", "paper: gap", "here: gap", "direction")
+HEAD = ("what", "size", "method", "paper", "here", "seeds", "paper: gap", "here: gap", "paired", "direction")
 EXPLAINED = """Paper and settings are named. "gap" is to the row that the table names; ours is paired over the same
-images, with a 95 % interval over images and seeds (of quality: the share of right answers). "same" and "other": ours
-excludes 0, with the printed sign or the other one; "open": it contains 0. All our images count; paper 004 leaves out
-those that a network answers wrong."""
+images and the seeds that both have ("paired" says how many), so that it need not be the difference of the two values;
+its 95 % interval is over images, and over seeds where there are several. mAP has no value for an image, so no gap.
+"same" and "other": our interval excludes 0, with the printed sign or the other one; "open": it contains 0, or the gap
+of one seed is no larger than what another seed is known to make. No correction for the number of rows. All our images
+count; paper 004 leaves out those that a network answers wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """A printed column and what is measured here: a metric of an explainer's map, or of answers and cards.
 
-    printed: table -> column, None where the paper prints none. card: the cards' own metric, for the value. scale: of
-    our value, 100 where the paper prints percent.
+    printed: table -> column, None where the paper prints none. card: the cards' own metric, for the value. metric: ""
+    where no image has a value of its own. scale: of our value, 100 where the paper prints percent.
     """
 
     title: str
@@ -53,7 +55,8 @@ class Measure:
 class Row:
     """A method at one size. key: how its printed row begins; () where the paper has none.
 
-    only: the explainers for which the printed row is meant, () for all.
+    only: the explainers for which the printed row is meant, () for all. shuffled: the control of the runs, not
+    themselves.
     """
 
     size: str
@@ -61,6 +64,7 @@ class Row:
     key: tuple[str, ...]
     runs: Runs
     only: tuple[str, ...] = ()
+    shuffled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +119,12 @@ def _lines(one: Beside, wanted: Measure, stored: Stored) -> Iterator[Sequence[st
         base = bases.get(row.size) or bases.get("")
         value, theirs = printed(row, wanted), None if base is None else printed(base, wanted)
         gap = None if value is None or theirs is None or row is base else value - theirs
-        ours = None if base is None or row is base else _gap(row, base, wanted, stored)
+        ours = None if base is None or row is base or row.shuffled else _gap(row, base, wanted, stored)
         here, seeds = _here(row, wanted, stored)
+        estimate = None if ours is None else _scaled(ours.estimate, wanted.scale)
         yield (wanted.title, row.size, row.name, _plain(value), here, seeds, _plain(gap, sign=True),
-               interval(_scaled(ours, wanted.scale), wanted.digits), _direction(gap, ours))  # fmt: skip
+               interval(estimate, wanted.digits), "-" if ours is None else str(ours.seeds),
+               _direction(gap, ours))  # fmt: skip
 
 
 def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
@@ -131,21 +137,20 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
         values = [card.metrics[wanted.card].value for card in cards if wanted.card in card.metrics]
         scaled = [None if value is None else wanted.scale * value for value in values]
         return over_seeds(scaled, ".2f") if scaled else "not measured", str(len(ids))
-    found = measured(stored, ids, wanted.explainer, wanted.metric)
+    found = measured(stored, ids, wanted.explainer, f"{wanted.metric}_shuffled" if row.shuffled else wanted.metric)
     return "not measured" if found is None else interval(_scaled(found, wanted.scale), wanted.digits), str(len(ids))
 
 
-def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Estimate | None:
+def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Measured | None:
+    if not wanted.metric:
+        return None
     try:
-        check = between(row.name, row.runs, base.runs, wanted.explainer, wanted.metric)
-        return measure(stored, check).estimate
+        return measure(stored, between(row.name, row.runs, base.runs, wanted.explainer, wanted.metric))
     except MissingRowsError:
         return None
 
 
-def _scaled(found: Estimate | None, scale: float) -> Estimate | None:
-    if found is None:
-        return None
+def _scaled(found: Estimate, scale: float) -> Estimate:
     mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
     return Estimate(mean=mean, low=low, high=high, n=found.n, undefined=found.undefined)
 
@@ -154,9 +159,10 @@ def _plain(value: float | None, *, sign: bool = False) -> str:
     return "-" if value is None else f"{value:+.4g}" if sign else f"{value:.5g}"
 
 
-def _direction(printed_gap: float | None, ours: Estimate | None) -> str:
+def _direction(printed_gap: float | None, ours: Measured | None) -> str:
     if printed_gap is None or ours is None or not printed_gap:
         return "-"
-    if not ours.side:
+    side = ours.estimate.side
+    if not side or ours.floor.covers(ours.estimate.mean):
         return "open"
-    return "same" if (ours.side > 0) == (printed_gap > 0) else "other"
+    return "same" if (side > 0) == (printed_gap > 0) else "other"

@@ -49,7 +49,10 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
 - Maps are of the class that the teacher names first, compared with the teacher's. {loss} the map was in the loss;
   {given} the student was given an approximation of it; without a mark it is independent of the training. Intervals are
   95 % over images, and over seeds where there are several. "shuffled" is the same comparison with the teacher's map of
-  another image: what any two maps have in common. The second teacher is the noise floor.
+  another image: what any two maps have in common. The second teacher is the noise floor. CAM (where a network has none,
+  Grad-CAM in its place) is measured on as many test images as rows are
+  stored of, the other explainers on 200; every cell is of the images that its runs have a value for.
+- All students have one teacher, so nothing here says what another teacher would change.
 """
 MORE = {
     "scenes": "Localisation and paired differences: [results_scenes.md](results_scenes.md).",
@@ -65,7 +68,9 @@ MAPS = {
     "occlusion cosine": ("occlusion", "cosine"), "KernelSHAP cosine": ("kernel_shap", "cosine"),
 }  # fmt: skip
 EXTRAS = {
-    "params/without_cae": ",.0f", "mae/cae": ".4f", "mae/mean_map": ".4f", "mae/median_map": ".4f", "mae/n": ".0f",
+    "without autoencoder": ("params/without_cae", ",.0f"), "its error": ("mae/cae", ".4f"),
+    "error of the mean map": ("mae/mean_map", ".4f"), "error of the median map": ("mae/median_map", ".4f"),
+    "images": ("mae/n", ".0f"),
 }  # fmt: skip
 CAE = """Mean absolute error on held-out images between what the frozen autoencoder draws and the explanation that it
 was trained on, beside those of the mean and the median explanation, which know nothing of the image. The median is the
@@ -150,10 +155,9 @@ def _autoencoders(found: Sequence[Line]) -> str:
         return ""
     rows = []
     for line in own:
-        extras = [_extra(line, name, form) for name, form in EXTRAS.items()]
+        extras = [_extra(line, *one) for one in EXTRAS.values()]
         rows.append([line.name, line.size, f"{line.first.params:,}", *extras])
-    head = ("method", "size", "parameters", "without autoencoder", "its error", "error of the mean map", "images")
-    return f"## XDistillation: the autoencoder\n\n{CAE}\n\n{table(head, rows)}"
+    return f"## XDistillation: the autoencoder\n\n{CAE}\n\n{table(('method', 'size', 'parameters', *EXTRAS), rows)}"
 
 
 def _extra(line: Line, name: str, form: str) -> str:

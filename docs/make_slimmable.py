@@ -11,7 +11,7 @@ from statistics import mean
 
 from docs.lines import flops, images_seen, measured
 from docs.text import interval, page, table
-from xkd_core.claims.measuring import MissingRowsError, between, measure
+from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
 from xkd_core.metrics.statistics import Estimate
@@ -31,8 +31,9 @@ HEAD = f"""# Slimmable students beside students of one width
 Written by `python -m docs.make_slimmable` from the cards and stored rows of `checkpoints/{DATASET}`. A slimmable
 student is one set of weights for seven widths (1/8 to 1/2 of the teacher's channels, batch norms of their own); each
 width is a run `ID@width`. Beside it stand students that were trained at one width, with the same data, recipe and
-seeds. λ = .5, β = 2. Differences are slimmable minus separate, paired over the same images, over the seeds that both
-have, with 95 % intervals over images and seeds.
+seeds. λ = .5, β = 2. Differences are slimmable minus separate, paired over the same images and the seeds that both
+have, with 95 % intervals over images, and over seeds where both have several. A difference of one seed that is no
+larger than what another seed is known to make is said to be so.
 """
 NONE = f"""No slimmable run is here yet: `python -m xkd_core sweep run checkpoints/{DATASET}/sweep.yaml`, then
 `python -m xkd_core sweep collect checkpoints/{DATASET}/sweep.yaml`."""
@@ -87,11 +88,11 @@ def _pairs(stored: Stored) -> Iterator[tuple[str, list[Card], dict[float, list[C
             yield method, slim, alone
 
 
-def gap(stored: Stored, method: str, stop: float, explainer: str, metric: str) -> Estimate | None:
+def gap(stored: Stored, method: str, stop: float, explainer: str, metric: str) -> Measured | None:
     """Slimmable minus separate at one width; None where one of them is not there or not measured."""
     first, second = (runs_of(method, stop, slim=slim) for slim in (True, False))
     try:
-        return measure(stored, between(first.label, first, second, explainer, metric)).estimate
+        return measure(stored, between(first.label, first, second, explainer, metric))
     except MissingRowsError:
         return None
 
@@ -111,9 +112,13 @@ def _answers(stored: Stored) -> str:
         found = gap(stored, method, stop, "answers", "right")
         card = both[0][0]
         rows.append([method, fraction(stop), f"{card.params:,}", f"{card.ratio:.3g}", _seeds(both), *cells,
-                     interval(found)])  # fmt: skip
+                     _interval(found)])  # fmt: skip
     words = [f"{name.replace('/out', ' out of habitat')} %, {word}" for name in names for word in ("slim", "sep.")]
     return table(("method", "width", "parameters", "ratio", "seeds", *words, "right answers: difference"), rows)
+
+
+def _interval(found: Measured | None) -> str:
+    return interval(None if found is None else found.estimate)
 
 
 def _seeds(both: Sequence[Sequence[Card]]) -> str:
@@ -134,7 +139,7 @@ def _maps(stored: Stored) -> str:
             found = gap(stored, method, stop, explainer, "cosine")
             drift = "-" if slim is None else f"{1 - slim.mean:.3f}"
             rows.append([method, fraction(stop), f"{title}{trained}", interval(slim), drift, interval(alone),
-                         interval(found)])  # fmt: skip
+                         _interval(found)])  # fmt: skip
     head = ("method", "width", "map", "slim: cosine", "slim: drift", "separate: cosine", "difference")
     return table(head, rows)
 
@@ -253,15 +258,18 @@ def _compared(stored: Stored, method: str, stops: Sequence[float], explainer: st
     for stop in stops:
         found = gap(stored, method, stop, explainer, metric)
         if found is not None:
-            words.append(f"{_word(found)} at {fraction(stop)} ({found.mean:+.3f})")
+            words.append(f"{_word(found)} at {fraction(stop)} ({found.estimate.mean:+.3f})")
     return ", ".join(words) or "not measured"
 
 
-def _word(found: Estimate) -> str:
-    """'lower', 'higher', by less than .01 'about equal', or 'not told apart'."""
-    if max(-found.low, found.high) < TINY:
-        return "about equal"
-    return {1: "higher", -1: "lower", 0: "not told apart"}[found.side]
+def _word(found: Measured) -> str:
+    """'lower', 'higher', 'no further than another seed', 'not told apart', by less than .01 'about equal'."""
+    one = found.estimate
+    if not one.side:
+        return "about equal" if max(-one.low, one.high) < TINY else "not told apart"
+    if found.floor.covers(one.mean):
+        return "no further than another seed"
+    return "higher" if one.side > 0 else "lower"
 
 
 if __name__ == "__main__":

@@ -45,13 +45,14 @@ def _counts(found: tuple[Judged, ...]) -> None:
     st.caption(
         f"{len(found)} claims. One is not shown where no evidence is clear enough, and contradicted where "
         "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
-        "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and "
-        "seeds where there are several. A claim of a difference holds only if its 95 % interval lies on one side and "
-        "Wilcoxon's p (of answers right or wrong, the exact sign test's), after Holm's correction over the claim, is "
-        "below .05; an interval that contains 0 does not make the opposite true. Where so few images are left to gain "
-        "that not even all of them would be significant, a claim is not testable here. Claims of no difference have a "
-        "margin, and are undecided where the interval reaches over it. Networks, data and sizes differ "
-        "from the papers'. Nothing is trained for this page."
+        "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and over seeds "
+        "where there are several (of few seeds Student's, where it is wider); all students of a data set have one "
+        "teacher. One seed: nobody knows what another training would make of the verdict. A claim of a difference "
+        "holds only if its 95 % interval lies on one side and Wilcoxon's p (of answers right or wrong, the exact sign "
+        "test's), after Holm's correction over the claim, is below .05; an interval that contains 0 does not make the "
+        "opposite true. Where so few images are left to gain that not even all of them would be significant, a claim "
+        "is not testable here. Claims of no difference have a margin, and are undecided where the interval reaches "
+        "over it. Networks, data and sizes differ from the papers'. Nothing is trained for this page."
     )
 
 

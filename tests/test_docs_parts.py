@@ -10,6 +10,7 @@ import pytest
 
 from docs import beside, failures, lines, make_slimmable, make_surrogate, papers, text
 from xkd_core.claims import proofs_tables
+from xkd_core.claims.measuring import Floor, Measured
 from xkd_core.claims.stored import read_stored
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.checkpoints import list_runs
@@ -18,6 +19,10 @@ from xkd_core.models.slimmable import STOPS
 
 def estimated(low: float, high: float) -> Estimate:
     return Estimate(mean=(low + high) / 2, low=low, high=high, n=10)
+
+
+def of_seeds(low: float, high: float, floor: float | None = None) -> Measured:
+    return Measured(estimate=estimated(low, high), p=0.01, seeds=3 if floor is None else 1, floor=Floor(value=floor))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,14 @@ def test_a_printed_row_with_a_target_stands_beside_that_explainer_only() -> None
      (1.0, 1e-9, 0.1, "open"), (0.0, 0.1, 0.2, "-")],
 )  # fmt: skip
 def test_a_direction_needs_an_interval_without_zero(gap: float, low: float, high: float, said: str) -> None:
-    assert beside._direction(gap, estimated(low, high)) == said
+    assert beside._direction(gap, of_seeds(low, high)) == said
+
+
+def test_a_direction_of_one_seed_must_be_more_than_another_seed_makes() -> None:
+    assert beside._direction(0.1, of_seeds(0.01, 0.03, floor=0.01)) == "same"
+    assert beside._direction(0.1, of_seeds(0.01, 0.03, floor=0.02)) == "open"
+    assert make_slimmable._word(of_seeds(0.01, 0.03, floor=0.01)) == "higher"
+    assert make_slimmable._word(of_seeds(0.01, 0.03, floor=0.02)) == "no further than another seed"
 
 
 def test_a_number_is_shown_with_its_interval_and_without_a_minus_before_zero() -> None:
@@ -116,7 +128,7 @@ def test_equal_compute_of_a_slimmable_run(monkeypatch, cards) -> None:
     [(-0.005, 0.004, "about equal"), (0.02, 0.03, "higher"), (-0.03, -0.02, "lower"), (-0.03, 0.02, "not told apart")],
 )
 def test_the_words_of_the_slimmable_verdict(low: float, high: float, word: str) -> None:
-    assert make_slimmable._word(estimated(low, high)) == word
+    assert make_slimmable._word(of_seeds(low, high)) == word
 
 
 def test_the_verdict_on_the_learned_map_names_who_is_beaten_by_which_metric() -> None:

@@ -35,7 +35,7 @@ def _judged(seen: str) -> tuple[Judged, ...]:
 def overview(found: Sequence[Judged]) -> None:
     """All claims as one table; a row that is chosen is shown whole below it."""
     frame = pd.DataFrame({
-        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.words}" for one in found],
+        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.full}" for one in found],
         "Paper": [one.claim.paper for one in found],
         "Claim": [one.claim.says for one in found],
         "Tested": [one.claim.test for one in found],
@@ -71,7 +71,8 @@ def draw(one: Judged) -> None:
     claim, finding = one.claim, one.finding
     with st.container(border=True):
         sign, colour = SIGNS[finding.verdict]
-        st.markdown(f":{colour}-badge[{sign} {finding.words}] **{claim.says}** `{claim.id}`")
+        note = f" :gray-badge[{finding.note}]" if finding.note else ""
+        st.markdown(f":{colour}-badge[{sign} {finding.words}]{note} **{claim.says}** `{claim.id}`")
         theirs, ours = st.columns([2, 3], gap="medium")
         theirs.markdown(_theirs(claim))
         ours.markdown(_ours(finding))

@@ -40,7 +40,7 @@ def card_of(runs: Runs, dataset: str, seed: int, **changed: object) -> Card:
     how = COMPRESSED[kind] if dash else "width"
     name, role = METHODS[method if dash else runs.family]
     recipe = {"split": "transfer", **runs.fields} | ({"label": LABELS[runs.family]} if runs.family in LABELS else {})
-    beta = 2.0 if role == "matched" else 0.0
+    beta = runs.beta if runs.beta is not None else 2.0 if role == "matched" else 0.0
     values = {"id": f"{dataset}-{_slug(runs.label)}-s{seed}", "method": name, "role": role, "compression": how,
               "width": runs.width or 0.28125, "lam": 0.5 if runs.lam is None else runs.lam, "beta": beta,
               "teacher_id": f"{dataset}-teacher", "recipe": recipe}  # fmt: skip

@@ -10,11 +10,11 @@ import pytest
 
 from tests.claims.made_rows import N_IMAGES, card_of, groups_of, means_for, stored_with
 from xkd_core.claims import report
-from xkd_core.claims.base import Number
+from xkd_core.claims.base import Finding, Number
 from xkd_core.claims.contrasts import judged
 from xkd_core.claims.measuring import between, measure
 from xkd_core.claims.stored import Runs
-from xkd_core.claims.table import CLAIMS
+from xkd_core.claims.table import CLAIMS, Judged
 from xkd_core.results.metric_store import reasons_text
 
 KD = Runs(family="naive", label="KD", width=0.25)
@@ -150,3 +150,23 @@ def test_undefined_images_are_kept_in_the_file_and_older_files_have_none():
     assert report._finding(stored).numbers[0].undefined == 40
     del stored["numbers"][0]["undefined"]
     assert report._finding(stored).numbers[0].undefined == 0
+
+
+def test_a_verdict_says_that_it_rests_on_one_seed_and_how_many_comparisons_pass():
+    one, other = (Number(label=label, value=0.5, passes=passes) for label, passes in (("a", True), ("b", False)))
+    contradicted = Finding(verdict="does not hold", reason="", numbers=(one, other), against=1, one_seed=True)
+    assert contradicted.full == "does not hold: contradicted (one seed, 1 of 2 pass)"
+    assert Finding(verdict="holds", reason="", numbers=(one,)).full == "holds"
+    assert report._finding(report.as_json([Judged(claim=CLAIMS["001-adcc"], finding=contradicted)])[0]) == contradicted
+
+
+def test_one_seed_is_said_where_nobody_knows_what_another_would_change():
+    swa, naive = (Runs(family=family, label=family, width=0.25) for family in ("swa", "naive"))
+    check = between("swa - naive", swa, naive, "cam", "cosine")
+    means = {("swa", "cam", "cosine"): 0.9, ("naive", "cam", "cosine"): 0.5}
+    both = stored_with("scenes", [swa, naive], means)
+    assert not judged(both, [check], make="").one_seed
+    first = [card for card in both.zoo.cards if card.seed == 0]
+    alone = replace(both, zoo=replace(both.zoo, cards=tuple(first)))
+    found = judged(alone, [check], make="")
+    assert (found.verdict, found.one_seed) == ("holds", True)

@@ -34,7 +34,7 @@ def test_class_maps_of_networks_without_cam_are_compared_by_grad_cam(root) -> No
     after = summary("scenes", root=root)
     assert lines(after, "## Similarity to the teacher: grad_cam") == by_cam
     assert "## Similarity to the teacher: cam" not in after
-    assert "| width | grad_cam cosine |" in after
+    assert "| width | paired seeds | grad_cam cosine |" in after
 
 
 def test_networks_of_two_kinds_are_no_seeds_of_each_other(tmp_path) -> None:

@@ -126,6 +126,22 @@ def test_superpixels_are_those_of_the_image_and_shared(zoo: Zoo, stored: pd.Data
         same(stored, explainer, index, "sign_agreement", expected)
 
 
+def test_signs_have_the_teachers_map_of_another_image_as_their_control(zoo: Zoo, stored: pd.DataFrame) -> None:
+    order = list(Split(datasets.load("digits", "test"), targets(zoo)).ranking())
+    for explainer, index, ours, mine, _ in each(zoo, stored):
+        if explainer == "smooth_grad":
+            continue
+        labels = superpixels(ours.pixels[None])[0]
+        other = seen(zoo, zoo.teacher, order[order.index(index) ^ 1]).map(explainer)
+        pair = [large(values) for values in (other, mine)]
+        if explainer == "kernel_shap":  # a superpixel's value, not its sum
+            pair = [values / np.bincount(labels.ravel())[labels] for values in pair]
+        right = [oracles.right(one.logits(), one.labels, None) for one in (ours, seen(zoo, zoo.teacher, index))]
+        sums = [oracles_maps.of_superpixels(values, labels) for values in pair]
+        expected = oracles_maps.sign_agreement(*sums, 2, "both") if all(right) else None
+        same(stored, explainer, index, "sign_agreement_shuffled", expected)
+
+
 FAITHFUL = {
     "faithfulness_estimate": {"n": 64}, "faithfulness_estimate_rank": {"n": 64},
     "monotonicity_correlation": {"n": 16, "n_colours": 5}, "monotonicity": {"n": 32}, "monotonicity_share": {"n": 32},

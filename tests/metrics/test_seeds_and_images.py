@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 
 from xkd_core.errors import BadInputError
 from xkd_core.metrics import seeds_and_images
@@ -23,7 +25,25 @@ def plain_interval(groups: list[np.ndarray], signs: list[int], seed: int, n: int
             seeds = generator.randint(len(group), size=len(group))
             total += sign * sum(group[s, i] for s in seeds for i in images) / (len(seeds) * len(images))
         found.append(total)
-    return float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5))
+    low, high = float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5))
+    mean = sum(sign * group.mean() for group, sign in zip(groups, signs, strict=True))
+    half = plain_half(groups, signs)
+    return min(low, mean - half), max(high, mean + half)
+
+
+def plain_half(groups: list[np.ndarray], signs: list[int]) -> float:
+    """Student's half width, with Satterthwaite's degrees of freedom, one number after the other."""
+    n = groups[0].shape[1]
+    over_seeds = [sum(sign * group[:, i].mean() for group, sign in zip(groups, signs, strict=True)) for i in range(n)]
+    parts = [(statistics.variance(over_seeds) / n, n - 1)]
+    for group in groups:
+        if len(group) > 1:
+            parts.append((statistics.variance([float(row.mean()) for row in group]) / len(group), len(group) - 1))
+    if len(parts) == 1:
+        return 0.0
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    return float(student_t.ppf(0.975, freedom) * math.sqrt(variance))
 
 
 def made(seeds: int, images: int, seed: int = 0, *, between: float = 0.5) -> np.ndarray:
@@ -94,14 +114,29 @@ def test_an_image_counts_only_if_every_seed_has_a_value() -> None:
     assert mean_over_seeds([[1.0], [2.0]]).mean == 1.5
 
 
-def test_intervals_cover_the_truth_nearly_as_often_as_they_say() -> None:
-    """Ten seeds; with three the share is lower, as the module says."""
-    found = [mean_over_seeds(made(10, 40, seed), seed=seed, n_resamples=300) for seed in range(200)]
-    assert 0.85 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+@pytest.mark.parametrize("between", [0.05, 0.5])
+def test_intervals_cover_the_truth_nearly_as_often_as_they_say(seeds: int, between: float) -> None:
+    """Also with two seeds that differ more than images do, where the bootstrap alone covers half of the cases."""
+    tables = [made(seeds, 40, seed, between=between) for seed in range(200)]
+    found = [mean_over_seeds(table, seed=at, n_resamples=300) for at, table in enumerate(tables)]
+    assert 0.87 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
+
+
+def test_the_interval_ends_where_values_end() -> None:
+    values = np.array([[0.1] * 50, [0.3] * 50]) + np.linspace(-5, 5, 50) * 1e-6
+    found = mean_over_seeds(values)  # Student's for two numbers would reach 1.27 to both sides
+    assert (found.low, found.high) == (pytest.approx(0.1, abs=1e-4), pytest.approx(0.3, abs=1e-4))
+
+
+def test_equal_seeds_leave_the_interval_over_images() -> None:
+    same = np.repeat(made(1, 300), 3, axis=0)
+    found, plain = mean_over_seeds(same), mean_interval(same[0])
+    assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.05)
 
 
 def test_the_seed_decides_and_what_does_not_fit_is_refused() -> None:
-    values = made(3, 10)
+    values = made(1, 10)
     assert mean_over_seeds(values, seed=1) == mean_over_seeds(values, seed=1)
     assert mean_over_seeds(values, seed=1) != mean_over_seeds(values, seed=2)
     with pytest.raises(BadInputError, match="at least one seed"):

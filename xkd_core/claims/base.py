@@ -70,6 +70,7 @@ class Finding:
     """What came out. command: makes the numbers, or, where they are missing, what they need.
 
     against: how many comparisons are shown to be the other way round; 1 for a proof that the claim is wrong.
+    one_seed: it is decided, and a comparison of one seed enters, of which nobody knows what another would change.
     """
 
     verdict: Verdict
@@ -77,6 +78,7 @@ class Finding:
     numbers: tuple[Number, ...] = ()
     command: str = ""
     against: int = 0
+    one_seed: bool = False
 
     @property
     def how(self) -> How:
@@ -89,6 +91,19 @@ class Finding:
     def words(self) -> str:
         """The verdict as it is shown: 'holds', 'does not hold: not shown'."""
         return f"{self.verdict}: {self.how}" if self.how else self.verdict
+
+    @property
+    def note(self) -> str:
+        """What stands beside the verdict: 'one seed', and how many comparisons pass where some do: '5 of 10 pass'."""
+        decided = [number.passes for number in self.numbers if number.passes is not None]
+        some = self.verdict != "holds" and 0 < sum(decided) < len(decided)
+        said = ["one seed"] * self.one_seed + [f"{sum(decided)} of {len(decided)} pass"] * some
+        return ", ".join(said)
+
+    @property
+    def full(self) -> str:
+        """'does not hold: contradicted (5 of 10 pass)'."""
+        return f"{self.words} ({self.note})" if self.note else self.words
 
 
 @dataclass(frozen=True, kw_only=True)

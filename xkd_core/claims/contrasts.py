@@ -5,6 +5,7 @@ Wilcoxon's p of the means over seeds (of metrics of 0 and 1 the exact sign test'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from xkd_core.claims.measuring import SIDES, SIGNIFICANT, Check, Measured, Missi
 from xkd_core.claims.stored import Stored, read_stored
 from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm
+from xkd_core.models.cards import Card
 
 Outcome = Literal["passes", "not shown", "contrary", "open"]
 
@@ -61,9 +63,11 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
         Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
         for check, one, result in zip(checks, measured, outcomes, strict=True)
     )
-    found = Finding(verdict=_verdict(outcomes), reason="", numbers=numbers, against=outcomes.count("contrary"))
+    verdict, unknown = _verdict(outcomes), any(_is_unknown(one) for one in measured)
+    found = Finding(verdict=verdict, reason="", numbers=numbers, against=outcomes.count("contrary"),
+                    one_seed=unknown and (verdict == "holds" or "contrary" in outcomes))  # fmt: skip
     said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), *_one_seed(checks, measured),
-            _unfinished(stored, checks))  # fmt: skip
+            _unfinished(stored, checks), _drew_nothing(stored, checks))  # fmt: skip
     return replace(found, reason=" ".join(filter(None, said)))
 
 
@@ -127,17 +131,33 @@ def _reasons(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Se
 
 def _unfinished(stored: Stored, checks: Sequence[Check]) -> str:
     """Names the runs that were still getting better when their training ended: more epochs may turn a verdict."""
-    used = {(term.runs.label, run_id) for check in checks for term in check.terms
-            for run_id in stored.ids(term.runs).values()}  # fmt: skip
-    cards = {card.id: card for card in stored.zoo.cards}
-    labels = sorted({label for label, run_id in used if run_id in cards and cards[run_id].undertrained})
+    labels = sorted({label for label, card in _used(stored, checks) if card.undertrained})
     return f"Not trained to the end: {', '.join(labels)}." if labels else ""
+
+
+def _drew_nothing(stored: Stored, checks: Sequence[Check]) -> str:
+    """Names runs whose autoencoder draws no image's explanation better than one map for all of them would."""
+    labels = sorted({label for label, card in _used(stored, checks)
+                     if card.extras.get("mae/cae", 0.0) >= card.extras.get("mae/median_map", math.inf)})  # fmt: skip
+    return f"Its autoencoder draws no better than the median map: {', '.join(labels)}." if labels else ""
+
+
+def _used(stored: Stored, checks: Sequence[Check]) -> list[tuple[str, Card]]:
+    """Label and card of every run that the checks are about."""
+    cards = {card.id: card for card in stored.zoo.cards}
+    found = {(term.runs.label, run_id) for check in checks for term in check.terms
+             for run_id in stored.ids(term.runs).values()}  # fmt: skip
+    return [(label, cards[run_id]) for label, run_id in sorted(found) if run_id in cards]
+
+
+def _is_unknown(one: Measured) -> bool:
+    """Whether nobody knows what another seed would make of it."""
+    return one.seeds == 1 and one.floor.value is None
 
 
 def _one_seed(checks: Sequence[Check], measured: Sequence[Measured]) -> list[str]:
     """What is said of comparisons of one seed: that another seed's part is not known, or known from another λ."""
-    unknown = [check.label for check, one in zip(checks, measured, strict=True)
-               if one.seeds == 1 and one.floor.value is None]  # fmt: skip
+    unknown = [check.label for check, one in zip(checks, measured, strict=True) if _is_unknown(one)]
     borrowed: dict[str, set[str]] = {}
     for check, one in zip(checks, measured, strict=True):
         if check.rule in SIDES and one.floor.borrowed:

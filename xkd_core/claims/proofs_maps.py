@@ -101,8 +101,9 @@ def agreement_by_chance(
     above = [one for one in numbers[1:] if one.passes]
     return found(
         len(above) == len(printed),
-        f"Balanced random signs agree half of the time. {len(above)} of the {len(printed)} printed shares lie above "
-        "that: the others are what maps have that know nothing of each other.",
+        f"Balanced random signs agree half of the time, and {len(above)} of the {len(printed)} printed shares lie "
+        "above that. Shares below it say that zeros, which LIME's sparse fit gives, count as a sign of their own, or "
+        "that positive and negative are not balanced: either way 50 is not what unrelated maps would have.",
         *numbers,
     )
 

@@ -29,7 +29,7 @@ def table(judged: Sequence[Judged], *, details: bool = False) -> str:
         if own:
             lines += ["", f"Paper {paper}. {title}"]
         for one in own:
-            lines.append(f"  {one.claim.id:30} {one.finding.words:28} {one.claim.says}")
+            lines.append(f"  {one.claim.id:30} {one.finding.full:43} {one.claim.says}")
             lines += _details(one) if details else []
     return "\n".join([*lines[1:], "", f"{len(judged)} claims: {_count(judged)}"])
 
@@ -41,6 +41,7 @@ def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
             "id": one.claim.id, "paper": one.claim.paper, "says": one.claim.says, "place": one.claim.place,
             "printed": one.claim.printed, "test": one.claim.test, "kind": one.claim.kind,
             "verdict": one.finding.verdict, "how": one.finding.how, "against": one.finding.against,
+            "one_seed": one.finding.one_seed,
             "reason": one.finding.reason,
             "numbers": [_plain(number) for number in one.finding.numbers], "command": one.finding.command,
         }
@@ -86,7 +87,7 @@ def _kept(root: Path | None) -> tuple[Judged, ...] | None:
 
 def _finding(stored: Mapping[str, Any]) -> Finding:
     numbers = tuple(Number(**{**number, **_nan(number)}) for number in stored["numbers"])
-    plain = {name: stored[name] for name in ("verdict", "reason", "command", "against")}
+    plain = {name: stored[name] for name in ("verdict", "reason", "command", "against", "one_seed") if name in stored}
     return Finding(numbers=numbers, **plain)
 
 
@@ -103,7 +104,7 @@ def _plain(number: Number) -> dict[str, Any]:
 
 
 def _count(judged: Sequence[Judged]) -> str:
-    """'40 holds, 44 does not hold (18 not shown, 26 contradicted), 4 not testable here'."""
+    """'40 holds (8 of one seed), 44 does not hold (18 not shown, 26 contradicted), 4 not testable here'."""
     count = [(f"{number} {verdict}", how_in_words(judged, verdict)) for verdict, number in by_verdict(judged).items()]
     return ", ".join(f"{words} ({parts})" if parts else words for words, parts in count)
 

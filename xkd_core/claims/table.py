@@ -64,6 +64,8 @@ def by_how(judged: Sequence[Judged]) -> Mapping[How, int]:
 
 
 def how_in_words(judged: Sequence[Judged], verdict: Verdict = "does not hold") -> str:
-    """What stands beside the count of a verdict: '18 not shown, 26 contradicted', "" for verdicts without parts."""
+    """What stands beside the count of a verdict: '18 not shown, 26 contradicted', '8 of one seed', or nothing."""
+    single = sum(one.finding.one_seed for one in judged if one.finding.verdict == verdict)
     known = verdict == "does not hold" and by_verdict(judged)[verdict]
-    return ", ".join(f"{number} {how}" for how, number in by_how(judged).items()) if known else ""
+    parts = [f"{number} {how}" for how, number in by_how(judged).items()] if known else []
+    return ", ".join([*parts, *([f"{single} of one seed"] if single else [])])

@@ -64,7 +64,9 @@ def _similarity(block: Block, names: Sequence[str]) -> Found:
             values = _on_pixels(block, theirs, name) if name.startswith("superpixel") else _formula(name)(*pair)
             found[f"{name}{ending}"] = _with(np.where(alone, np.nan, values), why, name)
     for name in (name for name in names if name.startswith(OF_SUPERPIXELS)):
-        found[name] = _by_superpixel(block, name)
+        found[name] = _by_superpixel(block, block.theirs, name)
+        if name.startswith("sign_agreement"):
+            found[f"{name}{SHUFFLED}"] = _unrelated_signs(block, name)
     return found
 
 
@@ -78,9 +80,17 @@ def _on_pixels(block: Block, theirs: Float, name: str) -> Float64:
     return superpixel_mse(first, second, block.superpixels, compat="raw" if name.endswith("@raw") else None)
 
 
-def _by_superpixel(block: Block, name: str) -> Measured:
+def _unrelated_signs(block: Block, name: str) -> Measured:
+    """The control: the teacher's map of another image over this one's superpixels."""
+    found = _by_superpixel(block, block.theirs_shuffled, name)
+    why = [NO_OTHER if alone else reason for alone, reason in zip(block.alone, found.reasons, strict=True)]
+    return Measured(np.where(block.alone, np.nan, found.values), tuple(why))
+
+
+def _by_superpixel(block: Block, teachers: Float, name: str) -> Measured:
     mean = EXPLAINERS[block.name].grid == "superpixels"
-    theirs, ours = (superpixel_sums(_large(maps, block), block.superpixels, mean=mean) for maps in _signed(block, name))
+    pair = _signed(block, teachers, name)
+    theirs, ours = (superpixel_sums(_large(maps, block), block.superpixels, mean=mean) for maps in pair)
     if name == "superpixel_overlap":
         return _with(superpixel_overlap(theirs, ours), [None] * len(ours), name)
     both = np.minimum(_right(block, block.logits), _right(block, block.teachers_logits)) > 0
@@ -88,11 +98,11 @@ def _by_superpixel(block: Block, name: str) -> Measured:
     return _with(values, [None if right else BOTH_WRONG for right in both], name)
 
 
-def _signed(block: Block, name: str) -> tuple[Float, Float]:
+def _signed(block: Block, teachers: Float, name: str) -> tuple[Float, Float]:
     """Signs are those of the map before ReLU; after it a superpixel can only be positive or zero."""
     if name == "sign_agreement":
-        return block.theirs, block.maps
-    return compared(block.theirs, block.name), block.shown
+        return teachers, block.maps
+    return compared(teachers, block.name), block.shown
 
 
 def _localisation(block: Block, names: Sequence[str]) -> Found:

@@ -25,12 +25,22 @@ from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import list_runs
 from xkd_core.results.aggregate import difference, estimate
 from xkd_core.results.in_loss import was_in_loss
+from xkd_core.results.paired import shared_seeds
 from xkd_core.results.store import read_rows
 
 CLASS_MAPS = (CAM, GRAD_CAM)
 ANSWERS = "answers"
 SIMILARITY = ("cosine", "cosine_shuffled", "distance")
 PLACES = ("pointing", "attribution_localisation", "roc_auc", "area")
+LEGEND = """\
+A line stands for the runs that differ in the seed only. Answers are means of runs, with the smallest and the largest;
+agreement is the share of test images with the teacher's answer (where an image shows several classes: yes or no on the
+one that the teacher names first), "not flat" counts runs whose validation curve still moved at the end. Intervals are
+95 % over images, and over seeds where there are several; they are not corrected for their number. All students have one
+teacher. Places are known where the image shows the class that the teacher names first, the explained one: elsewhere
+they are undefined. The random map is drawn on the grid of the maps and enlarged as they are: its peak lies at the
+border more often than a random pixel, so chance of pointing is this line rather than the area of the mask."""
+TRANSFERS = ("at", "nst", "ab")
 Group = tuple[str, list[Card]]
 
 
@@ -50,7 +60,7 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
         there = ", ".join(f"{one:g}" for one in known)
         raise BadInputError(f"No student of {dataset} has λ {lam:g}; there are {there}.")
     groups = list(_groups(dataset, lam, root))
-    parts = [f"# {dataset}, test split, λ = {lam:g}", "## Answers", *_answers(groups)]
+    parts = [f"# {dataset}, test split, λ = {lam:g}", LEGEND, "## Answers", *_answers(groups)]
     class_maps = [name for name in CLASS_MAPS if (rows["explainer"] == name).any()]
     for explainer in (*class_maps, *HEAVY):
         parts += [f"## Similarity to the teacher: {explainer}", *_table(rows, groups, explainer, SIMILARITY)]
@@ -77,7 +87,7 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     for setting in settings:
         width, method, beta, kind, arch, of = setting
         which = f", {arch} of {of}" if alike[setting[:4]] > 1 else ""
-        for wanted in (lam, 0.0) if method == "kd" else (lam,):
+        for wanted in sorted({lam, 0.0}, reverse=True) if method in ("kd", *TRANSFERS) else (lam,):
             found = [card for card in students if _setting(card) == setting and card.lam == wanted]
             if found:
                 yield f"{fraction(-width)} {name_of(method, wanted)} β {beta:g}{kind}{which}", found
@@ -123,8 +133,9 @@ def _kind(card: Card) -> str:
 
 
 def name_of(method: str, lam: float) -> str:
-    """The word for a method: "naive", "hard labels", "SWA"."""
-    return {"kd": "naive" if lam else "hard labels", "surrogate": "attentive"}.get(method, method.upper())
+    """The word for a method: "naive", "hard labels", "SWA"; "AT" beside hard labels alone, with answers "KD + AT"."""
+    known = {"kd": "naive" if lam else "hard labels", "surrogate": "attentive"}
+    return known.get(method, f"{'KD + ' if lam and method in TRANSFERS else ''}{method.upper()}")
 
 
 def _answers(groups: Sequence[Group]) -> Iterator[str]:
@@ -148,15 +159,16 @@ def over_seeds(values: Sequence[float | None], show: str = ".3f") -> str:
 
 
 def _table(rows: pd.DataFrame, groups: Sequence[Group], explainer: str, metrics: Sequence[str]) -> Iterator[str]:
-    yield "| runs | " + " | ".join(metrics) + " | in the loss |"
-    yield "|---" * (len(metrics) + 2) + "|"
+    yield "| runs | seeds | " + " | ".join(metrics) + " | in the loss |"
+    yield "|---" * (len(metrics) + 3) + "|"
     controls = [("control: random map", ["control:random"]), ("control: centre Gaussian", ["control:centre"])]
     named = [(title, [c.id for c in cards], was_in_loss(cards[0], explainer)) for title, cards in groups if cards]
     for title, ids, trained in [*named, *((title, ids, False) for title, ids in controls)]:
         if not _stored(rows, ids, explainer):
             continue
         cells = [_cell(estimate(rows, ids, explainer, metric)) for metric in metrics]
-        yield f"| {title} | " + " | ".join(cells) + f" | {'yes' if trained else 'no'} |"
+        seeds = "-" if title.startswith("control") else str(len(ids))
+        yield f"| {title} | {seeds} | " + " | ".join(cells) + f" | {'yes' if trained else 'no'} |"
 
 
 def _cell(value: Estimate) -> str:
@@ -171,7 +183,7 @@ def _stored(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str) -> bool:
 
 def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     if "in_habitat" not in images:
-        yield "all images", images["index"]
+        yield "images that show the explained class", images["index"]
         return
     inside = images["in_habitat"].astype(bool)
     yield "in habitat", images.loc[inside, "index"]
@@ -184,8 +196,8 @@ def _differences(
     measured = [(rows, name, "cosine") for name in (*class_maps, *HEAVY)]
     measured += [(rows, name, metric) for name in class_maps for metric in ("distance", *PLACES[:3]) if metric in rows]
     measured += [(answers, ANSWERS, metric) for metric in ("same_answer", "right")]
-    yield "| width | " + " | ".join(f"{name} {metric}" for _, name, metric in measured) + " |"
-    yield "|---" * (len(measured) + 1) + "|"
+    yield "| width | paired seeds | " + " | ".join(f"{name} {metric}" for _, name, metric in measured) + " |"
+    yield "|---" * (len(measured) + 2) + "|"
     for title, naive, matched in _pairs(groups):
         first, second = ([card.id for card in cards] for cards in (matched, naive))
         seeds = {card.id: card.seed for card in (*matched, *naive)}
@@ -195,7 +207,8 @@ def _differences(
             else "-"
             for table, name, metric in measured
         ]
-        yield f"| {title} | " + " | ".join(cells) + " |"
+        paired = ", ".join(map(str, shared_seeds(*([seeds[run_id] for run_id in own] for own in (first, second)))))
+        yield f"| {title} | {paired or 'none, drawn apart'} | " + " | ".join(cells) + " |"
 
 
 def _pairs(groups: Sequence[Group]) -> Iterator[tuple[str, list[Card], list[Card]]]:

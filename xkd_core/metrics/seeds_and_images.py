@@ -1,8 +1,10 @@
 """Intervals that know of two sources of chance: which images were drawn, and which seeds were trained.
 
 Hierarchical bootstrap (Davison & Hinkley 1997, ch. 3.8) for crossed data: all seeds see the same images, so
-seeds and images are drawn independently, with replacement, and every cell of the drawn table enters. With few
-seeds their part is underestimated by (seeds - 1) / seeds; with one seed only images count, as the number says.
+seeds and images are drawn independently, with replacement, and every cell of the drawn table enters. Of few seeds it
+makes too little: where they differ more than images do, its 95 % hold the truth in half of all cases with two seeds,
+in three quarters with three. So it is widened to Student's interval where that is wider, with the degrees of freedom
+of Satterthwaite (1946) for a sum of the two variances. With one seed only images count, as the number says.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 from xkd_core.errors import BadInputError
 from xkd_core.metrics.statistics import KEPT_VALUES, Estimate, drawn_counts, drawn_means
@@ -120,7 +123,30 @@ def _estimate(groups: list[Float64], draws: _Draws, n_all: int, level: float) ->
     if n > 1:  # one image says nothing about the others
         tail = 100 * (1 - level) / 2
         low, high = (float(end) for end in np.percentile(draws.means(groups), [tail, 100 - tail]))
+        low, high = _widened(groups, mean, low, high, level)
     return SeedEstimate(mean=mean, low=low, high=high, n=n, undefined=missing, seeds=seeds)
+
+
+def _widened(groups: list[Float64], mean: float, low: float, high: float, level: float) -> tuple[float, float]:
+    """The ends, or those of Student's interval where they lie farther out; no end lies beyond what a mean can be."""
+    half = _student(groups, level)
+    least, most = (float(sum(end(group) for group in groups)) for end in (np.min, np.max))
+    return min(low, max(mean - half, least)), max(high, min(mean + half, most))
+
+
+def _student(groups: list[Float64], level: float) -> float:
+    """Half the width of Student's interval for the sum of the groups' means; 0 where every group has one seed.
+
+    Variance: that of the images' means over seeds by their number, and for each group that of its seeds' by theirs.
+    """
+    images = np.sum([group.mean(axis=0) for group in groups], axis=0)
+    several = [group.mean(axis=1) for group in groups if len(group) > 1]
+    parts = [(float(values.var(ddof=1)) / len(values), len(values) - 1) for values in (images, *several)]
+    variance = sum(part for part, _ in parts)
+    if not several or variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    return float(stdtrit(freedom, (1 + level) / 2)) * float(np.sqrt(variance))
 
 
 def _table(values: ArrayLike) -> Float64:
