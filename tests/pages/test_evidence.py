@@ -64,19 +64,20 @@ def test_the_page_shows_what_the_command_says(open_page, root):
     table = app.dataframe[0].value
     signs = {"holds": "✓", "does not hold": "✗", "not testable here": "–"}
     assert dict(zip(table["Id"], table["Verdict"], strict=True)) == {
-        one.claim.id: f"{signs[one.finding.verdict]} {one.finding.words}" for one in judged
+        one.claim.id: f"{signs[one.finding.verdict]} {one.finding.full}" for one in judged
     }
     shown = {metric.label.lower(): int(metric.value) for metric in app.metric}
     assert shown == dict.fromkeys(shown, 0) | Counter(one.finding.words for one in judged)
     assert sum(shown.values()) == len(CLAIMS)
     parts = how_in_words(judged)
-    assert re.fullmatch(r"\d+ not shown, \d+ contradicted", parts)
+    assert re.fullmatch(r"\d+ not shown, \d+ contradicted(, \d+ of one seed)?", parts)
     assert any(parts in option for option in app.selectbox(key="verdict").options)
     for paper in PAPERS:
         app.selectbox(key="paper").set_value(paper).run()
         own = [one for one in judged if one.claim.paper == paper]
         assert boxes(app) == {one.claim.id: one.finding.words for one in own}
         shown = "\n".join(texts(app))
+        assert shown.count(":gray-badge[one seed") == sum(one.finding.one_seed for one in own)
         for one in own:
             assert f"**Because:** {one.finding.reason}" in shown
             assert [number.text for number in one.finding.numbers if number.text not in shown] == []
