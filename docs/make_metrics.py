@@ -34,7 +34,8 @@ HEAD = """# {dataset}: FE, MS, PG and AL by λ and CAM method
 Written by `python -m docs.make_metrics` from the stored rows of the test split, in the form of Wilfling et al.'s
 Fig. 2, which has box plots without numbers. Higher is better in all four. A cell is the mean with its 95 % interval,
 over images and, where there are several, over seeds; n is the number of images. All cells of a table are of the same
-images; those without a value are left out of the cell and lower its n. A cell of fewer seeds than its row says so: it
+images; those without a value are left out of the cell and lower its n: PG and AL have none where the image does not
+show the class that is explained, the one that the teacher names first. A cell of fewer seeds than its row says so: it
 cannot be compared with those beside it. On networks with global average pooling and one linear layer CAM, Grad-CAM,
 HiResCAM and XGrad-CAM are the same map but for a positive factor, which none of these metrics sees. A random map and a
 Gaussian in the centre of the image show what a map gets that knows nothing.
