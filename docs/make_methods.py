@@ -50,8 +50,8 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
   {given} the student was given an approximation of it; without a mark it is independent of the training. Intervals are
   95 % over images, and over seeds where there are several. "shuffled" is the same comparison with the teacher's map of
   another image: what any two maps have in common. The second teacher is the noise floor. CAM (where a network has none,
-  Grad-CAM in its place) is measured on as many test images as rows are
-  stored of, the other explainers on 200; every cell is of the images that its runs have a value for.
+  Grad-CAM in its place) is measured on as many test images as rows are stored of, the other explainers on 200; every
+  cell is of the images that its runs have a value for.
 - All students have one teacher, so nothing here says what another teacher would change.
 """
 MORE = {

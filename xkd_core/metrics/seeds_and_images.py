@@ -2,9 +2,10 @@
 
 Hierarchical bootstrap (Davison & Hinkley 1997, ch. 3.8) for crossed data: all seeds see the same images, so
 seeds and images are drawn independently, with replacement, and every cell of the drawn table enters. Of few seeds it
-makes too little: where they differ more than images do, its 95 % hold the truth in half of all cases with two seeds,
-in three quarters with three. So it is widened to Student's interval where that is wider, with the degrees of freedom
-of Satterthwaite (1946) for a sum of the two variances. With one seed only images count, as the number says.
+makes too little: where they differ much more than images do, it reaches from the lowest to the highest, which holds
+the truth in half of all cases with two seeds and in three quarters with three. So it is widened to Student's interval
+where that is wider, with the degrees of freedom of Satterthwaite (1946) for a sum of the two variances. With one seed
+only images count, as the number says.
 """
 
 from __future__ import annotations
