@@ -17,7 +17,7 @@ SLUGS = dict(zip(VERDICTS, ("holds", "fails", "untested"), strict=True))
 """Verdict -> its word in the link."""
 SIGNS = dict(zip(VERDICTS, (("✓", "green"), ("✗", "red"), ("–", "gray")), strict=True))
 PAGES = {"pages/compression.py": "Look at it on the Compression page", "pages/study_admin.py": "Set up a study"}
-WIDTHS = {"Paper": 60, "Claim": 360, "Tested": 360, "Here": 320}
+WIDTHS = {"Verdict": 300, "Paper": 60, "Claim": 320, "Tested": 340, "Here": 320}
 """Of the overview's columns, in px: what is tested, and on which images, stays in sight on a laptop."""
 PASSES = {True: "yes", False: "no", None: ""}
 
