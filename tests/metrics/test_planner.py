@@ -59,6 +59,21 @@ def test_one_network_may_be_asked_about_two_classes_at_the_price_of_one() -> Non
     assert not np.allclose(found["0"]["deletion_auc"].values, found["3"]["deletion_auc"].values)
 
 
+def test_metrics_of_one_pair_of_answers_are_asked_of_the_careful_network() -> None:
+    x, rough, careful = images(3, SHAPE), net(SHAPE, seed=1), net(SHAPE, seed=2)
+    targets, own, names = np.arange(3), maps(3), ["average_drop", "deletion_auc", "confidence_increase"]
+    case = Case(score=rough, maps=own, targets=targets, careful=careful)
+    found = measure(x, {"it": case, "other": Case(score=rough, maps=own, targets=targets)}, names, SETTINGS)
+    assert list(found["it"]) == names
+    for key, asked in {"it": careful, "other": rough}.items():
+        alone = measure(x, {"it": Case(score=asked, maps=own, targets=targets)}, names[::2], SETTINGS)["it"]
+        for name in names[::2]:
+            np.testing.assert_allclose(found[key][name].values, alone[name].values, atol=1e-12)
+    rough_area = measure(x, {"it": Case(score=rough, maps=own, targets=targets)}, names[1:2], SETTINGS)["it"]
+    np.testing.assert_allclose(found["it"]["deletion_auc"].values, rough_area["deletion_auc"].values, atol=1e-12)
+    assert careful.asked == 3 * 2 * 2  # the image and what the map shows of it, here and alone
+
+
 def test_threads_that_ask_at_once_do_not_write_into_each_others_images() -> None:
     meet = Barrier(2, timeout=60)
 

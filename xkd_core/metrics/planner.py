@@ -37,13 +37,15 @@ class Case:
     """One network with its maps of the images: what is to be measured.
 
     maps: (B, h, w), raw and signed; class activation maps after ReLU, as everywhere. targets: (B,) explained
-    classes. explain: how to explain another image, for the metrics that must.
+    classes. explain: how to explain another image, for the metrics that must. careful: who answers in place of a
+    rough ``score`` (bfloat16) where a metric rests on one pair of answers and no noise averages out.
     """
 
     score: Score
     maps: ArrayLike
     targets: ArrayLike
     explain: Explain | None = None
+    careful: Score | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
