@@ -88,7 +88,7 @@ def _own(card: Card) -> list[str]:
 
 
 def _usual_beta(card: Card) -> float:
-    return BETAS.get(card.method, Recipe.beta)
+    return BETAS.get((card.method, str(card.recipe.get("form") or "")), Recipe.beta)
 
 
 def _section(card: Card) -> Section:

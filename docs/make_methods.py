@@ -26,7 +26,7 @@ from docs.papers import comparisons
 from docs.text import interval, page, table
 from xkd_core.claims.stored import Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
-from xkd_core.serving.zoo import times
+from xkd_core.serving.names import times
 from xkd_core.sweep.planned import Gap, planned
 
 HERE = Path(__file__).parent

@@ -11,8 +11,10 @@ from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.serving import curves, pareto
 from xkd_core.serving.curves import Axis, Curve
+from xkd_core.serving.names import how_much, times
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Choice, Zoo, how_much, times
+from xkd_core.serving.views import impossible
+from xkd_core.serving.zoo import Choice, Zoo
 
 guard.page("pages/compression.py")
 
@@ -28,11 +30,6 @@ class Asked:
     choice: Choice
     results: Results
     explainer: str
-
-    @property
-    def title(self) -> str:
-        """The name of the map."""
-        return str(catalogue.get("explainer", self.explainer).title)
 
     @property
     def size(self) -> str:
@@ -104,23 +101,35 @@ def _film(asked: Asked) -> screen.Shown | None:
 def _curves(asked: Asked, lines: dict[Axis, list[Curve]], controls: dict[Axis, tuple[Curve, ...]]) -> None:
     st.markdown("### Drift, localisation and quality")
     if not any(line.points for pair in lines.values() for line in pair):
-        st.info("No stored results for these runs yet: "
-                f"`python -m xkd_core evaluate --dataset {asked.dataset}` makes them.")  # fmt: skip
+        st.info(_why_none(asked))
         return
     charts.legend([line for axis in AXES for line in lines[axis]], [line for axis in AXES for line in controls[axis]])
     picked: list[str] = []
-    words = {"ratio": f"{asked.title} against compression, at λ {asked.choice.lam:g}",
-             "lam": f"{asked.title} against λ, at {asked.size}"}  # fmt: skip
+    drawn = {axis: [point.run_id for line in lines[axis] for point in line.points] for axis in AXES}
+    title = {axis: curves.title_of(asked.results, asked.explainer, drawn[axis]) for axis in AXES}
+    words = {"ratio": f"{title['ratio']} against compression, at λ {asked.choice.lam:g}",
+             "lam": f"{title['lam']} against λ, at {asked.size}"}  # fmt: skip
     for column, axis in zip(st.columns(2, gap="large"), AXES, strict=True):
         with column:
             bands = curves.bands(asked.results, asked.zoo, lines[axis], explainer=asked.explainer)
             picked += charts.drift(lines[axis], controls[axis], bands, axis=axis, words=words[axis])
     st.caption(
-        "Each mark is a run, with its 95 % interval over images; grey bands are means with their intervals. Runs that "
-        "were trained differently on purpose stand a little to the right. Click a mark for its images."
+        "Each mark is a run, with its 95 % interval over images; grey bands are means with their intervals (maps of "
+        "other images: from the lowest to the highest run's). Runs that were trained differently on purpose stand a "
+        "little to the right. Click a mark for its images."
     )
     if picked:
         charts.images_of_run(asked.results, asked.zoo, picked[0], asked.explainer)
+
+
+def _why_none(asked: Asked) -> str:
+    """Why no curve can be drawn: these networks have no such map, or nobody measured it yet."""
+    cards = [card for row in ("naive", "matched") for card in asked.zoo.known(row, asked.choice.family)]
+    never = {impossible(asked.explainer, card) for card in cards}
+    if never and "" not in never:
+        name = catalogue.get("explainer", asked.explainer).title
+        return f"There are no maps by {name} of the runs chosen here: {', '.join(sorted(never))}."
+    return f"No stored results for these runs yet: `python -m xkd_core evaluate --dataset {asked.dataset}` makes them."
 
 
 def _quadrant(asked: Asked) -> None:
@@ -132,7 +141,8 @@ def _quadrant(asked: Asked) -> None:
             if pick is not None:
                 charts.quadrant(asked.results, pick.card, row=row, explainer=asked.explainer,
                                 bar=None if bar is None else bar.value)  # fmt: skip
-    line = "Below the dotted line a map is nearer to that of another image than to a second teacher's. "
+    line = ("Below the dotted line, half way between the mean cosine of a second teacher's maps and that of maps of "
+            "other images, a map has moved. ")  # fmt: skip
     st.caption(f"Each dot is a test image. {line if bar else ''}Click a dot to open the image.")
 
 

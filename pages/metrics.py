@@ -65,6 +65,9 @@ def _page(asked: Asked) -> None:
                 + metric_parts.elsewhere(asked.metrics, asked.zoo, asked.ask))  # fmt: skip
         metric_parts.table(found)
         return
+    if not found.whole and pairs.lacks_chosen(found):
+        st.info(f"Nothing is stored for {view.family_words(asked.choice.family)} here."
+                + metric_parts.elsewhere(asked.metrics, asked.zoo, asked.ask))  # fmt: skip
     metric_parts.draw(found, asked.metrics)
     metric_parts.table(found)
     st.markdown("### Is the difference real?")

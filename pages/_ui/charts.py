@@ -11,14 +11,16 @@ import streamlit as st
 from pages._ui import figures, gallery, resources
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
+from xkd_core.results.compare import Difference
 from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.paired import seeds_in_words
 from xkd_core.serving import curves, outside_loss, sentences, subjects
 from xkd_core.serving.curves import Axis, Bands, Curve
+from xkd_core.serving.names import called, describe
+from xkd_core.serving.names import title as title_of
 from xkd_core.serving.pareto import Candidate
 from xkd_core.serving.results import Results
-from xkd_core.serving.zoo import Zoo, called, describe
-from xkd_core.serving.zoo import title as title_of
+from xkd_core.serving.zoo import Zoo
 
 N_IMAGES = 12
 CONFIG = {"displayModeBar": False}
@@ -26,7 +28,7 @@ CONFIG = {"displayModeBar": False}
 
 def legend(lines: Sequence[Curve], controls: Sequence[Curve]) -> None:
     """What the marks of the charts mean, once for both."""
-    entries = [f'<span style="white-space: nowrap"><span style="color: {colour}">{sign}</span> {escape(words)}</span>'
+    entries = [f'<span><span style="color: {colour}">{sign}</span> {escape(words)}</span>'
                for sign, colour, words in dict.fromkeys(figures.legend(lines, controls))]  # fmt: skip
     st.html(f'<p style="display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0">{"".join(entries)}</p>')
 
@@ -53,26 +55,44 @@ def say(lines: Sequence[Curve], results: Results, zoo: Zoo, explainer: str) -> N
     if not (naive and matched):
         st.markdown("## How far do the maps drift?")
         return
-    ratio = max(naive.keys() & matched.keys(), default=max(matched))
-    gap = curves.gap(results, lines[1], lines[0], ratio, explainer=explainer)
-    title = catalogue.get("explainer", explainer).title
-    own, *other = (zoo.by_id[run_id] for line in (lines[1], lines[0]) for run_id in line.runs_at(ratio)[:1])
-    floor = curves.floor(results, lines[1], lines[0], ratio, explainer=explainer)
-    said = (sentences.drift_apart(title, (own, other[0]), (matched[ratio], naive[ratio]), gap, floor) if other
-            else sentences.drift_alone(title, own, matched[ratio]))  # fmt: skip
-    st.markdown(f"## {said}")
+    pairs = curves.pairs_of(lines[1], lines[0])
+    ratio = max(pairs, default=max(matched))
+    here = [run_id for line in lines for run_id in line.runs_at(ratio)]
+    name = curves.title_of(results, explainer, here)
+    own, *others = (zoo.by_id[run_id] for line in (lines[1], lines[0]) for run_id in line.runs_at(ratio)[:1])
+    if not others:
+        st.markdown(f"## {sentences.drift_alone(name, own, matched[ratio])}")
+        st.caption(_of_what(lines, results, zoo, ratio, "and all seeds", ""))
+        return
+    found = dict(zip(pairs, resources.gaps(zoo.dataset, tuple(pairs.values()), explainer), strict=True))[ratio]
+    gap = found if found.estimate.n else None
+    means = tuple(line.mean_at(ratio, gap.seeds if gap else ()) for line in (lines[1], lines[0]))
+    st.markdown(f"## {sentences.drift_apart(name, (own, others[0]), means, gap)}")
+    said = "" if gap is None else _tested(f"{title_of(own)} minus {called(others[0])}", gap, len(pairs))
+    seeds = f"and seeds ({seeds_in_words(gap.seeds)})" if gap and gap.seeds else "and all seeds"
+    st.caption(_of_what(lines, results, zoo, ratio, seeds, said))
+    if was_in_loss(own, explainer):
+        _say_outside(lines, zoo, ratio, called(own), explainer)
+
+
+def _tested(pair: str, gap: Difference, n_places: int) -> str:
+    """'Matched student minus naive student, with 95 % interval: -0.1 (-0.2 to 0.0), p < 0.001 after Holm over ...'."""
+    places = f" after Holm's correction over {n_places} sizes" if n_places > 1 else ""
+    return (f" {pair}, with 95 % interval: {sentences.drift_signed(gap.estimate)}, {sentences.p_words(gap.holm_p)}"
+            f"{places}. {sentences.floor_words(gap)}")  # fmt: skip
+
+
+def _of_what(lines: Sequence[Curve], results: Results, zoo: Zoo, ratio: float, seeds: str, tested: str) -> str:
+    """Which images and runs the headline is about, what its test says, and what is left out."""
     n, without = max((line.counts(ratio) for line in lines), key=lambda counts: counts[::-1])
     n_test = len(results.images)
     images = (
         f"all {n:,} images of the test split" if n >= n_test else f"a sample of {n:,} of the {n_test:,} test images"
     )
-    pair = f"{title_of(own)} minus {called(other[0])}" if other else ""
-    between = "" if gap is None else (f" {pair}, with 95 % interval: {sentences.signed(gap.estimate)}, "
-                                      f"{seeds_in_words(gap.seeds)}. {sentences.floor_words(gap, floor)}")  # fmt: skip
-    st.caption(f"Mean over {images} and all seeds; drift is 1 - cosine to the teacher's map of the same image and "
-               f"class.{between} {undefined(n, without)}")  # fmt: skip
-    if other and was_in_loss(own, explainer):
-        _say_outside(lines, zoo, ratio, called(own), explainer)
+    cards = [zoo.by_id[run_id] for line in lines for run_id in line.runs_at(ratio)]
+    parts = [f"Mean over {images} {seeds}; drift is 1 - cosine to the teacher's map of the same image and class."
+             f"{tested}", sentences.unfinished_among(cards), undefined(n, without)]  # fmt: skip
+    return " ".join(part.strip() for part in parts if part)
 
 
 def _say_outside(lines: Sequence[Curve], zoo: Zoo, ratio: float, student: str, explainer: str) -> None:
@@ -125,9 +145,10 @@ def _front(found: Sequence[Candidate], name: str) -> list[str]:
     )  # fmt: skip
     st.caption(
         f"{len(found)} runs, of which {len(best)} are on the front (ringed): no other run has at least their quality, "
-        "at most their drift and at least their compression, and is better in one. The larger a dot, the smaller the "
-        "student. Controls, second teachers and runs not trained to the end (hollow) are drawn but do not compete; the "
-        "teacher itself has drift 0 and compression 1. Click a dot for its images."
+        "at most their drift and at least their compression, and is better in one. Parameters, non-zero weights and "
+        "bits are not compared with each other. The larger a dot, the smaller the student. Controls, second teachers "
+        "and runs not trained to the end (hollow) are drawn but do not compete; the teacher itself has drift 0 and "
+        "compression 1. Some were trained on this map: it stands beside the dot. Click a dot for its images."
     )
     return [str(data[0]) for data in clicked(event)]
 

@@ -17,8 +17,8 @@ SLUGS = dict(zip(VERDICTS, ("holds", "fails", "untested"), strict=True))
 """Verdict -> its word in the link."""
 SIGNS = dict(zip(VERDICTS, (("✓", "green"), ("✗", "red"), ("–", "gray")), strict=True))
 PAGES = {"pages/compression.py": "Look at it on the Compression page", "pages/study_admin.py": "Set up a study"}
-WIDTHS = {"Verdict": 300, "Paper": 60, "Claim": 320, "Tested": 340, "Here": 320}
-"""Of the overview's columns, in px: what is tested, and on which images, stays in sight on a laptop."""
+WIDTHS = {" ": 40, "Claim": 310, "Verdict": 300, "Paper": 60, "Tested": 340, "Here": 320}
+"""Of the overview's columns, in px: sign and claim in sight on a phone, what is tested on a laptop."""
 PASSES = {True: "yes", False: "no", None: ""}
 
 
@@ -35,9 +35,10 @@ def _judged(seen: str) -> tuple[Judged, ...]:
 def overview(found: Sequence[Judged]) -> None:
     """All claims as one table; a row that is chosen is shown whole below it."""
     frame = pd.DataFrame({
-        "Verdict": [f"{SIGNS[one.finding.verdict][0]} {one.finding.full}" for one in found],
-        "Paper": [one.claim.paper for one in found],
+        " ": [SIGNS[one.finding.verdict][0] for one in found],
         "Claim": [one.claim.says for one in found],
+        "Verdict": [one.finding.full for one in found],
+        "Paper": [one.claim.paper for one in found],
         "Tested": [one.claim.test for one in found],
         "Here": [_in_short(one.finding) for one in found],
         "Printed": [one.claim.printed for one in found],

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 
 from pages._ui.plot import Plot, bars, spread
 from xkd_core.metrics.statistics import Estimate
-from xkd_core.serving.curves import CONTROL_WORDS, Axis, Bands, Curve, Point
+from xkd_core.serving.curves import Axis, Bands, Curve, Point
+from xkd_core.serving.names import CONTROL_WORDS, LESS, times
 from xkd_core.serving.pareto import Candidate
-from xkd_core.serving.zoo import LESS, less_of, times
+from xkd_core.serving.zoo import less_of
 
 GREY = "#888888"
 FRONT = "#e69f00"
@@ -30,6 +31,7 @@ SIGNS = {
     "circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "x": "✖", "star": "★", "cross": "✚",
     "hexagon": "⬢",
 }  # fmt: skip
+OTHERS = "maps of<br>other images"
 BAND = "rgba(136, 136, 136, 0.28)"
 LABELS = 104  # px at the right for the names of bands, away from grid lines and dots
 LEAST = 0.02  # of the axis of quality, from the bottom to the top
@@ -50,7 +52,7 @@ def drift(curves: Sequence[Curve], controls: Sequence[Curve], bands: Bands, *, a
         _add_lines(plot, line, places)
     for line in (*controls, *curves):
         _add_dots(plot, line, places, axis)
-    for row, named in (("drift", {"maps of<br>other images": bands.shuffled, "a second<br>teacher": bands.noise}),
+    for row, named in (("drift", {OTHERS: bands.shuffled, "a second<br>teacher": bands.noise}),
                        ("pointing", {"the teacher": bands.pointing})):  # fmt: skip
         if row in places:
             ends = _range([*curves, *controls], row, list(named.values()))
@@ -122,8 +124,8 @@ def _add_bands(plot: Plot, named: Mapping[str, Estimate | None], panel: int, *, 
         if math.isfinite(band.low):
             plot.band(band.low, band.high, colour=BAND, panel=panel)
         plot.level(band.mean, panel=panel, layer="below", color=GREY, width=1)
-        plot.label(words, height, panel=panel,
-                   hovertext=f"{band.mean:.3f}, 95 % interval {band.low:.3f} to {band.high:.3f}")  # fmt: skip
+        reach = "95 % intervals of the runs from" if words == OTHERS else "95 % interval"
+        plot.label(words, height, panel=panel, hovertext=f"{band.mean:.3f}, {reach} {band.low:.3f} to {band.high:.3f}")
 
 
 def _add_lines(plot: Plot, line: Curve, places: dict[str, int]) -> None:
@@ -149,11 +151,18 @@ def _add_dots(plot: Plot, line: Curve, places: dict[str, int], axis: Axis) -> No
             panel=places[row], x=[_beside(point.x, axis, line.control) for point in known],
             y=[value.mean if isinstance(value, Estimate) else value for value in values], mode="markers",
             name=line.name, marker=_marker(known, COLOURS[line.row], _symbol(line)), **error,
-            customdata=[[point.run_id, point.drift.n, point.drift.undefined] for point in known],
+            customdata=[[point.run_id, _counted(value)] for point, value in zip(known, values, strict=True)],
             text=[f"{point.words}{', not trained to the end' * point.undertrained}" for point in known],
-            hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]} images, %{customdata[2]} undefined"
+            hovertemplate="%{text}<br>" + row + " %{y:.3f}<br>%{customdata[1]}"
             f"<extra>{line.name}</extra>",
         )  # fmt: skip
+
+
+def _counted(value: Estimate | float | None) -> str:
+    """What a mark is a mean of; the quality stands in the card, for the whole split."""
+    if not isinstance(value, Estimate):
+        return "the whole test split"
+    return f"{value.n:,} images, {value.undefined:,} undefined"
 
 
 def _value(point: Point, row: str) -> Estimate | float | None:
@@ -201,7 +210,8 @@ def pareto(found: Sequence[Candidate], *, title: str) -> go.Figure:
     for group, (words, colour, symbol) in GROUPS.items():
         part = [one for one in found if one.group == group]
         if part:
-            _add_candidates(plot, part, words, colour, symbol)
+            # The legend has the symbol of the first one: a run trained to the end, where there is one.
+            _add_candidates(plot, sorted(part, key=lambda one: not one.finished), words, colour, symbol)
     best = [one for one in found if one.on_front]
     plot.add(
         x=[one.drift.mean for one in best], y=[one.quality for one in best], mode="markers", name="on the front",
@@ -217,9 +227,10 @@ def _add_candidates(plot: Plot, part: Sequence[Candidate], words: str, colour: s
     plot.add(
         x=[one.drift.mean for one in part], y=[one.quality for one in part], mode="markers", name=words,
         marker={"color": colour, "size": [_size(one) for one in part], "opacity": 0.75, "line": {"width": 1.5},
-                "symbol": [symbol if one.contends or one.group == "control" else f"{symbol}-open" for one in part]},
+                "symbol": [symbol if one.finished else f"{symbol}-open" for one in part]},
         customdata=[[one.run_id, one.drift.n, f"{times(one.ratio)}x {LESS[one.counted]}"] for one in part],
-        text=[one.words for one in part],
+        text=[f"{one.words}{', this map in its loss' * one.in_loss}{', not trained to the end' * (not one.finished)}"
+              for one in part],
         hovertemplate="%{text}<br>drift %{x:.3f} (%{customdata[1]} images), quality %{y:.3f}<br>"
         "%{customdata[2]}<extra></extra>",
     )  # fmt: skip

@@ -14,11 +14,12 @@ from xkd_core import rendering
 from xkd_core.serving import subjects
 from xkd_core.serving.gallery import HABITATS, OUTCOMES, Found, Wish, orders
 from xkd_core.serving.gallery import Order as GalleryOrder
+from xkd_core.serving.names import called
 from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other, of_one
 from xkd_core.serving.sentences import headline as sentence
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
-from xkd_core.serving.zoo import ROWS, Choice, Zoo, called, params_of, problems_about
+from xkd_core.serving.zoo import ROWS, Choice, Zoo, params_of, problems_about
 from xkd_core.types import UInt8
 
 PAGE_OF_GALLERY = 24
@@ -193,7 +194,7 @@ def after(shown: Shown, order: Order) -> None:
     takeaway.bar(shown, said=_said(shown))
     with st.expander("All numbers of this image"):
         takeaway.numbers(shown)
-    if len(order.found.indices) > 1 or order.found.missing:
+    if order.key.dataset not in OUTSIDE or len(order.found.indices) > 1:
         _gallery(shown, order)
 
 
@@ -249,9 +250,13 @@ def _gallery(shown: Shown, order: Order) -> None:
     if order.found.missing:
         st.info(order.found.missing)
     n = len(order.found.indices)
+    if not n:
+        st.info("No image fits these filters.")
+        st.button("Show all images", on_click=_unfilter, key="g_reset")
+        return
     whose = "students'" if len(next(iter(order.found.cosines), ())) > 1 else "student's"
     words = f", with the cosine of the {whose} CAM to the teacher's for its top-1 class" if order.found.cosines else ""
-    st.caption(f"{n:,} images{words}")
+    st.caption(f"{n:,} {'image' if n == 1 else 'images'}{words}")
     pages = max(1, -(-n // PAGE_OF_GALLERY))
     page = 1 if pages == 1 else int(st.pagination(pages, key="g_page") or 1)
     place = slice((page - 1) * PAGE_OF_GALLERY, page * PAGE_OF_GALLERY)
@@ -276,6 +281,12 @@ def _draw_filters(filters: Filters, *, has_habitats: bool) -> None:
     for column, (name, (label, options)) in zip(st.columns(len(shown)), shown.items(), strict=True):
         names = list(options)
         widgets.select(name, label, names, names[0], titles=options, place=column)
+
+
+def _unfilter() -> None:
+    for name in ("g_class", "g_outcome", "g_habitat"):
+        if name in st.session_state:
+            st.session_state[name] = "all" if name == "g_class" else "any"
 
 
 def _picked() -> None:

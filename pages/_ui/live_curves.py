@@ -14,8 +14,8 @@ from xkd_core.models.cards import Card
 from xkd_core.serving import live_curves
 from xkd_core.serving.exports import csv
 from xkd_core.serving.live_curves import Curves, Order
+from xkd_core.serving.names import title
 from xkd_core.serving.views import impossible
-from xkd_core.serving.zoo import title
 from xkd_core.types import UInt8
 
 PICTURE_PX = 150

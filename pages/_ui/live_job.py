@@ -53,5 +53,6 @@ def _start(key: Key, forwards: int, make: Work, name: str) -> None:
         st.info(str(error))
         return
     if before is not None:
-        live.jobs.leave(before)  # the visitor went on
+        widgets.leave(before)
+    widgets.join(started)
     st.session_state[f"{name}_job"] = started

@@ -14,7 +14,8 @@ from pages._ui.plot import Plot, spread
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.serving.chart_picture import Layout, Part, compose
 from xkd_core.serving.metrics_view import Band, Box, Chart, arrow, family_words, title_of
-from xkd_core.serving.zoo import less_of, times
+from xkd_core.serving.names import times
+from xkd_core.serving.zoo import less_of
 
 PALETTE = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#3f51b5", "#9467bd", "#17becf", "#bcbd22")
 SIGNS = [[0, COLOURS["naive"]], [0.4, COLOURS["naive"]], [0.4, GREY], [0.6, GREY], [0.6, COLOURS["matched"]],
@@ -40,7 +41,8 @@ def boxes(found: Chart) -> go.Figure:
     plot.x_axis(tickvals=list(ticks), ticktext=list(ticks.values()), title=_axis(found),
                 range=[-0.6, len(ticks) - 0.4])  # fmt: skip
     plot.y_axis(title=f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}", range=[low, high])
-    return plot.figure(height=480, right=LABELS)
+    named = found.ask.axis == "method"  # the ticks name the kinds: a legend would say it twice, and fill a phone
+    return plot.figure(height=480, right=LABELS, **({"showlegend": False} if named else {}))
 
 
 def layout(found: Chart) -> Layout:

@@ -12,11 +12,12 @@ from pages._ui.words import cited
 from xkd_core import catalogue
 from xkd_core.results.metric_store import ANSWERS
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving import chart_picture, outside_loss
+from xkd_core.serving import chart_picture, outside_loss, sentences
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
+from xkd_core.serving.sentences import p_words
 from xkd_core.serving.views import impossible
 from xkd_core.serving.zoo import Choice, Zoo, naive_of, rounded
 
@@ -158,10 +159,12 @@ def _legend(found: Chart) -> str:
     instead = sorted({catalogue.get("explainer", name).title for name in found.instead.values()})
     name = catalogue.get("explainer", found.ask.explainer).title if instead else ""
     stand_in = f" Hollow: networks without {name}; {', '.join(instead)} stands in." if instead else ""
+    lost = sentences.unfinished_among([card for box in found.boxes if box.line.shared.n for card in box.cards])
+    unfinished = f" {lost}" if lost else ""
     return (
-        f"{found.n:,} images, the same for every mark. {boxes}Diamonds: mean with its 95 % interval over images and, "
-        f"with several seeds, over seeds.{stand_in} Grey: controls on the same images (dotted) and noise floors "
-        "(dashed). Click a diamond for its images."
+        f"{found.n:,} images, the same for every mark of students. {boxes}Diamonds: mean with its 95 % interval over "
+        f"images and, with several seeds, over seeds.{stand_in}{unfinished} Grey: controls (dotted) and noise floors "
+        "(dashed), on those of these images that they were measured on (see the table). Click a diamond for its images."
     )
 
 
@@ -237,7 +240,7 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
     answers = resources.answers(dataset, found.ask, every)
     (alone,) = resources.answers(dataset, found.ask, (chosen,), FLIPS)
     st.markdown(f"{pairs.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
-                f"{pairs.p_words(alone.test.permutation_p)}.")  # fmt: skip
+                f"{p_words(alone.test.permutation_p)}.")  # fmt: skip
     _one_by_one(found, resources.differences_by_image(dataset, found.ask, chosen), first, second)
     rows = pairs.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):

@@ -14,17 +14,19 @@ from xkd_core import rendering, settings
 from xkd_core.results.compare import Difference, Question, differences, per_image
 from xkd_core.results.metric_store import read_roar
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving import metric_rows, metrics_view, outside_loss, sanity_view, subjects
+from xkd_core.serving import curves, metric_rows, metrics_view, outside_loss, sanity_view, subjects
 from xkd_core.serving import retrained as retrained_view
+from xkd_core.serving.curves import Pair
 from xkd_core.serving.desk import Desk
 from xkd_core.serving.gallery import Found, Wish, find
 from xkd_core.serving.live import Live
 from xkd_core.serving.metrics_view import Ask, Chart
+from xkd_core.serving.names import called, describe
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.retrained import Retrained
 from xkd_core.serving.sanity_view import Floor, Mark, Safety
 from xkd_core.serving.stories import Story, tell
-from xkd_core.serving.zoo import Choice, Zoo, called, describe, fingerprint, read_zoo
+from xkd_core.serving.zoo import Choice, Zoo, fingerprint, read_zoo
 from xkd_core.types import UInt8
 
 if TYPE_CHECKING:
@@ -90,6 +92,11 @@ def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int 
 def outside(dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str) -> tuple[Difference, ...]:
     """Matched minus naive runs, which differ in their seed only, by every stored map that was in no loss."""
     return _outside(dataset, matched, naive, metric, *_seen(dataset))
+
+
+def gaps(dataset: str, pairs: tuple[Pair, ...], explainer: str) -> tuple[Difference, ...]:
+    """Differences of cosine, each pair of groups of runs tested beside the others."""
+    return _gaps(dataset, pairs, explainer, *_seen(dataset))
 
 
 def differences_by_image(dataset: str, ask: Ask, question: Question) -> pd.Series[float]:
@@ -200,8 +207,7 @@ def _chart(dataset: str, ask: Ask, stamp: str, rows: str) -> Chart:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _safety(dataset: str, stamp: str, rows: str) -> tuple[Safety, ...]:
-    metrics, zoo = _metrics(dataset, stamp, rows), _zoo(dataset, stamp)
-    return tuple(sanity_view.safety(metrics, zoo, name) for name in sanity_view.explainers(metrics))
+    return sanity_view.safety_of_all(_metrics(dataset, stamp, rows), _zoo(dataset, stamp))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
@@ -219,6 +225,11 @@ def _outside(
     by_id = _zoo(dataset, stamp).by_id
     cards = ([by_id[run_id] for run_id in ids] for ids in (matched, naive))
     return outside_loss.outside(_metrics(dataset, stamp, rows), *cards, metric)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _gaps(dataset: str, pairs: tuple[Pair, ...], explainer: str, stamp: str, rows: str) -> tuple[Difference, ...]:
+    return curves.gaps(_metrics(dataset, stamp, rows), _zoo(dataset, stamp), pairs, explainer=explainer)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

@@ -12,8 +12,8 @@ from pages._ui.plot import Plot, bars
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.serving.live_sanity import Cascade, Layers
+from xkd_core.serving.names import title
 from xkd_core.serving.sanity_view import Floor, Mark, middle
-from xkd_core.serving.zoo import title
 
 SYMBOLS = {"teacher": "square", "naive": "circle", "matched": "diamond"}
 FLOORS = {"other": ("maps of other images", "x"), "second": ("a second teacher", "square-open"),

@@ -12,15 +12,18 @@ from pages._ui.screen import Shown
 from xkd_core import rendering
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.errors import XKDError
+from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
+from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving import live_sanity
 from xkd_core.serving import sanity_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.live import Key
 from xkd_core.serving.live_sanity import Cascade, Layers
+from xkd_core.serving.names import describe, title
 from xkd_core.serving.sanity_view import Safety
-from xkd_core.serving.zoo import Row, Zoo, describe, title
+from xkd_core.serving.zoo import Row, Zoo
 from xkd_core.types import Float, UInt8
 
 if TYPE_CHECKING:
@@ -116,7 +119,7 @@ def _good_and_bad(found: Sequence[Safety]) -> str:
         return "Good: near 0, or the level of a map of another image. Bad: near 1."
     best, worst = known[0], known[-1]
     words = f"Good is near 0: of the teacher's {EXPLAINERS[best.explainer].title} {view.two(best.left.mean)} is left. "  # type: ignore[union-attr]
-    if worst is best or worst.left is None:
+    if worst is best or worst.left is None or worst.limit is None:
         return f"{words}Bad is near 1: a map that no weight enters, such as an edge detector's, keeps 1."
     side = "a bad result" if worst.left.high >= worst.limit else "still a good one"
     most = f"{EXPLAINERS[worst.explainer].title}, {worst.left.mean:.2f}"
@@ -143,7 +146,7 @@ def noise(metrics: Metrics, zoo: Zoo, rows: Mapping[Row, Card]) -> None:
     if zoo.second_teacher is None:
         st.info(f"There is no second teacher for {zoo.dataset}, so the noise floor is not known: "
                 f"`python -m xkd_core distill --dataset {zoo.dataset} --method ce --seed 1` trains one.")  # fmt: skip
-    st.caption(_noise_words(found))
+    st.caption(f"{_noise_words(found)}{_in_the_loss(rows, found)}")
 
 
 def _spoken(one: view.Floor) -> str:
@@ -151,12 +154,24 @@ def _spoken(one: view.Floor) -> str:
     return ", ".join(f"{words} {value}" for words, value in named.items() if value is not None)
 
 
+def _in_the_loss(rows: Mapping[Row, Card], found: Sequence[view.Floor]) -> str:
+    """Which of the maps the matched student was trained on."""
+    card = rows.get("matched")
+    names = [EXPLAINERS[one.explainer].title for one in found if card and was_in_loss(card, one.explainer)]
+    return f" In the loss of the matched student: {', '.join(names)}." if names else ""
+
+
+def _values(one: view.Floor) -> list[Estimate]:
+    return [value for value in (one.other, one.second, one.samples, *one.rows.values()) if value is not None]
+
+
 def _noise_words(found: Sequence[view.Floor]) -> str:
     known = [one for one in found if one.room is not None]
     lost = [EXPLAINERS[one.explainer].title for one in known if not one.room]
     words = (
-        "Above the second teacher (open squares) a student cannot be told from another training of the same network; "
-        "at the crosses its map is as near as that of another image."
+        f"Means over up to {max(one.n for floor in found for one in _values(floor)):,} images with their 95 % "
+        "intervals. Right of the second teacher (open squares) a student cannot be told from another training of the "
+        "same network; at the crosses its map is as near as that of another image."
     )
     if lost:
         return f"{words} No room between the two, so nothing to compare, for {', '.join(lost)}."

@@ -17,19 +17,9 @@ from xkd_core.serving import subjects
 from xkd_core.serving.curves import SLIDERS, axis_values
 from xkd_core.serving.jobs import Job
 from xkd_core.serving.metrics_view import family_words
+from xkd_core.serving.names import describe, title
 from xkd_core.serving.views import DEFAULT_EXPLAINERS
-from xkd_core.serving.zoo import (
-    CONTROLS,
-    FAMILIES,
-    KINDS,
-    Choice,
-    Zoo,
-    describe,
-    family_name,
-    family_of,
-    parts_of,
-    title,
-)
+from xkd_core.serving.zoo import CONTROLS, FAMILIES, KINDS, Choice, Zoo, family_name, family_of, parts_of
 from xkd_core.types import UInt8
 
 DATA_TITLES = {
@@ -47,6 +37,7 @@ DATA_TITLES = {
     "digits": "Handwritten digits",
     "upload": "Your own image",
 }
+_STOPPED = "_stopped"
 TARGETS = {"teacher": "The teacher's top-1", "own": "Each model's own top-1", "label": "The label"}
 KIND_WORDS = (
     "The naive student beside it was made small in the same way. Slimmable students have fewer channels too, and all "
@@ -304,5 +295,24 @@ def _poll(job: Job, left: Callable[[], int], before: int, doing: str, name: str)
         st.rerun()
     note = catalogue.EXPLAINERS[job.note].title if job.note in catalogue.EXPLAINERS else job.note
     st.progress(min(1.0, job.done), text=f"{doing} {note}" if note else "Waiting for a free worker")
-    if st.button("Stop", key=f"stop_{name}"):
-        job.cancel.set()
+    if stopped(job):
+        st.caption("You stopped; others still wait for it." if job.waiting > 0 else "Stopping ...")
+    elif st.button("Stop", key=f"stop_{name}"):
+        leave(job)
+        st.session_state.setdefault(_STOPPED, {})[job.key] = job
+
+
+def stopped(job: Job) -> bool:
+    """Whether this visitor stopped it; it may go on for others, who asked for the same."""
+    return st.session_state.get(_STOPPED, {}).get(job.key) is job
+
+
+def leave(job: Job) -> None:
+    """The visitor went on or stopped it: without anyone else who waits, it ends. Counts once."""
+    if not stopped(job):
+        job.leave()
+
+
+def join(job: Job) -> None:
+    """The visitor asked for it, again perhaps."""
+    st.session_state.get(_STOPPED, {}).pop(job.key, None)

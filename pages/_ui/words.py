@@ -10,16 +10,36 @@ WORDS = {
     "Naive student": "A smaller network trained with knowledge distillation only: labels and the teacher's answers.",
     "Matched student": "A naive student whose attribution map was also pulled towards the teacher's while training.",
     "Baseline student": "A student trained on labels only (λ = 0).",
+    "SWA": "Matched by class activation maps: β times 1 - cosine between the student's map of the class and the "
+    "teacher's. SSWA leaves out some of the teacher's channels at random.",
+    "EWA": "As SWA, but every channel counts the same, whatever the class.",
+    "AT, NST, AB": "Older ways to hand over what is inside a network, here for comparison: attention transfer (where "
+    "several layers are active), neuron selectivity transfer (how activations are distributed), activation boundaries "
+    "(which neurons fire, learned first).",
+    "XDistillation": "A student that also sees an approximated explanation of its teacher, drawn by an autoencoder "
+    "that was trained to draw them and is then frozen.",
+    "Noise floor": "How far two equally good trainings lie apart without any compression: a second teacher's maps, or "
+    "another seed of the same student. A smaller difference tells nothing.",
+    "Seed": "The number that decides every random choice of a training. Runs that differ in it alone show what chance "
+    "does.",
+    "95 % interval": "Where the mean lies if the test images, and with several seeds the trainings too, are taken as a "
+    "sample. Of one seed it knows of images only.",
+    "Holm": "Many tests find something by chance. Holm's correction raises every p so that a false alarm among all of "
+    "them has a chance below 5 %.",
+    "d_z": "How large a difference is: its mean over the images, divided by its standard deviation.",
+    "Not trained to the end": "The validation curve still moved by more than .01 over the last three epochs. It says "
+    "nothing about a longer training: the learning rate falls to 0, where every curve comes to rest.",
     "Run": "One trained network with its card: how it was made, what it measured, the sha256 of its weights.",
     "Map": "Raw, signed attribution in float32 at its native resolution.",
     "Heatmap": "A map as it is drawn: scaled, coloured, laid over the photo.",
     "Drift": "1 - similarity to the teacher's map of the same image and class.",
     "Moved": "A map whose cosine to the teacher's lies below the middle between two means: that of a second, equally "
-    "trained teacher, and that of maps of other images. It is nearer to an unrelated map than to its own.",
+    "trained teacher, and that of maps of other images. No map is compared with an unrelated one for it.",
     "λ": "Weight of the distillation term, 0 = labels only, 1 = the teacher's answers only. The term is scaled by T².",
     "β": "Weight of attribution matching: β(1 - cos) is added to the loss.",
     "Width and ratio": "Width is the share of the teacher's channels (1/2, 1/4, 1/8). Ratio is teacher parameters "
-    "over student parameters; 1/8 of the width is about 62 times smaller.",
+    "over student parameters; 1/8 of the width is about 62 times smaller. Where weights were pruned it counts "
+    "non-zero weights, where they were rounded it counts bits; the words beside it say which.",
     "Answer": "Single-label: the top class. Multi-label: yes or no (logit > 0) on the explained class.",
     "Same answer, right": "Same: teacher's and student's answers agree. Right: the answer equals the label.",
     "Agreement": "The share of images on which a student gives the same answer as its teacher, right or wrong.",

@@ -53,7 +53,7 @@ def _compute(shown: Shown, cards: Sequence[Card], missing: Sequence[str], name: 
     at_once = tuple(one for one in order if automatic(one, cards[0]))
     job: Job | None = st.session_state.get(f"{name}_job")
     about = work_on(shown.view, cards)
-    failed = job is not None and bool(job.error) and job.key[: len(about)] == about
+    failed = job is not None and (bool(job.error) or widgets.stopped(job)) and job.key[: len(about)] == about
     if at_once and (not failed or st.button("Try again", key=f"{name}_again")):
         _start(shown, cards, at_once, name)
     dear = tuple(one for one in order if one not in at_once)
@@ -83,7 +83,8 @@ def _start(shown: Shown, cards: Sequence[Card], names: Sequence[str], name: str)
         st.info(str(error))
         return
     if job is not None:
-        desk.jobs.leave(job)  # the visitor went on; without anyone else who waits, it stops
+        widgets.leave(job)
+    widgets.join(started)
     st.session_state[f"{name}_job"] = started
 
 

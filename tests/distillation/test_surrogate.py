@@ -52,6 +52,15 @@ def network() -> torch.nn.Module:
     return build(ARCH, 10, width=0.0625)
 
 
+def test_masked_images_leave_the_statistics_of_a_student_that_judges_itself_alone(teacher: Card, zoo: Path) -> None:
+    model, x = network().train(), torch.randn(4, 3, 32, 32)
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    kept_answer_loss(model, x, torch.rand(4, 32, 32), torch.randn(4, 10), multi_label=False)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+    see(model, x)  # the images themselves count as ever
+    assert not all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+
+
 def test_the_explanation_network_takes_the_three_gated_stages_from_coarse_to_fine() -> None:
     model, plain = network(), build("attentive_resnet18", 10, width=0.0625)
     fine, middle, coarse = 8, 16, 32  # a sixteenth of 128, 256, 512

@@ -71,13 +71,16 @@ def test_of_maps_that_hold_a_superpixels_value_everywhere_the_means_are_taken() 
     assert in_superpixels(maps, labels, mean=True)[0, 0, ::7].tolist() == [pytest.approx(1 / 3), 1.0]
 
 
-def test_targets_of_lime_are_its_coefficients_over_the_largest(teacher: Card, zoo: Path, pixels: np.ndarray) -> None:
-    found = explanation_targets(Wanted(load_run(teacher.id, zoo), "lime", 19), pixels[:2])
+@pytest.mark.parametrize("n_superpixels", [19, 8])
+def test_targets_of_lime_are_its_coefficients_over_the_largest(
+    teacher: Card, zoo: Path, pixels: np.ndarray, n_superpixels: int
+) -> None:
+    found = explanation_targets(Wanted(load_run(teacher.id, zoo), "lime", n_superpixels), pixels[:2])
     run, images = load_run(teacher.id, zoo), np.asarray(pixels[:2])
     x = to_input(images, run.card.input_transform())
-    target = run.model(x).argmax(dim=1)
-    said = explain({"it": run.model}, x, {"it": target}, names=["lime"], seed=0, images=images)["it"]["lime"].maps
-    for one, wanted in zip(found, said, strict=True):
+    target, params = run.model(x).argmax(dim=1), {"lime": {"n_superpixels": n_superpixels}}
+    asked = explain({"it": run.model}, x, {"it": target}, names=["lime"], seed=0, images=images, params=params)
+    for one, wanted in zip(found, asked["it"]["lime"].maps, strict=True):
         np.testing.assert_allclose(one, wanted / np.abs(wanted).max(), atol=2e-3)
 
 

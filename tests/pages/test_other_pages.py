@@ -42,7 +42,7 @@ def test_students_are_compared_where_both_have_a_run(open_page, made):
     means = [f"{drift(made, name):.2f}" for name in ("shuffled", "kd 0.25 0.5")]
     assert title.startswith("## At 15.8x smaller, ")
     assert " against ".join(means) in title or " and ".join(means) in title
-    assert "Matched student minus naive student, with 95 % interval: " in text_of(app)
+    assert "Shuffled control minus naive student, with 95 % interval: " in text_of(app)
 
 
 def test_quality_is_not_drawn_larger_than_life_and_ticks_have_room(open_page):

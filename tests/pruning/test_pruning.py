@@ -11,6 +11,7 @@ from torch import nn
 
 from xkd_core.errors import BadInputError
 from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.fused import fusion_of
 from xkd_core.pruning.accounting import size_of, stored_size
 from xkd_core.pruning.structured import channels_of, shrink
 from xkd_core.pruning.unstructured import hold, masks_of, prune_weights, sparsity
@@ -98,6 +99,18 @@ def test_amounts_that_leave_nothing_are_refused(model: VggGap, amount: float) ->
     if amount != 0.99:
         with pytest.raises(BadInputError, match="amount must be in"):
             prune_weights(model, amount)
+
+
+def test_the_frozen_autoencoder_of_an_xdistillation_student_keeps_its_weights() -> None:
+    torch.manual_seed(0)
+    fused = build("net_xd", 10)
+    fusion = fusion_of(fused)
+    assert fusion is not None
+    before = copy.deepcopy(fusion.cae.state_dict())
+    prune_weights(fused, 0.5)
+    assert all(torch.equal(value, fusion.cae.state_dict()[name]) for name, value in before.items())
+    assert sparsity(fused) == pytest.approx(0.5, abs=1e-3)
+    assert not any("cae" in name for name in masks_of(fused))
 
 
 def test_size_counts_parameters_nonzeros_and_flops_by_hand() -> None:

@@ -73,9 +73,9 @@ def test_work_goes_on_while_one_of_two_callers_still_waits(jobs):
 
     first = jobs.submit(("a",), work)
     assert jobs.submit(("a",), work) is first
-    jobs.leave(first)
+    first.leave()
     assert not first.cancel.is_set()
-    jobs.leave(first)
+    first.leave()
     assert first.cancel.is_set()
 
 

@@ -119,12 +119,12 @@ def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
 def test_a_difference_stands_beside_what_another_seed_makes(zoo, metrics):
     found = view.chart(metrics, zoo, ask(zoo))
     one = differences(metrics, found.groups, pairs.pairs(found), seeds=found.seeds, resamples=0)[-1]
-    assert pairs.sure(one) and pairs.test_table([one])["seeds"].item() == "seed 0 alone, the one that both have"
+    assert one.sure and pairs.test_table([one])["seeds"].item() == "seed 0 alone, the one that both have"
     small, large = replace(one, floor=0.4), replace(one, floor=0.2)
-    assert "That is less than another seed of the same training makes (0.400)" in pairs.verdict(small)
+    assert "That is no more than another seed of the same training makes (0.400)" in pairs.verdict(small)
     assert "It is more than another seed of the same training makes (0.200)" in pairs.verdict(large)
-    assert not pairs.sure(small) and pairs.sure(large)  # one seed: the interval knows of images alone
-    assert pairs.sure(replace(small, seeds=(0, 1)))
+    assert not small.sure and large.sure  # one seed: the interval knows of images alone
+    assert replace(small, seeds=(0, 1)).sure
 
 
 def test_small_p_values_are_not_spelled_out():
@@ -156,6 +156,34 @@ def test_the_sentence_follows_the_test_where_the_images_of_the_chart_say_the_opp
     other = [replace(one, estimate=replace(one.estimate, mean=-0.02, low=-0.03, high=-0.01)) for one in answers]
     assert pairs.headline(found, other).endswith("is worse than naive, by 0.020 over 9 images")
     assert "is worse than" in pairs.verdict(other[-1])
+
+
+def test_the_sentence_is_about_the_kind_of_students_that_was_chosen(metrics, zoo):
+    chosen = replace(zoo.default("swa"), family="ewa")
+    found = view.chart(metrics, zoo, ask(zoo, families=("naive", "swa", "ewa"), axis="method", choice=chosen))
+    assert pairs.lacks_chosen(found) == (not any(box.line.shared.n for box in found.boxes if box.family == "ewa"))
+    as_ewa = [replace(box, family="ewa", label="EWA") if box.family == "swa" else box for box in found.boxes
+              if box.family != "ewa"]  # fmt: skip
+    both = replace(found, boxes=(*(box for box in found.boxes if box.family != "ewa"), *as_ewa))
+    assert pairs.headline_pair(both)[0].family == "ewa"
+    none = replace(
+        found,
+        boxes=tuple(box for box in found.boxes if box.family == "naive")
+        + tuple(
+            replace(box, line=replace(box.line, shared=replace(box.line.shared, n=0)))
+            for box in as_ewa
+            if box.label == "EWA"
+        ),
+    )
+    assert pairs.lacks_chosen(none) and "not stored for EWA; Naive" in pairs.headline(none)
+
+
+def test_groups_that_are_equal_on_every_image_are_said_to_be(metrics, zoo):
+    found = view.chart(metrics, zoo, ask(zoo))
+    labels = list(found.groups)
+    same = pairs.question(found, labels[0], labels[0])
+    (one,) = differences(metrics, found.groups, [same], seeds=found.seeds, resamples=0)
+    assert "are equal on each of" in pairs.verdict(one) and "nan" not in pairs.verdict(one)
 
 
 def test_the_worst_images_come_first(zoo, metrics):

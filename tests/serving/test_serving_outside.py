@@ -77,4 +77,7 @@ def test_the_words_name_better_and_worse_with_their_numbers_and_the_rest_without
     assert f"SWA is better by Occlusion {means['occlusion']:+.3f}; worse by " in said
     assert f"; worse by GradientSHAP {means['gradient_shap']:+.3f}; not told apart by Saliency (Cosine to" in said
     assert "against naive, paired on 40 images" in said
+    alone = words("cam", "SWA", outside(metrics, cards["matched"][:1], cards["naive"][:1], "cosine"))
+    lone = "SWA is with one seed alone, of which nobody knows what another would change, better by Occlusion"
+    assert lone in alone and "with one seed alone" not in said
     assert words("cam", "SWA", ()).endswith("No map that was in no loss is stored for it and for naive students.")

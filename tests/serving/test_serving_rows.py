@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from xkd_core.serving import curves, gallery, stories
+from xkd_core.serving.names import CONTROL_WORDS
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.zoo import read_zoo
 
@@ -172,7 +173,7 @@ def test_students_trained_differently_stand_beside_the_curve(place, zoo):
     stored, choice = read_results("scenes"), zoo.choice_of(place.runs["swa 0.25 0.5"])
     by_ratio = curves.controls(stored, zoo, choice, axis="ratio", explainer="cam")
     (line,) = by_ratio
-    assert (line.row, line.control) == ("matched", curves.CONTROL_WORDS["shuffled"])
+    assert (line.row, line.control) == ("matched", CONTROL_WORDS["shuffled"])
     assert [point.run_id for point in line.points] == [place.runs["shuffled"]]
     assert curves.controls(stored, zoo, replace(choice, lam=1.0), axis="ratio", explainer="cam") == ()
     chosen = curves.controls(stored, zoo, replace(choice, family="shuffled"), axis="ratio", explainer="cam")

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -86,10 +87,25 @@ def test_a_map_that_follows_the_weights_and_has_room_is_safe(zoo, metrics):
     assert view.safety_table([found]).iloc[0]["left of the map"] == pytest.approx(0.1, rel=1e-3)
 
 
+def test_explainers_with_one_map_count_once(zoo, metrics):
+    rows = pd.concat(
+        [metrics.rows, metrics.rows.assign(explainer=metrics.rows["explainer"].replace("cam", "grad_cam"))]
+    )
+    found = view.safety_of_all(replace(metrics, rows=rows), zoo)
+    assert {one.explainer: one.same_as for one in found} == {"cam": "", "grad_cam": "cam"}
+    assert view.sentence(found).startswith("1 of 1 explainers checked is safe")
+    assert "**Counted once**, being one map on these networks: Grad-CAM = CAM." in view.rest(found)
+
+
 def test_what_is_not_safe_or_not_known_is_named(zoo, metrics, monkeypatch):
     found = {}
     for name, values in {
-        "cam": {"cam_randomisation_cascading": 0.9, "cam_cosine": 0.8, "cam_cosine_shuffled": 0.3},
+        "cam": {
+            "cam_randomisation_cascading": 0.9,
+            "cam_spearman_shuffled": 0.0,
+            "cam_cosine": 0.8,
+            "cam_cosine_shuffled": 0.3,
+        },
         "lrp": {"lrp_randomisation_cascading": 0.1},
     }.items():
         kept(monkeypatch, **values)
@@ -115,11 +131,29 @@ def kept(monkeypatch, **values):
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ({"cam_randomisation_cascading": 0.9, "cam_cosine": 0.8, "cam_cosine_shuffled": 0.3}, "not safe"),
+        (
+            {
+                "cam_randomisation_cascading": 0.9,
+                "cam_spearman_shuffled": 0.0,
+                "cam_cosine": 0.8,
+                "cam_cosine_shuffled": 0.3,
+            },
+            "not safe",
+        ),
         ({"cam_randomisation_cascading": 0.1, "cam_cosine": 0.3, "cam_cosine_shuffled": 0.3}, "not safe"),
         ({"cam_randomisation_cascading": 0.1}, "not known"),
         ({"cam_cosine": 0.8, "cam_cosine_shuffled": 0.3}, "not known"),
         ({"cam_randomisation_cascading": 0.1, "cam_cosine": 0.8, "cam_cosine_shuffled": 0.3}, "safe"),
+        ({"cam_randomisation_cascading": 0.6, "cam_cosine": 0.8, "cam_cosine_shuffled": 0.3}, "not known"),
+        (
+            {
+                "cam_randomisation_cascading": 0.6,
+                "cam_spearman_shuffled": 0.4,
+                "cam_cosine": 0.8,
+                "cam_cosine_shuffled": 0.3,
+            },
+            "safe",
+        ),
     ],
 )
 def test_verdicts(zoo, metrics, monkeypatch, values, verdict):

@@ -10,20 +10,8 @@ import pytest
 
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.serving.metrics_view import families_of, family_words
-from xkd_core.serving.zoo import (
-    VARIED,
-    Choice,
-    describe,
-    family_of,
-    fingerprint,
-    less_of,
-    matched_title,
-    naive_of,
-    read_zoo,
-    smaller,
-    times,
-    title,
-)
+from xkd_core.serving.names import describe, smaller, times, title
+from xkd_core.serving.zoo import VARIED, Choice, family_of, fingerprint, less_of, matched_title, naive_of, read_zoo
 
 
 @pytest.fixture

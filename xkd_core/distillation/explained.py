@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,12 @@ class Wanted:
         if not 3 <= self.n_superpixels <= 20:
             raise BadInputError(f"Superpixels of a target must be 3 to 20 (paper 003); got {self.n_superpixels}.")
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """Of the explainer; LIME's values are of the very superpixels that the targets have."""
+        own = {"n_superpixels": self.n_superpixels} if self.explainer == "lime" else {}
+        return {**EXPLAINERS[self.explainer], **own}
+
     def key(self, pixels: UInt8) -> str:
         """Names these explanations of these images on disk."""
         digest = hashlib.sha256(self.teacher.card.network.encode())
@@ -61,7 +68,7 @@ class Wanted:
         digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
         how = [
             self.explainer,
-            EXPLAINERS[self.explainer],
+            self.params,
             self.n_superpixels,
             self.seed,
             len(pixels),
@@ -116,7 +123,7 @@ def _explained(wanted: Wanted, pixels: UInt8, background: torch.Tensor) -> Float
         x,
         {card.id: target},
         names=[wanted.explainer],
-        params={wanted.explainer: EXPLAINERS[wanted.explainer]},
+        params={wanted.explainer: wanted.params},
         seed=wanted.seed,
         images=pixels,
         background=background,

@@ -222,8 +222,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "mnist": {"arch": "lenet5", "teacher": "train", "student": "train", "flip": False},
     "tiny-imagenet-50": {"arch": "resnet18_small", "teacher": "train", "student": "train"},
 }
-# β where the loss has another scale than 1 - cos: KD-Zoo's weights (paper 003 gives none).
-BETAS: Mapping[str, float] = {"nst": 10.0, "ab": 10.0}
+BETAS: Mapping[tuple[str, str], float] = {
+    ("at", "code"): 1000 / 3, ("nst", ""): 10.0, ("ab", ""): 10.0, ("ab", "code"): 1.0,
+}  # fmt: skip
+"""β by method and form where the loss has another scale than 1 - cos: KD-Zoo's weights (paper 003 gives none), for AT
+a third of it, as the mean over three layers is a sum here, and for AB's own code that code's. AB of the default form
+learns the boundaries alone first, where AdamW's steps hardly depend on β."""
 STUDENT: Mapping[str, Any] = {"width": 0.25}
 
 
@@ -256,10 +260,11 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
         values["arch"] += "_xd"
     if method == "surrogate" and given.get("arch") is None:
         values["arch"] = "attentive_resnet18_explained"
-    if method in BETAS:
-        values.setdefault("beta", BETAS[method])
+    if (method, values.get("form", "")) in BETAS:
+        values.setdefault("beta", BETAS[method, values.get("form", "")])
     if method == "ab":
-        values.setdefault("init_epochs", max(1, int(values.get("epochs", 20)) // 4))  # as 50 of 200 in KD-Zoo
+        # KD-Zoo: 50 before another 200. Here they are a quarter of all, so that all methods see as many images.
+        values.setdefault("init_epochs", max(1, int(values.get("epochs", 20)) // 4))
     if "teacher_id" not in values:
         values["teacher_id"] = first_teacher(dataset)
     return Recipe(**{**STUDENT, **values})

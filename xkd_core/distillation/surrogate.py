@@ -7,11 +7,13 @@ as Fig. 2 shows. What H hides becomes the mean colour, which is 0 after normalis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xkd_core.distillation.losses import kd_loss
 from xkd_core.images.transforms import to_input
@@ -45,8 +47,23 @@ def kept_answer_loss(keeper: Network, x: Tensor, drawn: Tensor, logits: Tensor, 
     Args: x (B, 3, H, W); drawn H (B, H, W); logits (B, C), the keeper's answer to x, a constant here. The mean over
     images; multi-label data: over images and labels, each label a coin of its own.
     """
-    masked = run_tapped(keeper, x * drawn[:, None], autocast=True).logits
+    with statistics_kept(keeper):
+        masked = run_tapped(keeper, x * drawn[:, None], autocast=True).logits
     return kd_loss(masked, logits, temperature=1.0, multi_label=multi_label)
+
+
+@contextmanager
+def statistics_kept(model: nn.Module) -> Iterator[None]:
+    """Forward passes inside leave the running statistics of batch norms as they are: masked images are no images."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def maps_on(model: ExplainedResNet, pixels: UInt8, transform: Transform) -> Float:

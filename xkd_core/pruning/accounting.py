@@ -15,7 +15,10 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Size:
-    """parameters: learnable values. nonzeros: those that are not 0. flops: of one image, a multiply-add is two."""
+    """parameters: learnable values. nonzeros: those that are not 0 in float16, as files hold them.
+
+    flops: of one image, a multiply-add is two.
+    """
 
     parameters: int
     nonzeros: int
@@ -48,7 +51,7 @@ def size_of(model: nn.Module, *, input_px: int, channels: int = 3) -> Size:
     parameters = list(model.parameters())
     return Size(
         parameters=sum(value.numel() for value in parameters),
-        nonzeros=sum(int((value != 0).sum()) for value in parameters),
+        nonzeros=sum(int((value.half() != 0).sum()) for value in parameters),
         flops=_flops(model, torch.zeros(1, channels, input_px, input_px)),
     )
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from xkd_core.errors import BadInputError
+from xkd_core.models.fused import fusion_of
 
 Masks = Mapping[str, Tensor]
 
@@ -25,7 +26,7 @@ def prune_weights(model: nn.Module, amount: float) -> None:
     """
     if not 0 < amount < 1:
         raise BadInputError(f"amount must be in (0, 1), the share of living weights to prune; got {amount!r}.")
-    kernels = [(module, "weight") for module in model.modules() if isinstance(module, nn.Conv2d)]
+    kernels = [(module, "weight") for module in _convolutions(model).values()]
     if not kernels:
         raise BadInputError("Unstructured pruning needs convolutions; this network has none.")
     for module, name in kernels:  # zeros of earlier rounds are out of the count and stay out
@@ -37,8 +38,16 @@ def prune_weights(model: nn.Module, amount: float) -> None:
 
 def masks_of(model: nn.Module) -> Masks:
     """Which kernel weights live: name of the parameter -> mask of its shape, 1 where it is not zero."""
-    kernels = {name: module.weight for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
-    return {f"{name}.weight": (weight.detach() != 0).to(weight.dtype) for name, weight in kernels.items()}
+    found = {f"{name}.weight": module.weight.detach() for name, module in _convolutions(model).items()}
+    return {name: (weight != 0).to(weight.dtype) for name, weight in found.items()}
+
+
+def _convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """All but those of an XDistillation student's autoencoder: it is frozen, so fine-tuning could not mend it."""
+    fusion = fusion_of(model)
+    frozen = set() if fusion is None else set(fusion.cae.modules())
+    return {name: module for name, module in model.named_modules()
+            if isinstance(module, nn.Conv2d) and module not in frozen}  # fmt: skip
 
 
 @torch.no_grad()
@@ -50,5 +59,5 @@ def hold(model: nn.Module, masks: Masks) -> None:
 
 def sparsity(model: nn.Module) -> float:
     """Fraction of kernel weights that are zero, in [0, 1]."""
-    kernels = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    kernels = [module.weight for module in _convolutions(model).values()]
     return sum(int((weight == 0).sum()) for weight in kernels) / sum(weight.numel() for weight in kernels)

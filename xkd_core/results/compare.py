@@ -28,6 +28,7 @@ SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_ans
 """Metrics of 0 and 1: their mean is a share, with Wilson's interval."""
 CONTROLS = tuple(name for name, entry in EXPLAINERS.items() if entry.family == "control")
 SHUFFLED = "shuffled images"
+ALPHA = 0.05
 Groups = Mapping[str, Sequence[str]]
 """Label -> ids of the runs that differ in the seed only."""
 
@@ -99,6 +100,20 @@ class Difference:
     def below_floor(self) -> bool:
         """Whether another seed alone makes as large a difference."""
         return within_floor(self.estimate.mean, self.floor)
+
+    @property
+    def sure(self) -> bool:
+        """Whether it says better or worse, as for claims: p after Holm is below .05 and the interval leaves 0 out.
+
+        An interval of one seed knows of images alone: there the difference must also be more than another seed makes.
+        """
+        alone = len(self.seeds) == 1 and self.below_floor
+        return self.holm_p < ALPHA and self.estimate.side != 0 and not alone
+
+    @property
+    def lone(self) -> bool:
+        """Whether it is of one seed and nobody knows what another one would change."""
+        return len(self.seeds) == 1 and self.floor is None
 
 
 def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str, *, own_intervals: bool = True) -> Comparison:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from xkd_core.catalogue import INSTEAD
+from xkd_core.catalogue import EXPLAINERS, INSTEAD
 from xkd_core.metrics.statistics import Estimate, normal_interval, share_of
 from xkd_core.models.cards import Card
-from xkd_core.results.paired import Contrast, difference, seed_floor
+from xkd_core.results.compare import Difference, Question, differences
+from xkd_core.results.metrics import Metrics
+from xkd_core.serving.names import CONTROL_WORDS, describe
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
-from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, describe, family_of, matched_title, parts_of, rounded
+from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, family_of, matched_title, parts_of, rounded
 
 Axis = Literal["ratio", "lam"]
 SLIDERS = ("lam", "ratio", "beta")
-CONTROL_WORDS = {
-    "shuffled": "matched to maps of other images",
-    "plain": "trained without the shortcut",
-    "few": "trained on 3,000 images",
-    "sized": "as large as XDistillation without its autoencoder",
-    "untrained": "XDistillation with an untrained autoencoder",
-}
+Pair = tuple[tuple[str, ...], tuple[str, ...]]
+"""Ids of the runs of two students that differ in their seed only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +73,11 @@ class Curve:
     def runs_at(self, x: float) -> tuple[str, ...]:
         """The runs at ``x``: one for each seed, none where there is no run of just this size."""
         return tuple(point.run_id for point in self.points if point.x == x)
+
+    def mean_at(self, x: float, seeds: Collection[int] = ()) -> float:
+        """Mean drift at ``x`` over these seeds, over all where none is named."""
+        here = [point.drift.mean for point in self.points if point.x == x and (not seeds or point.seed in seeds)]
+        return sum(here) / len(here)
 
     def counts(self, x: float) -> tuple[int, int]:
         """(images, undefined among them) of the run at ``x`` with the most undefined maps; (0, 0) without one."""
@@ -131,36 +133,22 @@ def controls(results: Results, zoo: Zoo, choice: Choice, *, axis: Axis, explaine
     return tuple(line for line in found if line.points)
 
 
-def gap(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> Contrast | None:
-    """Drift of ``first`` minus that of ``second`` at ``x``, on the same images and seeds that both have there.
+def gaps(metrics: Metrics, zoo: Zoo, pairs: Sequence[Pair], *, explainer: str) -> tuple[Difference, ...]:
+    """For each pair of groups of runs, cosine of the first minus that of the second: above 0, the first drifts less.
 
-    None where one has no run there.
+    As on the Metrics page: same images, the seeds that both have, Holm's correction over all pairs.
     """
-    runs = [line.runs_at(x) for line in (first, second)]
-    seeds = {point.run_id: point.seed for line in (first, second) for point in line.points}
-
-    def read(run_ids: Sequence[str]) -> pd.DataFrame:
-        return pd.DataFrame({one: 1 - results.of_run(one, explainer)["cosine"] for one in run_ids})
-
-    def make() -> Contrast | None:
-        return difference(read, runs[0], runs[1], seeds) if all(runs) else None
-
-    return results.once(("gap", explainer, *runs[0], "-", *runs[1]), make)
+    groups = {f"{number} {side}": ids for number, pair in enumerate(pairs) for side, ids in enumerate(pair)}
+    questions = [Question(first=f"{number} 0", second=f"{number} 1", explainer=explainer, metric="cosine")
+                 for number in range(len(pairs))]  # fmt: skip
+    seeds = {run_id: zoo.by_id[run_id].seed for ids in groups.values() for run_id in ids}
+    return differences(metrics, groups, questions, seeds=seeds, resamples=0) if questions else ()
 
 
-def floor(results: Results, first: Curve, second: Curve, x: float, *, explainer: str) -> float | None:
-    """How far the mean drifts of two seeds of one student at ``x`` lie apart; None where each has one seed.
-
-    A `gap` of one seed that is no larger tells nothing apart: its interval knows of images alone.
-    """
-    groups = [line.runs_at(x) for line in (first, second)]
-
-    def make() -> float | None:
-        return seed_floor(
-            pd.DataFrame({one: results.of_run(one, explainer)["cosine"] for one in run_ids}) for run_ids in groups
-        )
-
-    return results.once(("floor", explainer, *groups[0], "-", *groups[1]), make)
+def pairs_of(first: Curve, second: Curve) -> Mapping[float, Pair]:
+    """The runs of both curves at every place where both have some."""
+    places = sorted({point.x for point in first.points} & {point.x for point in second.points})
+    return {x: (first.runs_at(x), second.runs_at(x)) for x in places}
 
 
 def bands(results: Results, zoo: Zoo, curves: Sequence[Curve], *, explainer: str) -> Bands:
@@ -181,6 +169,12 @@ def explainers_with_rows(results: Results) -> tuple[str, ...]:
     stood_for = {other: name for name, other in INSTEAD.items()}
     found = {stood_for.get(name, name) for name in results.maps["explainer"].unique()}
     return tuple(sorted(found, key=lambda name: (name != "cam", name)))
+
+
+def title_of(results: Results, explainer: str, run_ids: Iterable[str]) -> str:
+    """The name of the maps that these runs' rows are of: 'Grad-CAM' of networks without CAM, both where both occur."""
+    used = {results.used(run_id, explainer) for run_id in run_ids} or {explainer}
+    return " / ".join(EXPLAINERS[name].title for name in EXPLAINERS if name in used)
 
 
 def dots(results: Results, run_id: str, *, explainer: str) -> pd.DataFrame:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from xkd_core import catalogue
 from xkd_core.evaluation.rows import SIMILARITIES, averaged_down
+from xkd_core.serving.names import describe
 from xkd_core.serving.sentences import comparable, policy_words
 from xkd_core.serving.sheets import Cell, Sheet
 from xkd_core.serving.subjects import UPLOAD
 from xkd_core.serving.views import ImageView
-from xkd_core.serving.zoo import describe
 
 _SNIPPET = '''"""The maps on screen, computed again. Run it in the repository's root."""
 import torch

@@ -30,6 +30,7 @@ class Job:
     note: str = ""
     error: str = ""
     waiting: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     future: Future[Any] | None = None
 
     @property
@@ -41,6 +42,13 @@ class Job:
     def result(self) -> Any:
         """What the work returned; None while it runs, or when it failed or was cancelled."""
         return self.future.result() if self.finished and self.future is not None and not self.error else None
+
+    def leave(self) -> None:
+        """One caller does not want the result any more."""
+        with self.lock:
+            self.waiting -= 1
+            if self.waiting <= 0:
+                self.cancel.set()
 
 
 class Jobs:
@@ -63,17 +71,10 @@ class Jobs:
                 return self._jobs[key]
             if len(self._jobs) >= self._limit:
                 raise BadInputError(self._busy)
-            job = Job(key=key, waiting=1)
+            job = Job(key=key, waiting=1, lock=self._lock)
             self._jobs[key] = job
             job.future = self._pool.submit(_run, job, work)
             return job
-
-    def leave(self, job: Job) -> None:
-        """One caller does not want the result any more."""
-        with self._lock:
-            job.waiting -= 1
-            if job.waiting <= 0:
-                job.cancel.set()
 
     def close(self) -> None:
         """Cancel everything and wait for it."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from xkd_core.metrics.statistics import Estimate
-from xkd_core.results.compare import Difference, Question
+from xkd_core.results.compare import ALPHA, Difference, Question
 from xkd_core.results.paired import seeds_in_words, shared_seeds
-from xkd_core.serving.metrics_view import Box, Chart, arrow, info_of, title_of
-from xkd_core.serving.sentences import distinct
+from xkd_core.serving.metrics_view import Box, Chart, arrow, family_words, info_of, title_of
+from xkd_core.serving.sentences import distinct, p_words
 from xkd_core.serving.zoo import naive_of
-
-ALPHA = 0.05
 
 
 def naive_beside(found: Chart, box: Box) -> Box | None:
@@ -57,15 +56,18 @@ def verdict(one: Difference) -> str:
     value = one.estimate
     if not value.n:
         return "No image has a value for both."
+    if value.mean == 0 and np.isnan(one.test.d_z):
+        return (f"**{one.question.first}** and **{one.question.second}** are equal on each of {value.n:,} images; "
+                f"{seeds_in_words(one.seeds)}.")  # fmt: skip
     word = "is better" if better(one) else "is worse"
-    said = f"**{one.question.first}** {word} than **{one.question.second}**" if sure(one) else (
+    said = f"**{one.question.first}** {word} than **{one.question.second}**" if one.sure else (
         f"**{one.question.first}** and **{one.question.second}** cannot be told apart"
     )  # fmt: skip
     wide = " The interval, over images and seeds, contains 0." if one.holm_p < ALPHA and not value.side else ""
     return (
         f"{said}: mean difference {value.mean:+.3f} (95 % interval {value.low:+.3f} to {value.high:+.3f}, n = "
-        f"{value.n:,} images; {seeds_in_words(one.seeds)}), {p_words(one.holm_p)} after Holm, d_z = "
-        f"{one.test.d_z:.2f}.{wide} {floor_words(one)}"
+        f"{value.n:,} images; {seeds_in_words(one.seeds)}), {p_words(one.holm_p)} after Holm"
+        f"{'' if np.isnan(one.test.d_z) else f', d_z = {one.test.d_z:.2f}'}.{wide} {floor_words(one)}"
     )
 
 
@@ -78,7 +80,7 @@ def floor_words(one: Difference) -> str:
     """
     if one.floor is None:
         return "No noise floor is known for this comparison: each has one seed."
-    less = "That is less than" if one.below_floor else "It is more than"
+    less = "That is no more than" if one.below_floor else "It is more than"
     return f"{less} another seed of the same training makes ({one.floor:.3f})."
 
 
@@ -90,20 +92,6 @@ def good(gain: float, metric: str) -> bool:
 def better(one: Difference) -> bool:
     """Whether the first of two is the better one by the mean difference."""
     return good(one.estimate.mean, one.question.metric)
-
-
-def sure(one: Difference) -> bool:
-    """Whether it says better or worse, as for claims: p after Holm is below .05 and the interval leaves 0 out.
-
-    An interval of one seed knows of images alone: there the difference must also be more than another seed makes.
-    """
-    alone = len(one.seeds) == 1 and one.below_floor
-    return one.holm_p < ALPHA and one.estimate.side != 0 and not alone
-
-
-def p_words(p: float) -> str:
-    """'p = 0.012', or 'p < 0.001'."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
@@ -119,12 +107,13 @@ def headline(found: Chart, answers: Sequence[Difference] = ()) -> str:
     what = f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"
     pair = headline_pair(found)
     if pair is None:
-        return f"{what}: {having[-1].label}: {having[-1].line.shared.mean:.2f}"
+        lacking = "" if not lacks_chosen(found) else f"not stored for {family_words(found.ask.choice.family)}; "
+        return f"{what}: {lacking}{having[-1].label}: {having[-1].line.shared.mean:.2f}"
     box, other = pair
     first, second = (_mean_at(having, one) for one in (box, other))
     test = next((one for one in answers if (one.question.first, one.question.second) == (box.label, other.label)), None)
     gain = first - second if test is None else test.estimate.mean
-    known = _apart(_by_seed(found, pair), gain) if test is None else sure(test)
+    known = _apart(_by_seed(found, pair), gain) if test is None else test.sure
     word = f"is {'better' if good(gain, found.ask.metric) else 'worse'} than" if known else "cannot be told apart from"
     label = box.label.partition(", seed ")[0]
     if test is not None and known and gain * (first - second) <= 0:
@@ -136,7 +125,13 @@ def headline_pair(found: Chart) -> tuple[Box, Box] | None:
     """The matched and the naive box that the headline is about; None where no matched one has a naive one beside it."""
     having = [box for box in found.boxes if box.line.shared.n]
     beside = [(box, other) for box in having if (other := naive_beside(found, box)) is not None and other in having]
-    return max(beside, key=lambda pair: pair[0].x, default=None)
+    return max(beside, key=lambda pair: (pair[0].x, pair[0].family == found.ask.choice.family), default=None)
+
+
+def lacks_chosen(found: Chart) -> bool:
+    """Whether the kind of students that was chosen stands on the chart without a value."""
+    own = [box for box in found.boxes if box.family == found.ask.choice.family]
+    return bool(own) and not any(box.line.shared.n for box in own)
 
 
 def _by_seed(found: Chart, pair: tuple[Box, Box]) -> list[tuple[Estimate, Estimate]]:

@@ -21,8 +21,8 @@ from xkd_core.results.compare import SHARES, Comparison, Groups, Line, compare, 
 from xkd_core.results.in_loss import was_in_loss
 from xkd_core.results.metric_store import ANSWERS, place
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving.curves import CONTROL_WORDS
-from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, VARIANT, Choice, Zoo, how_much, rounded
+from xkd_core.serving.names import CONTROL_WORDS, how_much
+from xkd_core.serving.zoo import CONTROLS, KINDS, MATCHED, VARIANT, Choice, Zoo, rounded
 from xkd_core.types import Float64
 
 Axis = Literal["lam", "ratio", "method"]
@@ -271,6 +271,7 @@ def _row(line: Line, box: Box, *, answers: bool) -> dict[str, object]:
         "ratio": card.ratio, "seeds": line.seeds, "mean": line.shared.mean, "low": line.shared.low,
         "high": line.shared.high, "images": line.shared.n, "median": line.median.mean, "own mean": line.own.mean,
         "own images": line.own.n, "undefined": sum(line.undefined.values()),
+        "not trained to the end": sum(card.undertrained for card in box.cards),
         "why": why or ("not measured" if not line.shared.n and not line.own.n else ""),
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ from xkd_core.models.cards import Card
 from xkd_core.results.compare import CONTROLS, Difference, Question, differences
 from xkd_core.results.in_loss import have_cam, was_in_loss
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving.metric_pairs import better, sure
+from xkd_core.serving.metric_pairs import better
 from xkd_core.serving.metrics_view import title_of
 
 Cards = Sequence[Card]
@@ -51,17 +51,25 @@ def words(explainer: str, student: str, answers: Sequence[Difference]) -> str:
     start = f"{EXPLAINERS[explainer].title} was in the loss of {student} and cannot judge it alone. "
     if not answers:
         return f"{start}No map that was in no loss is stored for it and for naive students."
-    groups = {
-        "better by": [one for one in answers if sure(one) and better(one)],
-        "worse by": [one for one in answers if sure(one) and not better(one)],
-        "not told apart by": [one for one in answers if not sure(one)],
-    }
-    parts = "; ".join(f"{word} {_by_size(those)}" for word, those in groups.items() if those)
+    several = _told([one for one in answers if not one.lone])
+    alone = _told([one for one in answers if one.lone])
+    lone = "with one seed alone, of which nobody knows what another would change, "
+    parts = [*several, *([f"{lone}{'; '.join(alone)}"] if alone else [])]
     maps = f"the {len(answers)} maps that were" if len(answers) > 1 else "the one map that was"
     return (
-        f"{start}By {maps} in no loss, {student} is {parts} ({title_of(answers[0].question.metric)} against naive, "
-        f"paired on {_images(answers)} images; Holm's correction over these maps)."
+        f"{start}By {maps} in no loss, {student} is {'; '.join(parts)} ({title_of(answers[0].question.metric)} against "
+        f"naive, paired on {_images(answers)} images; Holm's correction over these maps)."
     )
+
+
+def _told(answers: Sequence[Difference]) -> list[str]:
+    """['better by Saliency +0.047', 'not told apart by Occlusion'], what is empty left out."""
+    groups = {
+        "better by": [one for one in answers if one.sure and better(one)],
+        "worse by": [one for one in answers if one.sure and not better(one)],
+        "not told apart by": [one for one in answers if not one.sure],
+    }
+    return [f"{word} {_by_size(those)}" for word, those in groups.items() if those]
 
 
 def _images(answers: Sequence[Difference]) -> str:
@@ -72,5 +80,5 @@ def _images(answers: Sequence[Difference]) -> str:
 def _by_size(those: Sequence[Difference]) -> str:
     """'Occlusion +0.031, Saliency +0.006', the largest difference first; no number where nothing is shown."""
     ordered = sorted(those, key=lambda one: -abs(one.estimate.mean))
-    return ", ".join(EXPLAINERS[one.question.explainer].title + (f" {one.estimate.mean:+.3f}" if sure(one) else "")
+    return ", ".join(EXPLAINERS[one.question.explainer].title + (f" {one.estimate.mean:+.3f}" if one.sure else "")
                      for one in ordered)  # fmt: skip

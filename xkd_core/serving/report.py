@@ -14,10 +14,10 @@ from xkd_core import catalogue, rendering
 from xkd_core.models.cards import Card
 from xkd_core.serving import exports, figure
 from xkd_core.serving.figure import Drawing
+from xkd_core.serving.names import describe, title
 from xkd_core.serving.sentences import answer_words, number, policy_words, verdict
 from xkd_core.serving.sheets import Cell, Sheet
 from xkd_core.serving.views import ImageView
-from xkd_core.serving.zoo import describe, title
 from xkd_core.types import UInt8
 
 STYLE = """

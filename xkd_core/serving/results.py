@@ -27,7 +27,7 @@ class Bar:
 
     @property
     def value(self) -> float:
-        """A map below it has moved: it is nearer to a map of another image than to the second teacher's."""
+        """A map below it has moved: its cosine is nearer to what maps of other images have on the mean."""
         return (self.second + self.other) / 2
 
 
@@ -47,8 +47,13 @@ class Results:
 
         "cam" of a network that has no CAM is what stands in for it.
         """
-        rows = self._maps_by.get((run_id, explainer), _NONE)
-        return self._maps_by.get((run_id, INSTEAD.get(explainer, "")), _NONE) if rows.empty else rows
+        return self._maps_by.get((run_id, self.used(run_id, explainer)), _NONE)
+
+    def used(self, run_id: str, explainer: str) -> str:
+        """The explainer whose rows `of_run` gives."""
+        other = INSTEAD.get(explainer, explainer)
+        alone = (run_id, explainer) not in self._maps_by and (run_id, other) in self._maps_by
+        return other if alone else explainer
 
     def answers_of(self, run_id: str) -> pd.DataFrame:
         """Answers of one run, by image index; empty when it was not evaluated."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from xkd_core.catalogue import EXPLAINERS
+from xkd_core.catalogue import EXPLAINERS, distinct
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
 from xkd_core.results.compare import estimate
+from xkd_core.results.in_loss import have_cam
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.zoo import Zoo
 
@@ -59,15 +60,19 @@ class Floor:
 
 @dataclass(frozen=True, kw_only=True)
 class Safety:
-    """May students be compared by this explainer's maps? why: the sentence with the numbers; complete: all measured."""
+    """May students be compared by this explainer's maps? why: the sentence with the numbers; complete: all measured.
+
+    limit: None where no map of another image is measured. same_as: another explainer whose map this one's is.
+    """
 
     explainer: str
     verdict: Verdict
     why: str
     left: Estimate | None
-    limit: float
+    limit: float | None
     complete: bool
     floor: Floor
+    same_as: str = ""
 
 
 def explainers(metrics: Metrics, names: Sequence[str] = (*WAYS, "cosine")) -> tuple[str, ...]:
@@ -103,23 +108,39 @@ def safety(metrics: Metrics, zoo: Zoo, explainer: str) -> Safety:
     """Judge an explainer by the teacher's maps: do they follow the weights, is there room above the noise?
 
     A map follows the weights where less of it is left, on the mean, than half way between the map of another image
-    and the map itself.
+    and the map itself. Where that is not measured, less than half way from 0 is enough, and more says nothing.
     """
     left = None if zoo.teacher is None else mean_of(metrics, zoo.teacher, explainer, "randomisation_cascading")
     second = zoo.second_teacher
     unrelated = None if second is None else mean_of(metrics, second, explainer, "spearman_shuffled")
-    limit = middle(UNRELATED if unrelated is None else unrelated.mean)
+    limit = None if unrelated is None else middle(unrelated.mean)
     band = floor(metrics, zoo, explainer, {})
-    reasons = [_of_weights(left, limit, unrelated), _of_floor(band), *_of_samples(band)]
+    reasons = [_of_weights(left, unrelated), _of_floor(band), *_of_samples(band)]
     return Safety(
         explainer=explainer,
-        verdict=_verdict(None if left is None else left.high < limit, band.room, noisy=bool(_of_samples(band))),
+        verdict=_verdict(_follows(left, limit), band.room, noisy=bool(_of_samples(band))),
         why=" ".join(reasons),
         left=left,
         limit=limit,
         complete=left is not None and band.room is not None,
         floor=band,
     )
+
+
+def safety_of_all(metrics: Metrics, zoo: Zoo) -> tuple[Safety, ...]:
+    """Every explainer with stored rows; those whose map is another's by algebra, on networks with CAM, say whose."""
+    names = explainers(metrics)
+    once = distinct(names) if zoo.teacher is not None and have_cam([zoo.teacher]) else names
+    equal = {name: next((one for one in once if one in EXPLAINERS[name].equal_on_gap), "") for name in names}
+    return tuple(replace(safety(metrics, zoo, name), same_as="" if name in once else equal[name]) for name in names)
+
+
+def _follows(left: Estimate | None, limit: float | None) -> bool | None:
+    if left is None:
+        return None
+    if limit is None:
+        return True if left.high < middle(UNRELATED) else None
+    return left.high < limit
 
 
 def middle(unrelated: float) -> float:
@@ -139,7 +160,7 @@ def safety_table(found: Sequence[Safety]) -> pd.DataFrame:
         {
             "explainer": EXPLAINERS[one.explainer].title, "safe to compare": f"{SIGNS[one.verdict]} {one.verdict}",
             "left of the map": _mean(one.left), "low": np.nan if one.left is None else one.left.low,
-            "high": np.nan if one.left is None else one.left.high, "limit": one.limit,
+            "high": np.nan if one.left is None else one.left.high, "limit": np.nan if one.limit is None else one.limit,
             "images": 0 if one.left is None else one.left.n,
             "undefined": 0 if one.left is None else one.left.undefined, "second teacher": _mean(one.floor.second),
             "other images": _mean(one.floor.other), "other samples": _mean(one.floor.samples), "why": one.why,
@@ -162,17 +183,28 @@ def rest(found: Sequence[Safety]) -> str:
         if one.verdict == "not known":
             unknown.setdefault(_lacking(one), []).append(EXPLAINERS[one.explainer].title)
     why = "; ".join(f"{', '.join(titles)} ({lacking})" for lacking, titles in unknown.items())
-    return "  \n".join([*said, *([f"**Not known yet**: {why}."] if why else [])])
+    return "  \n".join([*said, *([f"**Not known yet**: {why}."] if why else []), *_counted_once(found)])
+
+
+def _counted_once(found: Sequence[Safety]) -> list[str]:
+    """['**Counted once**: Grad-CAM and HiResCAM draw the map of CAM.']"""
+    groups: dict[str, list[str]] = {}
+    for one in found:
+        if one.same_as:
+            groups.setdefault(EXPLAINERS[one.same_as].title, []).append(EXPLAINERS[one.explainer].title)
+    said = "; ".join(f"{', '.join(names)} = {title}" for title, names in groups.items())
+    return [f"**Counted once**, being one map on these networks: {said}."] if said else []
 
 
 def _lacking(one: Safety) -> str:
     missing = ["weight randomisation"] * (one.left is None) + ["the noise floor"] * (one.floor.room is None)
+    missing += ["the map of another image"] * (one.left is not None and _follows(one.left, one.limit) is None)
     return f"{' and '.join(missing)} not measured"
 
 
 def sentence(found: Sequence[Safety]) -> str:
-    """How many explainers are safe, and which."""
-    known = [one for one in found if one.verdict != "not known"]
+    """How many explainers are safe, and which; those that draw one map count once."""
+    known = [one for one in found if one.verdict != "not known" and not one.same_as]
     if not known:
         return "No explainer has been checked yet"
     safe = [EXPLAINERS[one.explainer].title for one in known if one.verdict == "safe"]
@@ -194,10 +226,11 @@ def two(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def _of_weights(left: Estimate | None, limit: float, unrelated: Estimate | None) -> str:
+def _of_weights(left: Estimate | None, unrelated: Estimate | None) -> str:
     if left is None:
         return "Weight randomisation is not measured."
-    beside = "" if unrelated is None else f" (maps of other images: {two(unrelated.mean)})"
+    limit = middle(UNRELATED if unrelated is None else unrelated.mean)
+    beside = f" (maps of other images: {'not measured' if unrelated is None else two(unrelated.mean)})"
     word = "below" if left.high < limit else "not clearly below"
     return f"With random weights {two(left.mean)} of the map's order is left, {word} {limit:.2f}{beside}."
 

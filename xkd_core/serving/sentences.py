@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.models.cards import Card
-from xkd_core.results.paired import Contrast, within_floor
+from xkd_core.results.compare import Difference
+from xkd_core.serving.names import called, describe, how_much, title
 from xkd_core.serving.results import Bar
 from xkd_core.serving.stories import Story, percent
 from xkd_core.serving.views import ImageView, RunView
-from xkd_core.serving.zoo import called, describe, how_much, title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,35 +211,32 @@ def distinct(first: float, second: float) -> list[str]:
     return [f"{value:.{digits}f}" for value in (first, second)]
 
 
-def drift_apart(
-    name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Contrast | None, floor: float | None = None
-) -> str:
+def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float], gap: Difference | None) -> str:
     """Whose ``name`` maps drift less, of a matched and a naive student of one size, with the mean drift of both.
 
-    gap: matched minus naive, whose interval must leave 0 out to say so, on the side of the means of all seeds. floor:
-    what another seed makes, None if not known: a gap of one seed must be larger.
+    gap: cosines of matched minus naive, whose test must tell them apart to say so, on the side of the means.
     """
     numbers = distinct(*means)
-    if gap is None or gap.estimate.side * (means[0] - means[1]) <= 0 or _made_by_a_seed(gap, floor):
+    if gap is None or not gap.sure or gap.estimate.side * (means[1] - means[0]) <= 0:
         who = f"the {called(cards[0])}'s and the {called(cards[1])}'s"
         return (f"At {how_much(cards[0])}, the drift of {who} {name} maps cannot be told apart: "
                 f"{' and '.join(numbers)}")  # fmt: skip
-    less = "less" if gap.estimate.mean < 0 else "more"
+    less = "less" if gap.estimate.mean > 0 else "more"
     return f"At {how_much(cards[0])}, the {called(cards[0])}'s {name} maps drift {less}: {' against '.join(numbers)}"
 
 
-def _made_by_a_seed(gap: Contrast, floor: float | None) -> bool:
-    """Of one seed, and no larger than what another seed is known to make; of several, the interval knows."""
-    return len(gap.seeds) == 1 and within_floor(gap.estimate.mean, floor)
-
-
-def floor_words(gap: Contrast, floor: float | None) -> str:
+def floor_words(gap: Difference) -> str:
     """What another seed makes beside a gap of one seed; "" for several seeds, whose interval knows."""
     if len(gap.seeds) != 1:
         return ""
-    if floor is None:
+    if gap.floor is None:
         return "One seed each: what another seed would change is not known."
-    return f"That is {'no ' if _made_by_a_seed(gap, floor) else ''}more than another seed makes ({floor:.3f})."
+    return f"That is {'no ' if gap.below_floor else ''}more than another seed makes ({gap.floor:.3f})."
+
+
+def p_words(p: float) -> str:
+    """'p = 0.012', or 'p < 0.001'."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def drift_alone(name: str, card: Card, mean: float) -> str:
@@ -247,6 +244,13 @@ def drift_alone(name: str, card: Card, mean: float) -> str:
     return f"At {how_much(card)}, the {called(card)}'s {name} maps drift by {mean:.2f}; no naive student has this size"
 
 
-def signed(found: Estimate) -> str:
-    """'-0.042 (-0.049 to -0.032)'."""
-    return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+def drift_signed(cosines: Estimate) -> str:
+    """A difference of cosines as one of drift, 1 - cosine: '-0.042 (-0.049 to -0.032)'."""
+    return f"{-cosines.mean:+.3f} ({-cosines.high:+.3f} to {-cosines.low:+.3f})"
+
+
+def unfinished_among(cards: Sequence[Card]) -> str:
+    """'1 of 6 runs is not trained to the end.'; "" where all are, or for none."""
+    lost = sum(card.undertrained for card in cards)
+    are = "is" if lost == 1 else "are"
+    return f"{lost} of {len(cards)} runs {are} not trained to the end." if lost else ""

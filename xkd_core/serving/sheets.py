@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from xkd_core import catalogue
 from xkd_core.models.cards import Card
+from xkd_core.serving.names import describe, title
 from xkd_core.serving.sentences import answer_words, quality_words, unfinished, verdict
 from xkd_core.serving.views import ImageView
-from xkd_core.serving.zoo import Choice, Row, Zoo, describe, title
+from xkd_core.serving.zoo import Choice, Row, Zoo
 
 ROW_TITLES: Mapping[Row, str] = {"teacher": "Teacher", "naive": "Naive student", "matched": "Matched student"}
 

@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from xkd_core import settings
 from xkd_core.models.cards import Card, first_teacher
+from xkd_core.serving.names import CONTROL_TITLES, LESS, OTHER_TITLES, control_of, how_much, smaller, times
 
 if TYPE_CHECKING:
     from xkd_core.models.checkpoints import Scan
@@ -31,10 +31,6 @@ MATCHED: Mapping[str, str] = {
     "xd": "XDistillation: an approximated explanation is an input",
     "surrogate": "Attentive surrogate: the student draws a map of its own",
 }
-OTHER_TITLES: Mapping[str, str] = {
-    "at": "AT student", "nst": "NST student", "ab": "AB student", "xd": "XDistillation student",
-    "surrogate": "Attentive student",
-}  # fmt: skip
 WIDTH = "width"
 KINDS: Mapping[str, str] = {
     WIDTH: "fewer channels",
@@ -48,8 +44,6 @@ KIND_OF: Mapping[str, str] = {
     "slimmable": "slim", "structured": "filters", "unstructured": "weights", "int8": "int8"
 }  # fmt: skip
 """A card's way of compression -> the first part of its family's name; the plain narrow student has none."""
-LESS: Mapping[str, str] = {"parameters": "smaller", "nonzeros": "fewer non-zero weights", "bits": "fewer bits"}
-"""What a ratio counts, as a word behind 'times'."""
 
 CONTROLS: Mapping[str, str] = {
     "shuffled": "Control: SWA with the maps of other images",
@@ -291,7 +285,7 @@ def family_of(card: Card) -> str:
     Runs that differ from their method's defaults in one of ``VARIED`` are a variant: no seeds of the others.
     """
     if card.role == "control":
-        control = _control(card)
+        control = control_of(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
     kind = KIND_OF.get(card.compression, WIDTH)
     if card.method in ("kd", "ce"):
@@ -301,54 +295,11 @@ def family_of(card: Card) -> str:
     return VARIANT.join([family_name(kind, card.method), *([", ".join(varied)] if varied else [])])
 
 
-def _control(card: Card) -> str:
-    """What is different about a control: its label, its data, its autoencoder, or whose maps it was matched to."""
-    if card.recipe.get("label"):
-        return str(card.recipe["label"])
-    if card.recipe.get("split") == "plain":
-        return "plain"
-    return "untrained" if card.recipe.get("explained") == "none" else "shuffled"
-
-
 def naive_of(family: str) -> str:
     """The family of the naive students that stand beside ``family``: made smaller in the same way, on the same data."""
     if family in ("plain", "few", "sized"):
         return f"{family} naive"
     return family_name(parts_of(family)[0], "naive")
-
-
-def describe(card: Card) -> str:
-    """What was trained, in a few words: '1/8 width, 63x smaller, λ 0.5, β 2'."""
-    if card.role == "teacher":
-        return f"{parameters(card.params)} parameters" + (f", seed {card.seed}" if card.seed else "")
-    words = [smaller(card), f"λ {card.lam:g}" if card.lam is not None else ""]
-    words.append(f"β {card.beta:g}" if card.beta else "")
-    words.append(f"seed {card.seed}" if card.seed else "")
-    return ", ".join(word for word in words if word)
-
-
-def smaller(card: Card) -> str:
-    """'1/8 width, 63x smaller': how it was made small and by how much, two numbers that must not be mixed up."""
-    width = f"{Fraction(card.width).limit_denominator(64)} width" if card.width < 1 else "full width"
-    form = {"structured": "filters pruned", "unstructured": "weights pruned", "int8": f"{width}, 8 bits"}
-    return f"{form.get(card.compression, width)}, {how_much(card)}"
-
-
-def how_much(card: Card) -> str:
-    """'63x smaller' or '249x fewer bits': the ratio, with the word for what it counts."""
-    return f"{times(card.ratio)}x {LESS[card.ratio_of]}"
-
-
-def times(ratio: float) -> str:
-    """A ratio as people read it: 3.9, 15.7, 63."""
-    return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.3g}"
-
-
-def parameters(count: int) -> str:
-    """1234567 -> '1.2 M'."""
-    if count >= 1_000_000:
-        return f"{count / 1e6:.1f} M"
-    return f"{count / 1e3:.0f} k" if count >= 1000 else str(count)
 
 
 def less_of(family: str) -> str:
@@ -358,22 +309,7 @@ def less_of(family: str) -> str:
 
 def matched_title(family: str) -> str:
     """The title of a family's matched students, as of `title`."""
-    return OTHER_TITLES.get(parts_of(family)[1], "Matched student")
-
-
-def title(card: Card) -> str:
-    """The product's word for a run: teacher, baseline, naive or matched student."""
-    if card.role == "teacher":
-        return "Teacher"
-    if card.method not in ("kd", "ce"):
-        return OTHER_TITLES.get(card.method, "Matched student")
-    return "Naive student" if card.lam else "Baseline student"
-
-
-def called(card: Card) -> str:
-    """The title as it stands within a sentence: 'naive student', 'AT student'."""
-    name = title(card)
-    return name if name[1].isupper() else name[0].lower() + name[1:]
+    return {**OTHER_TITLES, **CONTROL_TITLES}.get(parts_of(family)[1], "Matched student")
 
 
 def problems_about(problems: Iterable[str], dataset: str) -> tuple[str, ...]:

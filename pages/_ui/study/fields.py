@@ -12,7 +12,8 @@ from pages._ui.widgets import DATA_TITLES
 from xkd_core import catalogue
 from xkd_core.rendering import MODES, SCALES
 from xkd_core.serving import subjects
-from xkd_core.serving.zoo import Choice, Zoo, describe, family_of, title
+from xkd_core.serving.names import describe, title
+from xkd_core.serving.zoo import Choice, Zoo, family_of
 from xkd_core.study.config import StudyConfig
 
 QUESTIONS = {

@@ -101,7 +101,7 @@ def _follow() -> None:
         return
     widgets.follow(job, lambda: 0 if job.finished else 1, doing="Drawing")
     if not job.finished and st.button("Stop the drawing", key="stop"):
-        resources.desk().errands.leave(job)
+        widgets.leave(job)
     if job.result is not None:
         st.session_state[CREATED] = st.session_state.pop(_JOB).result
         st.rerun()

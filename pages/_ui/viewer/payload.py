@@ -17,6 +17,7 @@ from xkd_core.models.cards import Card
 from xkd_core.results.in_loss import have_cam, was_in_loss
 from xkd_core.serving.curves import axis_values
 from xkd_core.serving.figure import fine
+from xkd_core.serving.names import describe, title
 from xkd_core.serving.results import Bar, Results
 from xkd_core.serving.sentences import (
     answer_words,
@@ -30,7 +31,7 @@ from xkd_core.serving.sentences import (
 from xkd_core.serving.sheets import ROW_TITLES, lost
 from xkd_core.serving.stored import superpixel_count
 from xkd_core.serving.views import ImageView, RunView, impossible
-from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo, describe, title
+from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo
 
 AXES = {"lam": "λ, distillation", "ratio": "Ratio", "beta": "β, matching"}
 
