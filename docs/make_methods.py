@@ -72,6 +72,8 @@ EXTRAS = {
     "error of the mean map": ("mae/mean_map", ".4f"), "error of the median map": ("mae/median_map", ".4f"),
     "images": ("mae/n", ".0f"),
 }  # fmt: skip
+UNLIKE = """Students with the same target and seed whose autoencoder's error differs were trained on different machines:
+the recipes of their autoencoders are the same. A step in F_R between two of them is not F_R's alone."""
 CAE = """Mean absolute error on held-out images between what the frozen autoencoder draws and the explanation that it
 was trained on, beside those of the mean and the median explanation, which know nothing of the image. The median is the
 best of these in absolute error: an autoencoder above it has learned nothing about the single image."""
@@ -157,7 +159,17 @@ def _autoencoders(found: Sequence[Line]) -> str:
     for line in own:
         extras = [_extra(line, *one) for one in EXTRAS.values()]
         rows.append([line.name, line.size, f"{line.first.params:,}", *extras])
-    return f"## XDistillation: the autoencoder\n\n{CAE}\n\n{table(('method', 'size', 'parameters', *EXTRAS), rows)}"
+    body = table(("method", "size", "parameters", *EXTRAS), rows)
+    return "\n\n".join(["## XDistillation: the autoencoder", CAE, body, *([UNLIKE] if _unlike(found) else [])])
+
+
+def _unlike(found: Sequence[Line]) -> bool:
+    """Whether students of one seed and one kind of target have autoencoders that draw differently well."""
+    errors: dict[tuple[object, ...], set[float]] = {}
+    for card in (card for line in found for card in line.cards if "mae/cae" in card.extras):
+        target = (card.seed, card.width, card.recipe.get("explained", "gradient_shap"))
+        errors.setdefault(target, set()).add(round(card.extras["mae/cae"], 4))
+    return any(len(own) > 1 for own in errors.values())
 
 
 def _extra(line: Line, name: str, form: str) -> str:
