@@ -57,9 +57,10 @@ direction is better. 95 % intervals over images (and seeds)."""
 GAPS = """Learned minus the other, paired over the same images. Holm's correction of Wilcoxon's p (of pointing, which
 is 0 or 1, the exact sign test's) runs over all questions of one student. "better" and "worse" need an interval without
 0 and p below .05."""
-WEIGHTS = """The paper adds its ℓ1 term to a divergence that is summed over the classes. On images with several labels ours
-is a mean over the labels, so beside it the same weight counts as many times as there are labels: on these eight, .5 and
-5 are what 4 and 40 would be in the paper's scale (its own are .5 and 5, for 1e-5 and 1e-4 over 224 x 224 pixels)."""
+WEIGHTS = """The paper adds its ℓ1 term to a divergence that is summed over the classes. On images with several labels
+ours is a mean over the labels, so beside it the same weight counts as many times as there are labels: on these eight,
+.5 and 5 are what 4 and 40 would be in the paper's scale (its own are .5 and 5, for 1e-5 and 1e-4 over 224 x 224
+pixels)."""
 OFFSET = (
     "The mean intensity here is the mean over the largest value: RISE's maps do not begin at 0, so their constant "
     "offset is in it, and it cannot be set against the others'."

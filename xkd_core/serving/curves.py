@@ -14,7 +14,7 @@ from xkd_core.metrics.statistics import Estimate, normal_interval, share_of
 from xkd_core.models.cards import Card
 from xkd_core.results.compare import Difference, Question, differences
 from xkd_core.results.metrics import Metrics
-from xkd_core.serving.names import CONTROL_WORDS, describe
+from xkd_core.serving.names import CONTROL_TITLES, CONTROL_WORDS, describe
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
 from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, family_of, matched_title, parts_of, rounded
@@ -56,7 +56,9 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """'Naive student', 'AT student', 'Matched student, shuffled maps'."""
+        """'Naive student', 'AT student', 'Matched student, trained on 3,000 images', 'Matched to maps of other images'."""
+        if self.control in [CONTROL_WORDS[name] for name in CONTROL_TITLES]:
+            return f"{self.control[0].upper()}{self.control[1:]}"
         words = "Naive student" if self.row == "naive" else matched_title(self.family)
         return f"{words}, {self.control}" if self.control else words
 
