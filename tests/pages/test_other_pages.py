@@ -125,7 +125,7 @@ def test_controls_are_marks_and_bands(open_page, made):
     shuffled = next(trace for trace in by_ratio["data"] if "other images" in (trace.get("name") or ""))
     assert [data[0] for data in shuffled["customdata"]] == [made.runs["shuffled"]]
     assert values_of(shuffled["y"]) == pytest.approx([drift(made, "shuffled")])
-    assert "Matched student, matched to maps of other images" in text_of(app)
+    assert "Matched to maps of other images" in text_of(app)
     rows = read_rows("scenes", "maps", root=made.root)
     second = 1 - rows[rows["run_id"] == made.runs["second"]]["cosine"].dropna()
     half = 1.959964 * second.std() / len(second) ** 0.5

@@ -56,7 +56,7 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """'Naive student', 'AT student', 'Matched student, trained on 3,000 images', 'Matched to maps of other images'."""
+        """'Naive student', 'AT student', 'Matched student, trained on 3,000 images', 'Matched to ...'."""
         if self.control in [CONTROL_WORDS[name] for name in CONTROL_TITLES]:
             return f"{self.control[0].upper()}{self.control[1:]}"
         words = "Naive student" if self.row == "naive" else matched_title(self.family)
