@@ -204,8 +204,9 @@ def _of_few() -> Claim:
         id="004-gain-few", paper="004", kind="runs",
         says="Students that match maps answer better than those with KD alone, trained on a quarter of the images.",
         place="Table 2", printed="mAP SWA - KD +2.81 at /2, +2.36 at /4, +3.23 at /8",
-        test=f"{share_right('scenes')}, SWA - KD at each width, trained on 3,000 images of scenes with as many steps "
-        "as the others: above 0. One seed each, so what another seed would change is not known.",
+        test=f"{share_right('scenes')}, SWA - KD at each width, trained on 3,000 images of scenes for as many epochs "
+        "as the others, a quarter of their steps: few images and little training at once. One seed each, so what "
+        "another seed would change is not known. Above 0.",
         judge=of_runs("scenes", [
             between(f"{size}: SWA - KD", swa, naive, "answers", "right") for swa, naive, size in groups
         ]), page="pages/compression.py", query={"data": "scenes", "match": "few"},
