@@ -9,7 +9,7 @@ import pandas as pd
 
 from tests.made_zoo import N_IMAGES, Made
 from xkd_core.results.metric_store import add_refused, add_rows, add_whole, metrics_dir, reasons_text
-from xkd_core.results.store import results_dir
+from xkd_core.results.store import read_rows, results_dir
 
 N = 10
 GONE = 3  # the image that the naive student at an eighth has no value for
@@ -43,7 +43,7 @@ def add_metrics(made: Made, root: Path | None = None) -> None:
         if name != "teacher":
             near, chance = np.full(N_IMAGES, BASE[name]), np.full(N_IMAGES, 0.25)  # as many as the other pages have
             frames.append(_rows("cam", cosine=near, cosine_shuffled=chance, spearman=near, spearman_shuffled=chance))
-        add_rows("scenes", made.runs[name], frames, root=root or made.root)
+        add_rows("scenes", made.runs[name], [_aimed(frame, made) for frame in frames], root=root or made.root)
     why = pd.DataFrame([{"run_id": made.runs["ewa"], "explainer": "cam", "metric": "insertion_auc",
                          "reason": "it was made up", "version": "0"}])  # fmt: skip
     add_refused("scenes", why, root=root or made.root)
@@ -61,6 +61,12 @@ def without_cam(made: Made, name: str) -> None:
         own = (rows["run_id"] == run_id) if "run_id" in rows else pd.Series(True, index=rows.index)
         names = rows["explainer"].astype(str)
         rows.assign(explainer=names.where(~own | (names != "cam"), "grad_cam")).to_parquet(path)
+
+
+def _aimed(frame: pd.DataFrame, made: Made) -> pd.DataFrame:
+    """With the classes that the other pages' rows explain."""
+    answers = read_rows("scenes", "answers", root=made.root).drop_duplicates("index").set_index("index")["target"]
+    return frame.assign(target=frame["index"].map(answers).fillna(0).astype(int))
 
 
 def _rows(explainer: str, **metrics: np.ndarray) -> pd.DataFrame:

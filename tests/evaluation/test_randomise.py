@@ -11,6 +11,7 @@ from tests.explainers.made_nets import everything, gap_net, images, mlp_net
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation.randomise import layers, randomisation, randomised
 from xkd_core.evaluation.scorers import explainer
+from xkd_core.models.architectures import build
 
 SIZE = (12, 12)
 X = images(16, SIZE)
@@ -27,6 +28,15 @@ def test_layers_come_from_the_logits_down_each_with_its_batch_norm() -> None:
     assert layers(gap_net())[1].modules == ("features.4", "features.5")
     with pytest.raises(BadInputError, match="no weights"):
         layers(nn.ReLU())
+
+
+def test_an_explanation_network_enters_no_map_but_its_own() -> None:
+    model = build("attentive_resnet18_explained", 4, width=0.0625)
+    drawing = {path for path, _ in model.named_modules() if path.startswith("explanation.")}
+    plain, learned = ({path for layer in layers(model, name) for path in layer.modules}
+                      for name in ("grad_cam", "surrogate"))  # fmt: skip
+    assert drawing and not plain & drawing
+    assert plain < learned and learned & drawing
 
 
 def test_a_cascade_adds_layers_and_independent_takes_one_at_a_time() -> None:

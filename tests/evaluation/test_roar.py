@@ -14,11 +14,14 @@ from xkd_core import settings
 from xkd_core.distillation import trainer
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
+from xkd_core.distillation.views import pixel_array
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation import roar as module
 from xkd_core.evaluation.roar import NOTHING, _training_data, removed, retrain, roar, trials, without
 from xkd_core.images import datasets
+from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input
+from xkd_core.metrics.localisation import resize_maps
 from xkd_core.models.cards import Card
 from xkd_core.results.metric_store import read_roar
 
@@ -48,6 +51,22 @@ def test_the_highest_pixels_of_each_map_go_and_get_the_mean_colour() -> None:
     assert (left[~gone] == 200).all() and (left[gone] == round(0.3048 * 255)).all()
     assert to_input(left, transform)[0, :, 0, 0].abs().max() < 0.01  # 0 for the network, but for rounding
     assert removed(np.zeros((1, 8, 8), np.float32), 0.25).sum() == 16  # equal values by draw, as many as asked
+
+
+def test_what_is_left_lacks_what_the_ranking_puts_first(teacher: Card, place: Path) -> None:
+    trial = trials([teacher.id], ["cam"], rates=(0.1,), options=FRESH, root=place)[1]
+    assert trial.explainer == "cam"
+    left, _ = module._left(trial, "train", 8)
+    data = datasets.load("digits", "train")
+    pixels = np.asarray(pixel_array(data, first_images(data, 8)))
+    maps = resize_maps(module._maps(trial, "train", pixels), pixels.shape[1:3]).reshape(8, -1)
+    gone = np.zeros_like(maps, dtype=bool)
+    np.put_along_axis(gone, np.argsort(-maps, axis=1, kind="stable")[:, : round(0.1 * maps.shape[1])], True, axis=1)
+    grey = (left == round(0.3048 * 255)).all(axis=3).reshape(8, -1)
+    changed = (left != pixels).any(axis=3).reshape(8, -1)
+    for one, other, mine, values in zip(grey, changed, gone, maps, strict=True):
+        border = values[mine].min()
+        assert one[values > border].all() and not other[values < border].any()  # equal values at the border: by draw
 
 
 def test_fresh_networks_see_no_mirrored_images_where_the_data_set_forbids_them(teacher: Card, place: Path) -> None:

@@ -8,18 +8,22 @@ import pytest
 import torch
 
 from tests import oracles, oracles_faithfulness, oracles_maps
-from tests.evaluation.wide_zoo import EXPLAINERS, Seen, Zoo, large, seen, targets
+from tests.evaluation.wide_zoo import EXPLAINERS, N, Seen, Zoo, large, seen, targets
+from xkd_core.errors import UnknownNameError
+from xkd_core.evaluation import evaluate as evaluate_module
 from xkd_core.evaluation.block import CALIBRATION_IMAGES
+from xkd_core.evaluation.evaluate import evaluate
 from xkd_core.evaluation.heavy import background
 from xkd_core.evaluation.mosaic import around
 from xkd_core.evaluation.randomise import randomised
 from xkd_core.evaluation.refusals import EIGHT_BITS, FIXED_WEIGHTS, ITSELF, MODEL_FREE, NO_CAM, NO_SURROGATE
 from xkd_core.evaluation.split import Split
-from xkd_core.evaluation.wide import Order, evaluate_metrics
+from xkd_core.evaluation.wide import Order, evaluate_metrics, teacher_of
 from xkd_core.explainers.superpixels import superpixels
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.results.metric_store import read_refused, read_run, read_whole, reasons_of
+from xkd_core.results.store import read_rows
 
 ORACLES = {**oracles.ORACLES, **oracles_faithfulness.ORACLES, **oracles_maps.ORACLES}
 CLOSE = {"rel": 2e-3, "abs": 2e-3}
@@ -270,3 +274,27 @@ def test_an_explainer_is_compared_with_itself_of_another_seed(zoo: Zoo) -> None:
     rows = rows[rows["explainer"] == "kernel_shap~1"]
     assert len(rows) == 3 and rows["cosine"].between(0.3, 0.99999).all()
     assert "deletion_auc" not in rows or rows["deletion_auc"].isna().all()
+
+
+def test_rows_of_the_pages_are_those_of_the_same_image(zoo: Zoo, stored: pd.DataFrame, monkeypatch) -> None:
+    """Two ways to the same numbers: whole tables for the pages, and cells."""
+    monkeypatch.setattr(evaluate_module, "SAMPLE", N)
+    evaluate("digits", run_ids=[zoo.student.id], root=zoo.root)
+    rows = read_rows("digits", "maps", root=zoo.root)
+    for explainer in ("cam", "kernel_shap"):
+        pages = rows[(rows["run_id"] == zoo.student.id) & (rows["explainer"] == explainer)].set_index("index")
+        cells = stored[stored["explainer"] == explainer].set_index("index")
+        both = pages.index.intersection(cells.index)
+        assert len(both) == N
+        for metric in ("cosine", "distance", "spearman"):
+            values = [frame.loc[both, metric].to_numpy(dtype=float) for frame in (pages, cells)]
+            np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3)
+
+
+def test_a_students_own_teacher_is_the_one_it_is_compared_with(zoo: Zoo) -> None:
+    second = zoo.teacher.model_copy(update={"id": "digits-ce-second"})
+    pupil = zoo.student.model_copy(update={"teacher_id": second.id})
+    assert teacher_of(zoo.student, zoo.teacher, zoo.root).id == zoo.teacher.id
+    assert teacher_of(second, zoo.teacher, zoo.root).id == zoo.teacher.id
+    with pytest.raises(UnknownNameError, match="digits-ce-second"):  # it is looked for, and is not here
+        teacher_of(pupil, zoo.teacher, zoo.root)

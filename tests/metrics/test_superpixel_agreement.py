@@ -81,8 +81,15 @@ def test_chance_is_half_for_signs_and_nearly_one_for_maps_after_relu() -> None:
     assert np.nanmean(sign_agreement(np.maximum(teacher, 0), np.maximum(student, 0), k=2)) > 0.99
 
 
+def test_an_image_with_too_few_superpixels_has_no_value_whatever_stands_beside_it() -> None:
+    few, more = np.array([[1.0]]), np.array([[1.0, np.nan, np.nan], [3.0, 2.0, 1.0]])
+    assert np.isnan(superpixel_overlap(few, few, k=2)).all() and np.isnan(sign_agreement(few, few, k=2)).all()
+    beside = superpixel_overlap(more, more, k=2)
+    assert np.isnan(beside[0]) and beside[1] == 1
+
+
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(BadInputError, match="at least k = 3"):
-        superpixel_overlap(np.ones((1, 2)), np.ones((1, 2)), k=3)
+    with pytest.raises(BadInputError, match="k = 0 of them 1 or more"):
+        superpixel_overlap(np.ones((1, 2)), np.ones((1, 2)), k=0)
     with pytest.raises(BadInputError, match="labels counted from 0"):
         superpixel_sums(np.ones((1, 2, 2)), np.ones((1, 2, 2)))

@@ -13,7 +13,7 @@ from tests.made_zoo import N_IMAGES, make_zoo
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.compare import differences, per_image
 from xkd_core.results.metric_store import metrics_dir, reasons_text
-from xkd_core.results.metrics import Metrics
+from xkd_core.results.metrics import Metrics, read_metrics
 from xkd_core.serving import metric_pairs as pairs
 from xkd_core.serving import metric_rows
 from xkd_core.serving import metrics_view as view
@@ -326,3 +326,18 @@ def test_families_have_words_of_their_own(zoo):
     assert (
         len(set(words)) == len(words) and "EWA (filters pruned)" in words and "Naive, trained on 3,000 images" in words
     )
+
+
+def test_cells_of_another_class_or_with_another_partner_are_not_filled_from_the_pages_rows(own, metrics):
+    run_id = own.runs[MATCHED]
+    wide = read_metrics("scenes", root=own.root)
+    results = read_results("scenes", root=own.root)
+    index = wide.rows["index"].max()
+    moved = wide.rows.assign(target=wide.rows["target"].where(wide.rows["index"] != index, 99))
+    found = metric_rows.with_page_rows(replace(wide, rows=moved), results)
+    plain = metric_rows.with_page_rows(wide, results)
+    known, lost = (one.values([run_id], "cam", "pointing")[run_id] for one in (plain, found))
+    assert index in known.index and index not in lost.index and len(lost) == len(known) - 1
+    few = wide.rows.assign(cosine_shuffled=wide.rows["cosine_shuffled"].where(wide.rows["index"] < 3))
+    controls = metric_rows.with_page_rows(replace(wide, rows=few), results).values([run_id], "cam", "cosine_shuffled")
+    assert sorted(controls[run_id].dropna().index) == [0, 1, 2]  # the others have partners of another kind

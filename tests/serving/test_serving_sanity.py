@@ -12,14 +12,16 @@ import torch
 
 from tests.made_metrics import KEPT, MATCHED, NAIVE, N, add_metrics
 from tests.made_zoo import make_zoo
+from xkd_core.evaluation import heavy
 from xkd_core.evaluation.block import CALIBRATION_IMAGES
 from xkd_core.evaluation.heavy import background, training_split
 from xkd_core.evaluation.randomise import layers, randomisation
 from xkd_core.explainers.base import CancelledError
+from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.metrics import read_metrics
-from xkd_core.serving import live_curves, live_sanity
+from xkd_core.serving import explaining, live_curves, live_sanity
 from xkd_core.serving import sanity_view as view
 from xkd_core.serving.desk import Desk, ViewRequest
 from xkd_core.serving.jobs import Jobs
@@ -190,6 +192,29 @@ def test_the_live_cascade_is_the_evaluations(scene, way):
 def test_the_batch_norms_see_the_same_images_as_in_the_stored_rows():
     expected = background("scenes", training_split("scenes"), CALIBRATION_IMAGES)
     assert torch.equal(live_sanity.calibration(key_of("scenes", 0)), expected)
+
+
+def test_live_backgrounds_of_images_that_come_class_by_class_are_mixed_as_in_the_stored_rows(monkeypatch):
+    class Sorted:
+        info = datasets.info("digits")
+
+        def __len__(self):
+            return 200
+
+        def pixels(self, indices):
+            return np.stack([np.full((32, 32, 3), index, np.uint8) for index in indices])
+
+        def labels(self):
+            return np.eye(10, dtype=np.uint8)[np.arange(200) // 20]
+
+    monkeypatch.setattr(heavy, "load", lambda dataset, split: Sorted())
+    for make in (explaining.background, live_sanity._training_images):
+        make.cache_clear()
+        try:
+            shown = make("digits")[:, 0, 0, 0].unique()
+        finally:
+            make.cache_clear()
+        assert len(shown) > 40 and float(shown.max()) > float(shown.min()) + 2  # not the first two or three classes
 
 
 def test_work_ends_when_it_is_cancelled_and_says_how_far_it_is(scene):

@@ -163,7 +163,8 @@ def _curve(block: Block, name: str) -> Curve:
     way: Way = "cascading" if name.endswith("cascading") else "independent"
     x = block.x.numpy()
     steps = (
-        (step, partial(block.explain, own)) for step, own in randomised(block.run.model, block.calibration(), way=way)
+        (step, partial(block.explain, own))
+        for step, own in randomised(block.run.model, block.calibration(), way=way, explained=block.name)
     )
     return randomisation_curve(block.maps, steps, x, block.targets)
 

@@ -20,8 +20,10 @@ from xkd_core.errors import BadInputError
 from xkd_core.evaluation.scorers import explainer
 from xkd_core.explainers.state import sharing
 from xkd_core.metrics.randomisation import Curve, randomisation_curve
+from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.types import Float, Int
 
+LEARNED = "surrogate"
 Way = Literal["cascading", "independent"]
 
 
@@ -33,14 +35,17 @@ class Layer:
     modules: tuple[str, ...]
 
 
-def layers(model: nn.Module) -> list[Layer]:
+def layers(model: nn.Module, explained: str = "") -> list[Layer]:
     """Layers with weights from the logits down, in the reverse order of their definition.
 
-    Errors: BadInputError for a network without any.
+    Those of an explanation network enter no logit, and no map but the one that it draws: they are left out, unless
+    ``explained`` by "surrogate". Errors: BadInputError for a network without any.
     """
+    drawing = set(model.explanation.modules()) if isinstance(model, ExplainedResNet) else set()
     found: list[list[str]] = []
     for path, module in model.named_modules():
-        if not any(True for _ in module.parameters(recurse=False)):
+        enters = module not in drawing or explained == LEARNED
+        if not enters or not any(True for _ in module.parameters(recurse=False)):
             continue
         if isinstance(module, _BatchNorm) and found:
             found[-1].append(path)
@@ -67,7 +72,8 @@ def randomisation(
     calibration, see ``randomised``. Take ``metrics.randomisation.randomisation_score`` of the curve's values.
     """
     steps = (
-        (step, explainer(own, name, signed=True)) for step, own in randomised(model, calibration, way=way, seed=seed)
+        (step, explainer(own, name, signed=True))
+        for step, own in randomised(model, calibration, way=way, seed=seed, explained=name)
     )
     return randomisation_curve(explainer(model, name, signed=True)(x, targets), steps, x, targets)
 
@@ -78,32 +84,32 @@ def randomised(
     *,
     way: Way = "cascading",
     seed: int = 0,
+    explained: str = "",
     compat: Literal["quantus"] | None = None,
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield (layer name, network) from the top down; the model itself stays as it is.
 
-    Args: calibration (n, C, H, W) normalised images, from which batch norms take new statistics. cascading: a
-    layer and all above it are random; independent: that layer only. Every layer has a seed of its own, the same
-    in both ways. compat "quantus": one seed for all, batch norm statistics 0 and 1. The networks are in eval
-    mode and frozen; use each before the next is made, a cascade changes one copy.
+    Args: calibration (n, C, H, W) normalised images, from which batch norms take new statistics. explained: by
+    which explainer, as of ``layers``. cascading: a layer and all above it are random; independent: that layer only.
+    Every layer has a seed of its own, the same in both ways. compat "quantus": one seed for all, batch norm
+    statistics 0 and 1. The networks are in eval mode and frozen; use each before the next is made, a cascade
+    changes one copy.
     """
     own = _copied(model)
-    for number, layer in enumerate(layers(model)):
+    every = layers(model, explained)
+    for number, layer in enumerate(every):
         if way == "independent":
             own = _copied(model)
         _reset(own, layer, seed if compat == "quantus" else 1009 * seed + number)
         if compat is None:
-            _calibrate(own, layer.modules if way == "independent" else _reset_so_far(model, number), calibration)
+            above = [layer] if way == "independent" else every[: number + 1]
+            _calibrate(own, [path for one in above for path in one.modules], calibration)
         yield layer.name, own
 
 
 def _copied(model: nn.Module) -> nn.Module:
     with sharing(model):
         return copy.deepcopy(model).eval().requires_grad_(False)
-
-
-def _reset_so_far(model: nn.Module, number: int) -> list[str]:
-    return [path for layer in layers(model)[: number + 1] for path in layer.modules]
 
 
 def _reset(model: nn.Module, layer: Layer, seed: int) -> None:

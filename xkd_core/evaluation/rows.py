@@ -72,7 +72,10 @@ def averaged_down(maps: Float, size: tuple[int, ...]) -> Float:
 
 
 def other_image(n: int) -> Int:
-    """The fixed partner of each of ``n`` images for the shuffled control: never itself. Errors: ValueError for one."""
+    """The fixed partner of each of ``n`` images for the shuffled control: never itself. Errors: ValueError for one.
+
+    Of all rows of one table, half of them away. Wide rows have another partner, as of `pieces.Ranked`.
+    """
     if n == 1:
         raise ValueError("One image has no other one.")
     return (np.arange(n) + n // 2) % max(n, 1)

@@ -82,11 +82,14 @@ def sign_agreement(
 def _tops(teacher: ArrayLike, student: ArrayLike, k: int, seed: int) -> tuple[tuple[Bool, Bool], Bool]:
     """The k strongest superpixels of each, (n, superpixels) bool twice, and which images have them."""
     pair = [np.asarray(values, dtype=np.float64) for values in (teacher, student)]
-    if pair[0].ndim != 2 or pair[0].shape != pair[1].shape or not 1 <= k <= pair[0].shape[1]:
+    if pair[0].ndim != 2 or pair[0].shape != pair[1].shape or k < 1:
         raise BadInputError(
-            f"Superpixel values must both be (n, superpixels) with at least k = {k} of them; "
+            f"Superpixel values must both be (n, superpixels), and k = {k} of them 1 or more; "
             f"got {pair[0].shape} and {pair[1].shape}."
         )
+    # Whether an image has k of them must not depend on the images beside it.
+    lacking = max(0, k - pair[0].shape[1])
+    pair = [np.pad(values, ((0, 0), (0, lacking)), constant_values=np.nan) for values in pair]
     there = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
     defined: Bool = there.sum(axis=1) >= k
     tops = []

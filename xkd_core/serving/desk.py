@@ -191,7 +191,7 @@ def _explain(request: ViewRequest, zoo: Zoo, shelf: Shelf, upload: UInt8 | None)
 
 
 def _partner(key: ImageKey) -> subjects.Subject:
-    """The image of the shuffled control: half the split away, as in the stored results; for an upload, a photograph."""
+    """The image of the shuffled control: half the split away, as in stored rows of CAMs; for an upload, a photo."""
     if key.dataset == subjects.UPLOAD:
         return subjects.subject(subjects.key_of("photos", 0))
     n = subjects.images_in(key.dataset)

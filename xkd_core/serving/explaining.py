@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from xkd_core import catalogue
 from xkd_core.errors import RunError
+from xkd_core.evaluation.heavy import background as training_images
+from xkd_core.evaluation.heavy import training_split
 from xkd_core.explainers import engine
 from xkd_core.explainers.targets import choose_targets, parse_target
 from xkd_core.images import datasets
@@ -129,16 +131,14 @@ def _share(progress: Progress | None, start: float, end: float) -> Progress | No
 
 @lru_cache(maxsize=4)
 def background(dataset: str, outside: bool = False) -> Tensor:
-    """GradientSHAP's background, as in the stored results: the first 50 images the students were trained on.
+    """GradientSHAP's background, as in the stored results: 50 of the images that the students were trained on.
 
     For images of another kind (``outside``) it is 50 squares of the built-in photographs, which are always there.
     """
     if outside:
         transform = datasets.info(dataset).transform
         return to_input(crops(BACKGROUND_IMAGES, transform.size), transform)
-    splits = datasets.info(dataset).splits
-    data = datasets.load(dataset, "transfer" if "transfer" in splits else "train")
-    return to_input(data.pixels(range(BACKGROUND_IMAGES)), data.info.transform)
+    return training_images(dataset, training_split(dataset), BACKGROUND_IMAGES)
 
 
 def _load(cards: Sequence[Card], shelf: Shelf) -> tuple[list[LoadedRun], dict[str, str]]:

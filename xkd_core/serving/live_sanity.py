@@ -75,17 +75,17 @@ def forwards(cards: Sequence[Card], explainer: str, shelf: Shelf) -> int:
     Errors: RunError for a damaged run.
     """
     return sum(
-        catalogue.cost(explainer, {}, card.transform.size) * (layers_of(card, shelf) + 2)
-        + CALIBRATION_IMAGES * layers_of(card, shelf)
+        catalogue.cost(explainer, {}, card.transform.size) * (layers_of(card, shelf, explainer) + 2)
+        + CALIBRATION_IMAGES * layers_of(card, shelf, explainer)
         for card in cards
     )
 
 
-def layers_of(card: Card, shelf: Shelf) -> int:
-    """How many layers have weights."""
+def layers_of(card: Card, shelf: Shelf, explainer: str) -> int:
+    """How many layers have weights that enter the map."""
     from xkd_core.evaluation.randomise import layers
 
-    return len(layers(shelf.take(card).model))
+    return len(layers(shelf.take(card).model, explainer))
 
 
 def cascades(
@@ -109,7 +109,7 @@ def _cascade(view: ImageView, card: Card, explainer: str, *, way: Way, shelf: Sh
     )
     first = _map(model, card, view.subject, explainer, target, tick.cancel)
     found: dict[str, Float] = {}
-    for name, own in randomised(model, calibration(view.subject.key), way=way):
+    for name, own in randomised(model, calibration(view.subject.key), way=way, explained=explainer):
         found[name] = _map(own, card, view.subject, explainer, target, tick.cancel)
         tick(cost + CALIBRATION_IMAGES, f"{name} of {card.id}")
     other = partner(view.subject.key)
@@ -151,12 +151,9 @@ def _map(model: nn.Module, card: Card, subject: Subject, explainer: str, target:
 
 @lru_cache(maxsize=4)
 def _training_images(dataset: str) -> Tensor:
-    from xkd_core.images import datasets
-    from xkd_core.images.transforms import to_input
+    from xkd_core.evaluation.heavy import background, training_split
 
-    splits = datasets.info(dataset).splits
-    data = datasets.load(dataset, "transfer" if "transfer" in splits else "train")
-    return to_input(data.pixels(range(CALIBRATION_IMAGES)), data.info.transform)
+    return background(dataset, training_split(dataset), CALIBRATION_IMAGES)
 
 
 def calibration(key: ImageKey) -> Tensor:

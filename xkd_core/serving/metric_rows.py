@@ -68,8 +68,15 @@ def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unknown(own: pd.DataFrame, wide: pd.DataFrame) -> list[pd.DataFrame]:
-    """What one run and explainer has beyond its wide rows: cells of which they have neither a value nor a reason."""
-    names = _values(own)
+    """What one run and explainer has beyond its wide rows: cells of which they have neither a value nor a reason.
+
+    Only of the class that they explain. Shuffled controls are left as they are: the other pages' rows have other
+    partners (half the split away; here the next image of the sample), and a mean over both would be of neither.
+    """
+    targets = own["index"].map(dict(zip(wide["index"], wide["target"], strict=True)))
+    own = own[targets.isna() | (targets == own["target"]) | (own["target"] < 0)]
+    mixed = [name for name in MORE if name.endswith("_shuffled") and name in wide and wide[name].notna().any()]
+    names = [name for name in _values(own) if name not in mixed]
     known = done(wide, str(own["explainer"].iloc[0]), own["index"], names)
     found = []
     for pattern in np.unique(known, axis=0):  # which of the names an image has: few of them
