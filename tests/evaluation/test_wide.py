@@ -13,7 +13,6 @@ from xkd_core.errors import UnknownNameError
 from xkd_core.evaluation import evaluate as evaluate_module
 from xkd_core.evaluation.block import CALIBRATION_IMAGES
 from xkd_core.evaluation.evaluate import evaluate
-from xkd_core.evaluation.heavy import background
 from xkd_core.evaluation.mosaic import around
 from xkd_core.evaluation.randomise import randomised
 from xkd_core.evaluation.refusals import EIGHT_BITS, FIXED_WEIGHTS, ITSELF, MODEL_FREE, NO_CAM, NO_SURROGATE
@@ -21,6 +20,7 @@ from xkd_core.evaluation.split import Split
 from xkd_core.evaluation.wide import Order, evaluate_metrics, teacher_of
 from xkd_core.explainers.superpixels import superpixels
 from xkd_core.images import datasets
+from xkd_core.images.background import background
 from xkd_core.images.transforms import to_input
 from xkd_core.results.metric_store import read_refused, read_run, read_whole, reasons_of
 from xkd_core.results.store import read_rows

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from xkd_core.distillation.views import pixel_array
-from xkd_core.evaluation.heavy import background, background_is_shuffled, files_state, training_split
+from xkd_core.evaluation.heavy import files_state
 from xkd_core.evaluation.split import Split
 from xkd_core.images import on_disk
+from xkd_core.images.background import background, background_is_shuffled, training_split
 from xkd_core.images.datasets import info, load
 from xkd_core.images.sampling import class_by_class, fingerprint, first_images
 

@@ -12,12 +12,11 @@ import torch
 
 from tests.made_metrics import KEPT, MATCHED, NAIVE, N, add_metrics
 from tests.made_zoo import make_zoo
-from xkd_core.evaluation import heavy
 from xkd_core.evaluation.block import CALIBRATION_IMAGES
-from xkd_core.evaluation.heavy import background, training_split
 from xkd_core.evaluation.randomise import layers, randomisation
 from xkd_core.explainers.base import CancelledError
 from xkd_core.images import datasets
+from xkd_core.images.background import background, training_split
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.metrics import read_metrics
@@ -207,7 +206,7 @@ def test_live_backgrounds_of_images_that_come_class_by_class_are_mixed_as_in_the
         def labels(self):
             return np.eye(10, dtype=np.uint8)[np.arange(200) // 20]
 
-    monkeypatch.setattr(heavy, "load", lambda dataset, split: Sorted())
+    monkeypatch.setattr(datasets, "load", lambda dataset, split: Sorted())
     for make in (explaining.background, live_sanity._training_images):
         make.cache_clear()
         try:

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from xkd_core import __version__, settings
 from xkd_core.evaluation.asked import plain
 from xkd_core.evaluation.evaluate import Bench, open_bench
-from xkd_core.evaluation.heavy import background, files_state, training_split
+from xkd_core.evaluation.heavy import files_state
 from xkd_core.evaluation.mosaic import Mosaics
 from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.scorers import scorer
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
 from xkd_core.files import write_atomic
+from xkd_core.images.background import background, training_split
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.planner import Score
 from xkd_core.models.checkpoints import LoadedRun, load_run

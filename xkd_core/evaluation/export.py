@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from xkd_core.errors import BadInputError
-from xkd_core.evaluation.heavy import BACKGROUND_IMAGES, background, training_split
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.targets import choose_targets, parse_target
 from xkd_core.files import write_atomic
+from xkd_core.images.background import BACKGROUND_IMAGES, background, training_split
 from xkd_core.images.datasets import info, load
 from xkd_core.images.photos import crops
 from xkd_core.images.spec import parse

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -20,15 +19,15 @@ from xkd_core import __version__, settings
 from xkd_core.evaluation.split import Split, hash_of
 from xkd_core.explainers.engine import explain
 from xkd_core.files import write_atomic
+from xkd_core.images.background import background, background_is_shuffled, training_split
 from xkd_core.images.datasets import load
-from xkd_core.images.sampling import class_by_class, fingerprint, first_images
+from xkd_core.images.sampling import fingerprint
 from xkd_core.images.transforms import to_input
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import Float, Int
 
 HEAVY = ("occlusion", "gradient_shap", "kernel_shap")
 NATIVE = {"occlusion": "grid", "kernel_shap": "coefficients"}
-BACKGROUND_IMAGES = 50
 IMAGES_AT_ONCE = 10
 
 
@@ -57,12 +56,6 @@ def heavy_maps(
     return Heavy(stored["maps"], stored.get("native"))
 
 
-def background(dataset: str, split: str, size: int = BACKGROUND_IMAGES) -> torch.Tensor:
-    """GradientSHAP's background: images of the students' training split (see `first_images`), normalised."""
-    data = load(dataset, split)
-    return to_input(data.pixels(first_images(data, size).tolist()), data.info.transform)
-
-
 def files_state(split: Split, explainer: str) -> list[str]:
     """What a cache's key needs besides names: of images in files, their state; how the background was chosen."""
     states = [fingerprint(split.data)]
@@ -71,18 +64,6 @@ def files_state(split: Split, explainer: str) -> list[str]:
         ground = training_split(name)
         states += [fingerprint(load(name, ground)), "shuffled" if background_is_shuffled(name, ground) else ""]
     return [state for state in states if state]
-
-
-@cache
-def background_is_shuffled(dataset: str, split: str) -> bool:
-    """Whether the images of a training split come class by class."""
-    data = load(dataset, split)
-    return not data.info.multi_label and class_by_class(data.labels())
-
-
-def training_split(dataset: str) -> str:
-    """The split whose images stand for 'the data' as a background."""
-    return "transfer" if dataset == "scenes" else "train"
 
 
 def _compute(

@@ -29,11 +29,11 @@ from xkd_core.distillation.views import draw_views, pixel_array
 from xkd_core.errors import BadInputError
 from xkd_core.evaluation.engines import in_processes
 from xkd_core.evaluation.evaluate import first_teacher
-from xkd_core.evaluation.heavy import background, training_split
 from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.wholes import measured
 from xkd_core.explainers.engine import explain
 from xkd_core.files import alone_with, remove_leftovers, write_atomic
+from xkd_core.images.background import background, training_split
 from xkd_core.images.datasets import info, load
 from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input

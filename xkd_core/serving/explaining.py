@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from xkd_core import catalogue
 from xkd_core.errors import RunError
-from xkd_core.evaluation.heavy import background as training_images
-from xkd_core.evaluation.heavy import training_split
 from xkd_core.explainers import engine
 from xkd_core.explainers.targets import choose_targets, parse_target
 from xkd_core.images import datasets
+from xkd_core.images.background import BACKGROUND_IMAGES, training_split
+from xkd_core.images.background import background as training_images
 from xkd_core.images.photos import crops
 from xkd_core.images.transforms import to_input
 from xkd_core.models.cards import Card
@@ -28,7 +28,6 @@ from xkd_core.serving.views import ImageView, RunView, add_scores, answer, light
 from xkd_core.types import Float
 
 Progress = Callable[[float, str], None]
-BACKGROUND_IMAGES = 50
 NEED_BACKGROUND = ("gradient_shap",)
 
 

@@ -151,7 +151,7 @@ def _map(model: nn.Module, card: Card, subject: Subject, explainer: str, target:
 
 @lru_cache(maxsize=4)
 def _training_images(dataset: str) -> Tensor:
-    from xkd_core.evaluation.heavy import background, training_split
+    from xkd_core.images.background import background, training_split
 
     return background(dataset, training_split(dataset), CALIBRATION_IMAGES)
 
