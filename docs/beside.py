@@ -26,8 +26,11 @@ EXPLAINED = """Paper and settings are named. "gap" is to the row that the table 
 images and the seeds that both have ("paired" says how many), so that it need not be the difference of the two values;
 its 95 % interval is over images, and over seeds where there are several. mAP has no value for an image, so no gap.
 "same" and "other": our interval excludes 0, with the printed sign or the other one; "open": it contains 0, or the gap
-of one seed is no larger than what another seed is known to make. No correction for the number of rows. All our images
-count; paper 004 leaves out those that a network answers wrong."""
+of one seed is no larger than what another seed is known to make. No correction for the number of rows. Images count
+whether the network is right or wrong on them; paper 004 leaves out the wrong ones. "n": where a value is of far fewer
+images than the others of its column."""
+FEW = 0.9
+"""A value of fewer than this share of its column's images says of how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,7 @@ def wanting(one: Beside, stored: Stored) -> bool:
 
 
 def _lines(one: Beside, wanted: Measure, stored: Stored) -> Iterator[Sequence[str]]:
+    usual = max((_n(row, wanted, stored) for row in one.rows), default=0)
     bases = {row.size: row for row in one.rows if row.name == one.base}
     for row in one.rows:
         base = bases.get(row.size) or bases.get("")
@@ -121,10 +125,23 @@ def _lines(one: Beside, wanted: Measure, stored: Stored) -> Iterator[Sequence[st
         gap = None if value is None or theirs is None or row is base else value - theirs
         ours = None if base is None or row is base or row.shuffled else _gap(row, base, wanted, stored)
         here, seeds = _here(row, wanted, stored)
+        here += f", n = {n}" if 0 < (n := _n(row, wanted, stored)) < FEW * usual else ""
         estimate = None if ours is None else _scaled(ours.estimate, wanted.scale)
         yield (wanted.title, row.size, row.name, _plain(value), here, seeds, _plain(gap, sign=True),
                interval(estimate, wanted.digits), "-" if ours is None else str(ours.seeds),
                _direction(gap, ours))  # fmt: skip
+
+
+def _n(row: Row, wanted: Measure, stored: Stored) -> int:
+    """Of how many images our value is; 0 where it is none of images."""
+    found = None if wanted.card else _estimate(row, wanted, stored)
+    return 0 if found is None else found.n
+
+
+def _estimate(row: Row, wanted: Measure, stored: Stored) -> Estimate | None:
+    ids = tuple(stored.ids(row.runs).values())
+    metric = f"{wanted.metric}_shuffled" if row.shuffled else wanted.metric
+    return measured(stored, ids, wanted.explainer, metric) if ids else None
 
 
 def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
@@ -137,7 +154,7 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
         values = [card.metrics[wanted.card].value for card in cards if wanted.card in card.metrics]
         scaled = [None if value is None else wanted.scale * value for value in values]
         return over_seeds(scaled, ".2f") if scaled else "not measured", str(len(ids))
-    found = measured(stored, ids, wanted.explainer, f"{wanted.metric}_shuffled" if row.shuffled else wanted.metric)
+    found = _estimate(row, wanted, stored)
     return "not measured" if found is None else interval(_scaled(found, wanted.scale), wanted.digits), str(len(ids))
 
 

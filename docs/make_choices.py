@@ -23,12 +23,11 @@ agreement and cosine move by at most {FLAT_WITHIN:g}); the app marks every other
 named below. A flat curve says that it rests under this schedule, not that a longer training would add nothing: the
 learning rate falls to 0, and every curve comes to rest there. Only another number of epochs can tell.
 
-**β.** 2 is the strength that paper 004's weight of 50 for SWA has as β(1 - cos) (2.04). The first students saw 3,000
-images for 20 epochs, a quarter of the optimiser's steps of the others: there β = 8 cost the answers, and 2 some of
-them, while .5 gave up map similarity. So EWA, SWA and SSWA have 2, if nothing else is said: EWA too, whose weight in
-the paper is 100, that is 4. NST and AB have KD-Zoo's 10. That choice was made on students that were not trained
-enough. The same three on all 12,000 images, trained afterwards, are below: there 2 and 8 answer a little worse than
-.5, in one seed. On 3,000 images with as many steps (80 epochs) they are in the sweep file and not trained yet.
+**β.** 2 is the strength that paper 004's weight of 50 for SWA has as β(1 - cos) (2.04). It was chosen on first
+students, no longer shipped, that saw 3,000 images for 20 epochs, a quarter of the optimiser's steps of the others:
+there β = 8 cost the answers, and 2 a little beside .5, which gave up map similarity. So EWA, SWA and SSWA have 2, if
+nothing else is said: EWA too, whose weight in the paper is 100, that is 4. NST and AB have KD-Zoo's 10. Trained
+afterwards, with as many steps, are the students below, on 3,000 images (80 epochs) and on all 12,000: one seed each.
 """
 
 

@@ -43,15 +43,23 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
   λ weighs the teacher's answers, β what is matched; "naive" is KD alone, "hard labels" KD at λ = 0.
 - Non-zeros count learnable values that are not 0; of an 8-bit run they, and the ratio's bits, are counted in its file.
   FLOPs are the teacher's over the run's, of a dense forward pass: zeros save none by themselves. "not flat" counts
-  runs whose validation curve still moved at the end.
+  runs whose validation curve moved by more than .01 over the last three epochs, or is too short to tell.
 - Seconds are the clock's, from the card, with the validation after each epoch and without what is prepared before
   (the teacher's answers, XDistillation's autoencoder). {clock}
 - Maps are of the class that the teacher names first, compared with the teacher's. {loss} the map was in the loss;
   {given} the student was given an approximation of it; without a mark it is independent of the training. Intervals are
   95 % over images, and over seeds where there are several. "shuffled" is the same comparison with the teacher's map of
-  another image: what any two maps have in common. The second teacher is the noise floor. CAM (where a network has none,
-  Grad-CAM in its place) is measured on as many test images as rows are stored of, the other explainers on 200; every
-  cell is of the images that its runs have a value for.
+  another image: what any two maps have in common. The second teacher is the noise floor, a centre Gaussian and random
+  values are *Maps that know nothing*. CAM's distance grows with the number of cells: compare it within one network.
+  CAM (where a network has none, Grad-CAM in its place) is measured on as many test images as rows are stored of, the
+  other explainers on 200; every cell is of the images that all its runs have a value for, so that rows with many
+  undefined values are of other images than the rest. "-": not measured, or not defined.
+- Methods: KD, distillation from the teacher's answers. EWA, SWA, SSWA: matching of the teacher's class activation map
+  with equal weights, with the class's weights, with some channels left out at random. AT, NST, AB: attention transfer,
+  neuron selectivity transfer, activation boundaries. XD: XDistillation, a student that is given an autoencoder's
+  drawing of the teacher's explanation; F_R, the weight of the squared weights of the layer that joins the two. "few":
+  trained on 3,000 images; "plain": on images without the planted shortcut; "sized": with as many parameters as XD has
+  without its autoencoder. "out of habitat": on test images whose background does not give the class away.
 - All students have one teacher, so nothing here says what another teacher would change.
 """
 MORE = {
@@ -77,6 +85,7 @@ the recipes of their autoencoders are the same. A step in F_R between two of the
 CAE = """Mean absolute error on held-out images between what the frozen autoencoder draws and the explanation that it
 was trained on, beside those of the mean and the median explanation, which know nothing of the image. The median is the
 best of these in absolute error: an autoencoder above it has learned nothing about the single image."""
+KNOW_NOTHING = {"one Gaussian in the centre": "control:centre", "random values": "control:random"}
 RATIOS = {"parameters": "", "nonzeros": " (non-zeros)", "bits": " (bits)"}
 
 
@@ -105,7 +114,17 @@ def _sections(stored: Stored) -> Iterator[str]:
             yield f"## {TITLES[section]}"
             yield _sizes(stored, own)
             yield _maps(stored, own)
+    yield _know_nothing(stored)
     yield _autoencoders(found)
+
+
+def _know_nothing(stored: Stored) -> str:
+    """The same comparisons of maps that no network drew."""
+    rows = []
+    for title, run_id in KNOW_NOTHING.items():
+        cells = [interval(measured(stored, [run_id], *one), 1 if one[1] == "distance" else 3) for one in MAPS.values()]
+        rows += [[title, *cells]] if set(cells) != {"-"} else []
+    return f"## Maps that know nothing\n\n{table(('map', *MAPS), rows)}" if rows else ""
 
 
 def _sizes(stored: Stored, own: Sequence[Line]) -> str:
@@ -179,11 +198,18 @@ def _extra(line: Line, name: str, form: str) -> str:
 def _papers(dataset: str, stored: Stored) -> Iterator[str]:
     found = comparisons(dataset)
     if found:
-        yield f"## Beside the papers\n\n{EXPLAINED}"
+        yield f"## Beside the papers\n\n{EXPLAINED} {_images(stored)}"
     for one in found:
         yield block(one, stored)
         if one.make and wanting(one, stored):
             yield f"What is not measured yet is measured by\n\n```bash\n{one.make}\n```"
+
+
+def _images(stored: Stored) -> str:
+    """Of how many test images the rows are."""
+    maps, answers = (rows["index"].nunique() if len(rows) else 0
+                     for rows in (stored.results.maps, stored.results.answers))  # fmt: skip
+    return f"Values of class maps are of {maps:,} stratified test images, answers of all {answers:,}." if maps else ""
 
 
 def _missing(dataset: str) -> Iterator[str]:

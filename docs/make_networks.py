@@ -37,8 +37,8 @@ XD_WHY = (
     "half as wide"
 )
 NETWORKS = (
-    Printed("ResNet-18 for CIFAR", "001", "resnet18_cifar", printed=11_173_962),
-    Printed("WRN-28-10", "001", "wrn_28_10", printed=36_479_194),
+    Printed("ResNet-18 for CIFAR", "001", "resnet18_cifar", why="not printed; 11,173,962 in the public code"),
+    Printed("WRN-28-10", "001", "wrn_28_10", why="not printed; 36,479,194 in the public code"),
     Printed("WRN-16-4", "001, smaller form", "wrn_16_4"),
     Printed("VGG16", "003", "vgg16", printed=14_728_266),
     Printed("VGG11", "003", "vgg11", printed=9_231_114),

@@ -15,11 +15,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def interval(found: Estimate | None, digits: int = 3, *, mark: str = "") -> str:
-    """'0.989 [0.988, 0.989]', with how many images had no value; '-' where nothing is stored or defined."""
+    """'0.989 [0.988, 0.989]', with how many images had no value; '-' where nothing is stored or defined.
+
+    Where all values are one and the same there is nothing to draw from, and no interval.
+    """
     if found is None or math.isnan(found.mean):
         return "-"
     missing = f", {found.undefined} undefined" if found.undefined else ""
     mean, low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (found.mean, found.low, found.high))
+    if found.low == found.high:
+        return f"{mean}{mark}, all alike{missing}"
     return f"{mean}{mark}{missing}" if math.isnan(found.low) else f"{mean}{mark} [{low}, {high}]{missing}"
 
 

@@ -39,11 +39,16 @@ def main() -> None:
 
 def _counts(found: tuple[Judged, ...]) -> None:
     """How many claims have each verdict, and what the verdicts mean."""
-    counts = Counter(one.finding.words for one in found)
+    theirs = [one for one in found if not one.claim.ours]
+    counts = Counter(one.finding.words for one in theirs)
     for column, words in zip(st.columns(len(WORDS)), WORDS, strict=True):
         column.metric(words.capitalize(), counts[words])
+    beside = tuple(one for one in found if one.claim.ours)
+    others = ", ".join(_with_parts(beside, verdict, count, verdict) for verdict, count in by_verdict(beside).items())
     st.caption(
-        f"{len(found)} claims. One is not shown where no evidence is clear enough, and contradicted where "
+        f"{len(theirs)} claims of the papers, counted above, and {len(beside)} questions of ours beside them, which no "
+        "paper asks: controls that are missing there, and what its numbers or code must be to mean something "
+        f"({others}). A claim is not shown where no evidence is clear enough, and contradicted where "
         "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
         "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and over seeds "
         "where there are several (of few seeds Student's, where it is wider); all students of a data set have one "
@@ -56,9 +61,11 @@ def _counts(found: tuple[Judged, ...]) -> None:
     )
 
 
-def _with_parts(found: tuple[Judged, ...], verdict: Verdict, count: int) -> str:
+def _with_parts(found: tuple[Judged, ...], verdict: Verdict, count: int, name: str = "") -> str:
+    """'34: 12 not shown, 22 contradicted', or with a name '34 does not hold: ...'."""
     parts = how_in_words(found, verdict)
-    return f"{count}: {parts}" if parts else str(count)
+    words = f"{count} {name}".strip()
+    return f"{words}: {parts}" if parts else words
 
 
 def _choose(found: tuple[Judged, ...]) -> tuple[list[Judged], str]:

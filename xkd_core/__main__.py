@@ -59,7 +59,9 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for
 @app.command()
 def distill(
     dataset: Annotated[str | None, typer.Option(help="default: scenes")] = None,
-    method: Annotated[str | None, typer.Option(help="ce (teacher), kd (default), ewa, swa, sswa, at, nst, ab")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="ce (teacher), kd (default), ewa, swa, sswa, at, nst, ab, xd, surrogate")
+    ] = None,
     teacher: Annotated[str | None, typer.Option(help="run id of the teacher; default: the data set's first")] = None,
     lam: Annotated[float | None, typer.Option(help="λ: 0 = labels only, 1 = teacher only; default: 0.5")] = None,
     beta: Annotated[float | None, typer.Option(help="β: weight of what is matched; default: 2; nst, ab: 10")] = None,

@@ -17,7 +17,7 @@ SLUGS = dict(zip(VERDICTS, ("holds", "fails", "untested"), strict=True))
 """Verdict -> its word in the link."""
 SIGNS = dict(zip(VERDICTS, (("✓", "green"), ("✗", "red"), ("–", "gray")), strict=True))
 PAGES = {"pages/compression.py": "Look at it on the Compression page", "pages/study_admin.py": "Set up a study"}
-WIDTHS = {" ": 40, "Claim": 310, "Verdict": 300, "Paper": 60, "Tested": 340, "Here": 320}
+WIDTHS = {" ": 40, "Claim": 310, "Verdict": 300, "Paper": 80, "Tested": 340, "Here": 320}
 """Of the overview's columns, in px: sign and claim in sight on a phone, what is tested on a laptop."""
 PASSES = {True: "yes", False: "no", None: ""}
 
@@ -38,7 +38,7 @@ def overview(found: Sequence[Judged]) -> None:
         " ": [SIGNS[one.finding.verdict][0] for one in found],
         "Claim": [one.claim.says for one in found],
         "Verdict": [one.finding.full for one in found],
-        "Paper": [one.claim.paper for one in found],
+        "Paper": [f"{one.claim.paper}, ours" if one.claim.ours else one.claim.paper for one in found],
         "Tested": [one.claim.test for one in found],
         "Here": [_in_short(one.finding) for one in found],
         "Printed": [one.claim.printed for one in found],
@@ -72,7 +72,8 @@ def draw(one: Judged) -> None:
     claim, finding = one.claim, one.finding
     with st.container(border=True):
         sign, colour = SIGNS[finding.verdict]
-        note = f" :gray-badge[{finding.note}]" if finding.note else ""
+        notes = [finding.note] * bool(finding.note) + ["a question of ours"] * claim.ours
+        note = "".join(f" :gray-badge[{one}]" for one in notes)
         st.markdown(f":{colour}-badge[{sign} {finding.words}]{note} **{claim.says}** `{claim.id}`")
         theirs, ours = st.columns([2, 3], gap="medium")
         theirs.markdown(_theirs(claim))

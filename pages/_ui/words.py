@@ -27,8 +27,9 @@ WORDS = {
     "Holm": "Many tests find something by chance. Holm's correction raises every p so that a false alarm among all of "
     "them has a chance below 5 %.",
     "d_z": "How large a difference is: its mean over the images, divided by its standard deviation.",
-    "Not trained to the end": "The validation curve still moved by more than .01 over the last three epochs. It says "
-    "nothing about a longer training: the learning rate falls to 0, where every curve comes to rest.",
+    "Not trained to the end": "The validation curve still moved by more than .01 over the last three epochs, or is too "
+    "short to tell. A flat one says nothing about a longer training: the learning rate falls to 0, where every curve "
+    "comes to rest.",
     "Run": "One trained network with its card: how it was made, what it measured, the sha256 of its weights.",
     "Map": "Raw, signed attribution in float32 at its native resolution.",
     "Heatmap": "A map as it is drawn: scaled, coloured, laid over the photo.",

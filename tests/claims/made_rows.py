@@ -97,7 +97,11 @@ def means_for(checks: Iterable[Check], *, true: bool) -> dict[Cell, float]:
     near = {
         ("teacher", term.explainer, term.metric): 0.0 for check in checks for term in check.terms if term.to_teacher
     }
-    return means | near  # |x - 0| is x
+    another = {
+        (term.runs.label, term.explainer, f"{term.metric}_shuffled"): 0.0
+        for check in checks for term in check.terms if term.beyond
+    }  # fmt: skip
+    return means | near | another  # |x - 0| is x, and so is (x - 0) / (1 - 0)
 
 
 def cell(term: Term) -> Cell:

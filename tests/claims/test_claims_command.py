@@ -31,7 +31,7 @@ def test_chosen_claims_are_shown_with_reason_and_command(run):
     assert shown.returncode == 0
     assert "because: 62 % against 58.6 %" in shown.stdout
     assert "command: python -m xkd_core sweep run checkpoints/scenes/sweep.yaml && " in shown.stdout
-    assert "2 claims: 1 holds, 0 does not hold, 1 not testable here" in shown.stdout
+    assert "2 claims of the papers: 1 holds, 0 does not hold, 1 not testable here" in shown.stdout
 
 
 def test_an_unknown_claim_or_a_part_that_cannot_be_written_is_one_line(run):

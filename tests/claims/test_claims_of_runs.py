@@ -17,6 +17,7 @@ from tests.claims.made_rows import (
     spread,
     stored_with,
 )
+from xkd_core.claims import measuring
 from xkd_core.claims.contrasts import judged
 from xkd_core.claims.measuring import MissingRowsError, between, measure
 from xkd_core.claims.stored import TEACHER, Runs, read_stored
@@ -81,6 +82,17 @@ def test_a_contrast_is_the_mean_over_images_of_the_mean_over_the_shared_seeds():
     assert (found.seeds, found.estimate.n) == (2, N_IMAGES)
 
 
+def test_likeness_beyond_chance_is_the_share_of_what_maps_of_other_images_leave():
+    means = {("KD", "cam", "cosine"): 0.5, ("KD", "cam", "cosine_shuffled"): 0.2,
+             ("SWA", "cam", "cosine"): 0.8, ("SWA", "cam", "cosine_shuffled"): 0.6}  # fmt: skip
+    stored = stored_with("scenes", [KD, SWA], means)
+    found = measure(stored, between("SWA - KD", SWA, KD, "cam", "cosine", beyond=True))
+    assert found.estimate.mean == pytest.approx(0.2 / 0.4 - 0.3 / 0.8)
+    own, another = (spread(card_of(KD, "scenes", 0).id, mean)[3] for mean in (0.5, 0.2))
+    term = between("", SWA, KD, "cam", "cosine", beyond=True).terms[1]
+    assert measuring._column(stored, term, 0)[3] == pytest.approx((own - another) / (1 - 0.2))
+
+
 def test_the_metrics_page_and_claims_say_the_same_of_two_groups():
     """Seed 1 lifts both groups: with seeds drawn apart the interval would be far wider."""
     stored = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.5, ("SWA", "cam", "cosine"): 0.52})
@@ -101,7 +113,7 @@ def test_an_interval_over_zero_shows_no_difference_and_one_over_the_margin_is_un
     better = judged(stored, [between("SWA - KD", SWA, KD, "answers", "right")], make="make")
     assert better.verdict == "does not hold"
     assert better.reason == (
-        "Not shown: 0 of 1 comparison as the paper says, none is the other way round. "
+        "Not shown: 0 of 1 comparison as claimed, none is the other way round. "
         "SWA - KD: the interval contains 0, no difference is shown."
     )
     assert (better.how, better.words, better.against) == ("not shown", "does not hold: not shown", 0)
@@ -159,7 +171,7 @@ def test_one_comparison_the_other_way_round_contradicts_a_claim_by_the_same_evid
     found = judged(stored, checks, make="make")
     assert (found.how, found.against) == ("contradicted", 1)
     assert found.reason == (
-        "Contradicted: 1 of 3 comparisons as the paper says, 1 is the other way round. pearson: the other way round. "
+        "Contradicted: 1 of 3 comparisons as claimed, 1 is the other way round. pearson: the other way round. "
         "ssim: the interval contains 0, no difference is shown."
     )
     stored = stored_with("scenes", [KD, SWA], means)

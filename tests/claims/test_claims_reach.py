@@ -87,6 +87,7 @@ def test_beside_a_run_with_two_seeds_one_with_one_seed_is_no_surer():
     found = measure(stored, between("λ 1 - λ 0", AT_LAM[1.0], AT_LAM[0.0], "cam", "cosine"))
     assert (found.seeds, found.floor.borrowed) == (1, "λ 0.5")
     assert found.floor.value == pytest.approx(0.35)
+    assert found.floor.partial is False  # the other λ of the family tell of both
     alone = with_one_seed([AT_LAM[0.0], AT_LAM[1.0]], {"λ 1": 0.01})
     assert measure(alone, between("λ 1 - λ 0", AT_LAM[1.0], AT_LAM[0.0], "cam", "cosine")).floor.value < 0.02
 
@@ -103,7 +104,7 @@ def test_where_no_second_seed_is_known_the_verdict_stays_and_says_so():
     one_seed = with_one_seed([KD, SWA], {})
     check = between("SWA - KD", SWA, KD, "cam", "cosine")
     found = judged(one_seed, [check], make="make")
-    assert (found.verdict, found.reason) == ("holds", f"1 of 1 comparison as the paper says. {UNKNOWN}")
+    assert (found.verdict, found.reason) == ("holds", f"1 of 1 comparison as claimed. {UNKNOWN}")
     two_seeds = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.3, ("SWA", "cam", "cosine"): 0.6})
     assert "seed" not in judged(two_seeds, [check], make="make").reason
 

@@ -49,7 +49,11 @@ def test_every_finding_has_a_reason_and_a_command(some):
 
 def test_the_table_counts_verdicts_and_shows_details_on_demand(some):
     text = report.table(some)
-    assert text.endswith("4 claims: 1 holds, 1 does not hold (0 not shown, 1 contradicted), 2 not testable here")
+    assert text.endswith(
+        "3 claims of the papers: 1 holds, 0 does not hold, 2 not testable here\n"
+        "1 question of ours beside them: 0 holds, 1 does not hold (0 not shown, 1 contradicted), 0 not testable here"
+    )
+    assert [line.endswith("[ours]") for line in text.splitlines() if line.startswith("  001-adcc")] == [True]
     assert "001-adcc does not hold: contradicted The ADCC" in " ".join(text.split())
     assert "ours:" not in text
     detailed = report.table(some, details=True)
@@ -63,7 +67,7 @@ def test_not_shown_and_contradicted_are_counted_apart(some):
     unshown = replace(wrong, finding=Finding(verdict="does not hold", reason="the interval contains 0"))
     judged = (*some, unshown, unshown)
     assert by_how(judged) == {"not shown": 2, "contradicted": 1}
-    assert report.table(judged).endswith("3 does not hold (2 not shown, 1 contradicted), 2 not testable here")
+    assert report.table(judged).endswith("3 does not hold (2 not shown, 1 contradicted), 0 not testable here")
     assert how_in_words(judged, "holds") == how_in_words([one for one in some if one is not wrong]) == ""
     assert [one["how"] for one in report.as_json(judged)[-2:]] == ["not shown"] * 2
 

@@ -66,8 +66,11 @@ def test_the_page_shows_what_the_command_says(open_page, root):
     assert dict(zip(table["Id"], table["Verdict"], strict=True)) == {one.claim.id: one.finding.full for one in judged}
     assert list(table[" "]) == [signs[one.finding.verdict] for one in judged]
     shown = {metric.label.lower(): int(metric.value) for metric in app.metric}
-    assert shown == dict.fromkeys(shown, 0) | Counter(one.finding.words for one in judged)
-    assert sum(shown.values()) == len(CLAIMS)
+    assert shown == dict.fromkeys(shown, 0) | Counter(one.finding.words for one in judged if not one.claim.ours)
+    ours = [one for one in judged if one.claim.ours]
+    assert sum(shown.values()) == len(CLAIMS) - len(ours)
+    assert any(f"and {len(ours)} questions of ours beside them" in str(caption.value) for caption in app.caption)
+    assert [" ours" in paper for paper in table["Paper"]] == [one.claim.ours for one in judged]
     parts = how_in_words(judged)
     assert re.fullmatch(r"\d+ not shown, \d+ contradicted(, \d+ of one seed)?", parts)
     assert any(parts in option for option in app.selectbox(key="verdict").options)
@@ -77,6 +80,7 @@ def test_the_page_shows_what_the_command_says(open_page, root):
         assert boxes(app) == {one.claim.id: one.finding.words for one in own}
         shown = "\n".join(texts(app))
         assert shown.count(":gray-badge[one seed") == sum(one.finding.one_seed for one in own)
+        assert shown.count(":gray-badge[a question of ours]") == sum(one.claim.ours for one in own)
         for one in own:
             assert f"**Because:** {one.finding.reason}" in shown
             assert [number.text for number in one.finding.numbers if number.text not in shown] == []

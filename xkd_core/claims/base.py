@@ -112,6 +112,7 @@ class Claim:
 
     kind: "code" is shown by running code in seconds; "runs" needs stored rows of trained networks. judge: root of
     the checkpoints (None: the settings' place) -> Finding. page: of the app, where one can look, with its query.
+    ours: the paper does not say it; a control that it lacks, or what its numbers or its code must be to mean something.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Claim:
     judge: Callable[[Path | None], Finding]
     page: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    ours: bool = False
 
     @property
     def command(self) -> str:

@@ -113,9 +113,9 @@ def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
 
 
 def _in_short(found: Finding, outcomes: Sequence[Outcome]) -> str:
-    """How many comparisons are as the paper says, and where a claim does not hold, how many are the contrary."""
+    """How many comparisons are as the claim says, and where a claim does not hold, how many are the contrary."""
     passed, every = outcomes.count("passes"), len(outcomes)
-    words = f"{passed} of {every} comparison{'s' if every > 1 else ''} as the paper says"
+    words = f"{passed} of {every} comparison{'s' if every > 1 else ''} as claimed"
     if not found.how:
         return f"{words}."
     count = f"{found.against} {'is' if found.against == 1 else 'are'}" if found.against else "none is"
@@ -123,7 +123,7 @@ def _in_short(found: Finding, outcomes: Sequence[Outcome]) -> str:
 
 
 def _reasons(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Sequence[Outcome]) -> list[str]:
-    """A sentence for each comparison that is not as the paper says."""
+    """A sentence for each comparison that is not as the claim says."""
     every = zip(checks, measured, outcomes, strict=True)
     return [f"{check.label}: {_why_not(check, one, result, len(checks))}."
             for check, one, result in every if result != "passes"]  # fmt: skip
@@ -151,19 +151,22 @@ def _used(stored: Stored, checks: Sequence[Check]) -> list[tuple[str, Card]]:
 
 
 def _is_unknown(one: Measured) -> bool:
-    """Whether nobody knows what another seed would make of it."""
-    return one.seeds == 1 and one.floor.value is None
+    """Whether nobody knows what another seed would make of it, or of some of its runs."""
+    return one.seeds == 1 and (one.floor.value is None or one.floor.partial)
 
 
 def _one_seed(checks: Sequence[Check], measured: Sequence[Measured]) -> list[str]:
     """What is said of comparisons of one seed: that another seed's part is not known, or known from another λ."""
-    unknown = [check.label for check, one in zip(checks, measured, strict=True) if _is_unknown(one)]
+    unknown = {check.label: one for check, one in zip(checks, measured, strict=True)
+               if _is_unknown(one) and not one.floor.covers(one.estimate.mean)}  # fmt: skip
+    of_some = any(one.floor.partial and one.floor.value is not None for one in unknown.values())
     borrowed: dict[str, set[str]] = {}
     for check, one in zip(checks, measured, strict=True):
         if check.rule in SIDES and one.floor.borrowed:
             borrowed.setdefault(one.floor.borrowed, set()).add(f"{one.floor.value:.2g}")
     whose = "" if len(unknown) == len(checks) else f" ({'; '.join(unknown)})"
-    said = [f"One seed each{whose}: what another seed would change is not known."] if unknown else []
+    known = "known of some of the runs only" if of_some else "not known"
+    said = [f"One seed each{whose}: what another seed would change is {known}."] if unknown else []
     return said + [f"One seed each here; at {place} two seeds lie {' or '.join(sorted(apart))} apart."
                    for place, apart in borrowed.items()]  # fmt: skip
 

@@ -30,13 +30,18 @@ SIDES: dict[Rule, int] = {"above": 1, "below": -1}
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """One group of runs in a contrast. to_teacher: |value - the teacher's value| of the image instead of the value."""
+    """One group of runs in a contrast. to_teacher: |value - the teacher's value| of the image instead of the value.
+
+    beyond: the similarity beyond chance, (value - shuffled) / (1 - mean shuffled), where "shuffled" is the likeness to
+    the teacher's map of another image: 0 for maps that are of no image, 1 for the teacher's own.
+    """
 
     weight: float
     runs: Runs
     explainer: str
     metric: str
     to_teacher: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +62,14 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """How far two seeds of one group lie apart; value None: not known. borrowed: "λ 0.5", of the same runs there."""
+    """How far two seeds of one group lie apart; value None: not known. borrowed: "λ 0.5", of the same runs there.
+
+    partial: some runs of the contrast have one seed everywhere, so it is known of the others only.
+    """
 
     value: float | None = None
     borrowed: str = ""
+    partial: bool = False
 
     def covers(self, mean: float) -> bool:
         """Whether another seed is known to make as large a difference."""
@@ -105,10 +114,10 @@ class MissingRowsError(Exception):
 
 
 def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, **more: object) -> Check:
-    """first - second of one metric of one explainer; more: as of `Check`, and ``to_teacher``."""
-    near = bool(more.pop("to_teacher", False))
+    """first - second of one metric of one explainer; more: as of `Check`, and as of `Term`."""
+    near, beyond = (bool(more.pop(name, False)) for name in ("to_teacher", "beyond"))
     terms = tuple(
-        Term(weight=weight, runs=runs, explainer=explainer, metric=metric, to_teacher=near)
+        Term(weight=weight, runs=runs, explainer=explainer, metric=metric, to_teacher=near, beyond=beyond)
         for weight, runs in ((1.0, first), (-1.0, second))
     )
     return Check(label=label, terms=terms, **more)  # type: ignore[arg-type]
@@ -161,6 +170,9 @@ def _columns(stored: Stored, check: Check, seed: int) -> pd.DataFrame:
 
 def _column(stored: Stored, term: Term, seed: int) -> pd.Series[float]:
     own = _values(stored, term.runs, seed, term.explainer, term.metric)
+    if term.beyond:
+        another = _values(stored, term.runs, seed, term.explainer, f"{term.metric}_shuffled")
+        return (own - another) / (1.0 - float(another.mean()))
     if not term.to_teacher:
         return own
     return (own - _values(stored, TEACHER, seed, term.explainer, term.metric)).abs()
@@ -205,8 +217,10 @@ def _is_share(term: Term, values: pd.Series[float]) -> bool:
 
 def _floor(stored: Stored, check: Check) -> Floor:
     """The largest of the terms: a run with one seed is no surer for standing beside one with several."""
-    known = [one for term in check.terms if (one := _floor_of(stored, term)).value is not None]
-    return max(known, key=lambda one: one.value or 0.0, default=Floor())
+    found = [_floor_of(stored, term) for term in check.terms if term.runs != TEACHER]  # of whom there is one
+    known = [one for one in found if one.value is not None]
+    largest = max(known, key=lambda one: one.value or 0.0, default=Floor())
+    return replace(largest, partial=len(known) < len(found))
 
 
 def _floor_of(stored: Stored, term: Term) -> Floor:

@@ -51,11 +51,13 @@ def _on(dataset: str) -> tuple[Claim, ...]:
         Claim(
             id=f"001-drop-{dataset}", says="The student loses less confidence when it sees only what its map shows.",
             printed="average drop 12 % teacher, 8 % student",
-            test=f"Average drop of softmax answers (networks in eval mode), KD - teacher on {where}: below 0.",
+            test="Average drop of softmax answers (networks in eval mode; the paper's code takes the top logit, and "
+            f"its student learned from another teacher), KD - teacher on {where}: below 0.",
             judge=of_runs(dataset, _checks(dataset, "average_drop", "below"), make=make), **common,
         ),
         Claim(
-            id=f"001-drop-map-{dataset}", says="Beyond what any mask costs a network, the student's map costs it less.",
+            id=f"001-drop-map-{dataset}", ours=True,
+            says="Beyond what one centre mask costs a network, the student's map costs it less.",
             printed="average drop 12 % teacher, 8 % student; no control there",
             test=f"Average drop by CAM less that by one centre Gaussian, KD - teacher on {where}: below 0. "
             f"Maps that mark more pixels lose less by that alone: `001-simpler-{dataset}`.",
@@ -94,7 +96,7 @@ def _by_code() -> tuple[Claim, ...]:
             test="The printed norm over the rows of each map: the student below 0.9 of the teacher.",
         ),
         Claim(
-            id="001-adcc", paper="001", kind="code", judge=by_code(proofs_tables.adcc_above_one),
+            id="001-adcc", paper="001", kind="code", ours=True, judge=by_code(proofs_tables.adcc_above_one),
             says="The ADCC of the student is above the teacher's.", place="released notebook",
             printed="ADCC 1.08 and 1.48", test="A harmonic mean of shares must be at most 1.",
         ),

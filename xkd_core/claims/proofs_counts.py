@@ -48,7 +48,7 @@ def same_size(fused: int = XD_VGG7, student: int = STUDENT_VGG7) -> Finding:
     return found(
         abs(more) < 1,
         f"The fused student has {more:.0f} % more parameters than the students it is compared with; the control with "
-        "as many parameters is missing in the paper (`003-size` has it).",
+        "as many parameters is missing in the paper (`003-size-*` has it).",
         Number(label="more parameters than the others, %", value=more, passes=abs(more) < 1),
     )
 
@@ -81,7 +81,7 @@ def park() -> Finding:
     ]
     return found(
         all(one.passes for one in numbers),
-        "All three fit; the structured one only with a rate of 0.7, which the text leaves out.",
+        "All three fit; the structured one with a rate of 0.7, which the text at hand has lost.",
         *numbers,
     )
 

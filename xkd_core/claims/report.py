@@ -17,6 +17,8 @@ from xkd_core.claims.table import CLAIMS, Judged, by_verdict, how_in_words, judg
 from xkd_core.files import write_atomic
 
 FILE = "evidence.json"
+OURS = " [ours]"
+"""Behind a sentence that the paper does not say."""
 WIDTH = 110
 SOURCES = Path(__file__).parent
 
@@ -29,9 +31,16 @@ def table(judged: Sequence[Judged], *, details: bool = False) -> str:
         if own:
             lines += ["", f"Paper {paper}. {title}"]
         for one in own:
-            lines.append(f"  {one.claim.id:30} {one.finding.full:43} {one.claim.says}")
+            lines.append(f"  {one.claim.id:30} {one.finding.full:43} {one.claim.says}{OURS if one.claim.ours else ''}")
             lines += _details(one) if details else []
-    return "\n".join([*lines[1:], "", f"{len(judged)} claims: {_count(judged)}"])
+    theirs, ours = ([one for one in judged if one.claim.ours == whose] for whose in (False, True))
+    count = [f"{_many(own, what)}: {_count(own)}" for own, what in
+             ((theirs, "claim{} of the papers"), (ours, "question{} of ours beside them")) if own]  # fmt: skip
+    return "\n".join([*lines[1:], "", *count])
+
+
+def _many(judged: Sequence[Judged], what: str) -> str:
+    return f"{len(judged)} {what.format('s' if len(judged) > 1 else '')}"
 
 
 def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
@@ -39,7 +48,7 @@ def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     return [
         {
             "id": one.claim.id, "paper": one.claim.paper, "says": one.claim.says, "place": one.claim.place,
-            "printed": one.claim.printed, "test": one.claim.test, "kind": one.claim.kind,
+            "printed": one.claim.printed, "test": one.claim.test, "kind": one.claim.kind, "ours": one.claim.ours,
             "verdict": one.finding.verdict, "how": one.finding.how, "against": one.finding.against,
             "one_seed": one.finding.one_seed,
             "reason": one.finding.reason,
