@@ -48,7 +48,8 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
   (the teacher's answers, XDistillation's autoencoder). {clock}
 - Maps are of the class that the teacher names first, compared with the teacher's. {loss} the map was in the loss;
   {given} the student was given an approximation of it; without a mark it is independent of the training. Intervals are
-  95 % over images, and over seeds where there are several. "shuffled" is the same comparison with the teacher's map of
+  95 % over images, and over seeds where there are several (of few seeds Student's with Satterthwaite's degrees of
+  freedom, where that is wider than the bootstrap). "shuffled" is the same comparison with the teacher's map of
   another image: what any two maps have in common. The second teacher is the noise floor, a centre Gaussian and random
   values are *Maps that know nothing*. CAM's distance grows with the number of cells: compare it within one network.
   CAM (where a network has none, Grad-CAM in its place) is measured on as many test images as rows are stored of, the

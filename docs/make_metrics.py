@@ -37,7 +37,8 @@ over images and, where there are several, over seeds; n is the number of images.
 images; those without a value are left out of the cell and lower its n: PG and AL have none where the image does not
 show the class that is explained, the one that the teacher names first. A cell of fewer seeds than its row says so: it
 cannot be compared with those beside it. On networks with global average pooling and one linear layer CAM, Grad-CAM,
-HiResCAM and XGrad-CAM are the same map but for a positive factor, which none of these metrics sees. A random map and a
+HiResCAM and XGrad-CAM are the same map but for a positive factor, which none of these metrics sees. "-": not
+measured; of CAM, that the network has another head (MobileNetV3), where Grad-CAM stands for it. A random map and a
 Gaussian in the centre of the image show what a map gets that knows nothing.
 """
 

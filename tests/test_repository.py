@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -89,6 +90,15 @@ def test_weights_are_safetensors_and_they_and_the_rows_are_small() -> None:
     assert all(path.stat().st_size <= 15 * MIB for path in files)
     assert sum(path.stat().st_size for path in files) < 60 * MIB
     assert sum(path.stat().st_size for path in files if "results" in path.parts) < 10 * MIB
+
+
+def test_every_shipped_card_says_how_good_its_run_is() -> None:
+    """A slimmable run's says so for each of its widths."""
+    cards = [json.loads(path.read_text()) for path in sorted(ROOT.glob("checkpoints/*/*/card.json"))]
+    assert len(cards) > 100
+    for card in cards:
+        measured = [stop["metrics"] for stop in (card.get("stops") or {}).values()] or [card["metrics"]]
+        assert all({"accuracy", "mAP"} & set(metrics) for metrics in measured), card["id"]
 
 
 def test_readme_opens_with_a_picture_that_exists() -> None:

@@ -63,7 +63,8 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
     parts = [f"# {dataset}, test split, λ = {lam:g}", LEGEND, "## Answers", *_answers(groups)]
     class_maps = [name for name in CLASS_MAPS if (rows["explainer"] == name).any()]
     for explainer in (*class_maps, *HEAVY):
-        parts += [f"## Similarity to the teacher: {explainer}", *_table(rows, groups, explainer, SIMILARITY)]
+        table = list(_table(rows, groups, explainer, SIMILARITY))
+        parts += [f"## Similarity to the teacher: {explainer}", *(table if len(table) > 2 else ["Not measured."])]
     if "pointing" in rows:
         for word, chosen in _habitats(images):
             near = rows[rows["index"].isin(chosen)]
