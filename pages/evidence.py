@@ -13,6 +13,20 @@ from xkd_core.claims.table import Judged, by_verdict, how_in_words
 guard.page("pages/evidence.py")
 
 ALL = "all"
+HOW_JUDGED = """
+- A claim of a difference **holds** only if its 95 % interval lies on one side of 0 and Wilcoxon's p (of answers right
+  or wrong, the exact sign test's), after Holm's correction over the claim, is below .05.
+- It is **not shown** where no evidence is clear enough: an interval that contains 0 does not make the opposite true.
+- It is **contradicted** where a comparison is the other way round by the evidence that it would need itself, or where
+  code shows that it is wrong.
+- It is **not testable here** where so few images are left to gain that not even all of them would be significant.
+- Claims of no difference have a margin, and are undecided where the interval reaches over it.
+- *One seed*: nobody knows what another training would make of the verdict.
+
+Comparisons are paired over the same images. Intervals are bootstraps over images, and over seeds where there are
+several (of few seeds Student's, where it is wider). All students of a data set have one teacher. Nothing is trained for
+this page.
+"""
 WORDS = ("holds", *(f"does not hold: {how}" for how in HOW), "not testable here")
 
 
@@ -44,28 +58,18 @@ def _counts(found: tuple[Judged, ...]) -> None:
     for column, words in zip(st.columns(len(WORDS)), WORDS, strict=True):
         column.metric(words.capitalize(), counts[words])
     beside = tuple(one for one in found if one.claim.ours)
-    others = ", ".join(_with_parts(beside, verdict, count, verdict) for verdict, count in by_verdict(beside).items())
+    others = ", ".join(f"{count} {verdict}" for verdict, count in by_verdict(beside).items())
     st.caption(
-        f"{len(theirs)} claims of the papers, counted above, and {len(beside)} questions of ours beside them, which no "
-        "paper asks: controls that are missing there, and what its numbers or code must be to mean something "
-        f"({others}). A claim is not shown where no evidence is clear enough, and contradicted where "
-        "a comparison is the other way round by the evidence that it would need itself, or where code shows that it is "
-        "wrong. Comparisons are paired over the same images; intervals are bootstraps over images, and over seeds "
-        "where there are several (of few seeds Student's, where it is wider); all students of a data set have one "
-        "teacher. One seed: nobody knows what another training would make of the verdict. A claim of a difference "
-        "holds only if its 95 % interval lies on one side and Wilcoxon's p (of answers right or wrong, the exact sign "
-        "test's), after Holm's correction over the claim, is below .05; an interval that contains 0 does not make the "
-        "opposite true. Where so few images are left to gain that not even all of them would be significant, a claim "
-        "is not testable here. Claims of no difference have a margin, and are undecided where the interval reaches "
-        "over it. Networks, data and sizes differ from the papers'. Nothing is trained for this page."
+        f"{len(theirs)} claims of the papers, counted above, and {len(beside)} questions of ours beside them "
+        f"({others}): controls that the papers lack, and what their numbers or code must be to mean something. "
+        "Networks, data and sizes differ from the papers'."
     )
+    st.expander("How a verdict is reached").markdown(HOW_JUDGED)
 
 
-def _with_parts(found: tuple[Judged, ...], verdict: Verdict, count: int, name: str = "") -> str:
-    """'34: 12 not shown, 22 contradicted', or with a name '34 does not hold: ...'."""
+def _with_parts(found: tuple[Judged, ...], verdict: Verdict, count: int) -> str:
     parts = how_in_words(found, verdict)
-    words = f"{count} {name}".strip()
-    return f"{words}: {parts}" if parts else words
+    return f"{count}: {parts}" if parts else str(count)
 
 
 def _choose(found: tuple[Judged, ...]) -> tuple[list[Judged], str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from xkd_core.claims import paper_003, proofs_counts, proofs_losses, proofs_maps, proofs_tables
-from xkd_core.claims.base import Finding
+from xkd_core.claims.base import Finding, at_most
 from xkd_core.claims.table import CLAIMS
 
 OF_CODE = [claim_id for claim_id, claim in CLAIMS.items() if claim.kind == "code"]
@@ -248,3 +248,7 @@ def test_a_vote_of_people_is_not_repeated_by_code():
 def test_every_proof_is_of_the_settings_that_the_claim_names(claim_id, tmp_path):
     """No root and no run enters: the same finding from an empty folder."""
     assert CLAIMS[claim_id].judge(tmp_path) == CLAIMS[claim_id].judge(None)
+
+
+def test_a_difference_that_is_rounding_is_shown_by_its_order():
+    assert [at_most(value) for value in (0.0, 1e-6, 3.4e-6, 9.99e-6)] == pytest.approx([0.0, 1e-6, 1e-5, 1e-5])

@@ -139,6 +139,11 @@ def found(passes: bool, reason: str, *numbers: Number) -> Finding:
     return Finding(verdict=verdict, reason=reason, numbers=numbers, against=int(not passes))
 
 
+def at_most(value: float) -> float:
+    """The power of ten that a difference which is rounding does not pass: its digits change from run to run."""
+    return 10.0 ** math.ceil(math.log10(value)) if value > 0 else 0.0
+
+
 def by_code(proof: Callable[[], Finding]) -> Callable[[Path | None], Finding]:
     """The judge of a claim that needs no run."""
     return lambda root: proof()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xkd_core.claims.base import Finding, Number, found
+from xkd_core.claims.base import Finding, Number, at_most, found
 from xkd_core.claims.proofs_maps import filled
 from xkd_core.distillation.losses import kd_loss, matching_loss, task_loss
 from xkd_core.distillation.transfer import at_loss
@@ -59,8 +59,8 @@ def _equal(value: float, slope: float) -> Finding:
         max(value, slope) < SAME,
         "Both compare sum_k A_k² at length 1; attention transfer's mean square is (2 - 2 cos) / N. EWA is attention "
         "transfer on one layer, so it is no baseline of its own.",
-        Number(label="difference of the losses", value=value, passes=value < SAME),
-        Number(label="relative difference of the gradients", value=slope, passes=slope < SAME),
+        Number(label="difference of the losses, at most", value=at_most(value), passes=value < SAME),
+        Number(label="relative difference of the gradients, at most", value=at_most(slope), passes=slope < SAME),
     )
 
 
