@@ -61,10 +61,12 @@ def test_a_damaged_file_says_how_to_make_it_again(tmp_path: Path) -> None:
 
 
 def test_rows_of_runs_that_are_gone_can_be_dropped(tmp_path: Path) -> None:
-    for run_id in "ab":
-        merge_rows("digits", "maps", rows(run_id, [0.1]), root=tmp_path)
+    for table in ("maps", "gallery"):
+        for run_id in "ab":
+            merge_rows("digits", table, rows(run_id, [0.1]), root=tmp_path)
     drop_runs("digits", {"a"}, root=tmp_path)
     assert read_rows("digits", "maps", root=tmp_path)["run_id"].tolist() == ["b"]
+    assert read_rows("digits", "gallery", root=tmp_path)["run_id"].tolist() == ["b"]
 
 
 def test_an_estimate_is_the_mean_over_images_of_the_mean_over_seeds() -> None:

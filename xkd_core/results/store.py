@@ -66,7 +66,7 @@ def merge_rows(dataset: str, table: str, rows: pd.DataFrame, *, root: Path | Non
 
 def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> None:
     """Remove the rows of runs that are no longer there."""
-    for table in ("maps", "answers"):
+    for table in ("maps", "answers", "gallery"):
         with _changing(dataset, table, root) as path:
             stored = read_rows(dataset, table, root=root)
             if not stored.empty and stored["run_id"].isin(run_ids).any():
