@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.claims.made_rows import _card
+from xkd_core.distillation import recipes
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
 from xkd_core.errors import UnknownNameError, WorkerError
@@ -22,7 +23,7 @@ from xkd_core.evaluation.quick import measure_card
 from xkd_core.explainers.engine import cams
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
-from xkd_core.models.cards import Card
+from xkd_core.models.cards import Card, equal_teachers
 from xkd_core.models.checkpoints import find_card, load_run, write_metrics
 from xkd_core.results.store import merge_rows, read_rows, results_dir
 from xkd_core.serving.zoo import Zoo
@@ -157,6 +158,22 @@ def test_the_first_teacher_is_the_one_that_most_students_name_here_and_on_the_pa
         monkeypatch.setattr(module, "list_runs", lambda root, cards=cards: cards)
         teacher = Zoo(dataset="digits", cards=tuple(cards)).teacher
         assert teacher is not None and module.first_teacher("digits").id == teacher.id == expected
+
+
+def test_a_trial_or_a_copy_is_no_second_teacher_and_nobodys_default(monkeypatch) -> None:
+    def made(run: str, seed: int, **recipe: object) -> Card:
+        return _card(
+            "digits", id=f"digits-{run}", method="ce", seed=seed, role="teacher", recipe={"seed": seed, **recipe}
+        )
+
+    first, equal = made("z-first", 0, epochs=8, limit=None), made("equal", 1, epochs=8, label="")
+    others = [made("a-trial", 3, epochs=1), made("b-few", 2, epochs=8, limit=128), made("copy", 0, epochs=8)]
+    student = _card("digits", id="digits-student", method="kd", role="naive", seed=0, recipe={}, teacher_id=first.id)
+    cards = [*others, first, equal, student]
+    assert equal_teachers(cards) == (equal,)
+    assert Zoo(dataset="digits", cards=tuple(cards)).second_teacher == equal
+    monkeypatch.setattr("xkd_core.models.checkpoints.list_runs", lambda: cards)
+    assert recipes.first_teacher("digits") == first.id
 
 
 def test_images_of_stories_are_not_forgotten_without_heavier_maps(other: Card, place: Path) -> None:

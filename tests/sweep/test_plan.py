@@ -57,7 +57,8 @@ def test_a_group_may_begin_with_a_named_recipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY.replace("width", "witdh"), "witdh"),
+    [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY + "students: []\n", "students stands twice"),
+     (TINY.replace("width", "witdh"), "witdh"),
      (TINY.replace("epochs: 1", "epochs: 0"), "epochs"), (TINY.replace("epochs: 1", "epochs: abc"), "type int"),
      (TINY.replace("split: train, ", ""), "needs 'split'"),
      (TINY.replace("width: 0.5}", "width: 0.5, teacher: 4}"), "teacher"), ("teachers: 5", "list of groups"),

@@ -21,7 +21,7 @@ from xkd_core.evaluation.forward import CAM, GRAD_CAM
 from xkd_core.evaluation.heavy import HEAVY
 from xkd_core.images.datasets import info
 from xkd_core.metrics.statistics import Estimate
-from xkd_core.models.cards import Card
+from xkd_core.models.cards import Card, equal_teachers
 from xkd_core.models.checkpoints import list_runs
 from xkd_core.results.aggregate import difference, estimate
 from xkd_core.results.in_loss import was_in_loss
@@ -80,7 +80,7 @@ def _groups(dataset: str, lam: float, root: Path | None) -> Iterator[Group]:
     teacher = first_teacher(dataset, root)
     cards = [card for card in list_runs(root) if card.dataset == dataset]
     yield "teacher", [teacher]
-    yield "second teacher (noise floor)", [c for c in cards if c.role == "teacher" and c.id != teacher.id]
+    yield "second teacher (noise floor)", list(equal_teachers(cards))
     cards = sorted(cards, key=lambda card: (card.seed, card.id))
     students = [card for card in cards if card.role != "teacher"]
     settings = sorted({_setting(card) for card in students})

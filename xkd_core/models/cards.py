@@ -115,6 +115,24 @@ def first_teacher(cards: Sequence[Card]) -> Card | None:
     return max(teachers, key=lambda card: named[card.id], default=None)
 
 
+def equal_teachers(cards: Sequence[Card]) -> tuple[Card, ...]:
+    """Teachers trained as the first one of a data set but for the seed: the noise floor of every similarity.
+
+    Not a short trial, nor a copy: an equal architecture, another seed, and equal values wherever both recipes have one.
+    """
+    first = first_teacher(cards)
+    if first is None:
+        return ()
+    alike = [card for card in cards if card.role == "teacher" and (card.arch, card.width) == (first.arch, first.width)
+             and card.seed != first.seed and _same_training(card, first)]  # fmt: skip
+    return tuple(sorted(alike, key=lambda card: (card.seed, card.id)))
+
+
+def _same_training(one: Card, other: Card) -> bool:
+    both = (one.recipe.keys() & other.recipe.keys()) - {"seed"}
+    return all(one.recipe[name] == other.recipe[name] for name in both)
+
+
 def widths(card: Card) -> tuple[Card, ...]:
     """The runs that a card stands for: itself, or one for each width of a slimmable run, narrowest first."""
     if not card.stops:

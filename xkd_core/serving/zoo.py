@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xkd_core import settings
-from xkd_core.models.cards import Card, first_teacher
+from xkd_core.models.cards import Card, equal_teachers, first_teacher
 from xkd_core.serving.names import CONTROL_TITLES, LESS, OTHER_TITLES, control_of, how_much, smaller, times
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ class Zoo:
     @cached_property
     def second_teacher(self) -> Card | None:
         """An equally trained teacher with another seed: the noise floor of every similarity."""
-        first = self.teacher
-        same = [card for card in self.cards if card.role == "teacher" and first is not None and card.id != first.id]
-        return next((card for card in same if first is not None and card.arch == first.arch), None)
+        return next(iter(equal_teachers(self.cards)), None)
 
     @cached_property
     def students(self) -> tuple[Card, ...]:

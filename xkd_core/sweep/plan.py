@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
@@ -71,9 +71,21 @@ def _rounds(first: Recipe, rounds: int) -> Iterator[Recipe]:
         yield first
 
 
+class _NoKeyTwice(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys and says nothing; here a list of runs would be lost by it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            words = f"{', '.join(twice)} stands twice in one mapping; keep one, or join their lists"
+            raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=_NoKeyTwice)  # a safe loader
     except OSError as error:
         raise BadInputError(f"Sweep file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
