@@ -8,7 +8,7 @@ from pages._ui import guard
 from xkd_core.study.environment import admin_is_configured
 
 PAGES = guard.allowed({
-    "pages/explore.py": st.Page("pages/explore.py", title="Explore", default=True),
+    "pages/explore.py": st.Page("pages/explore.py", title="Explore", url_path="start", default=True),
     "pages/compression.py": st.Page("pages/compression.py", title="Compression"),
     "pages/metrics.py": st.Page("pages/metrics.py", title="Metrics"),
     "pages/sanity.py": st.Page("pages/sanity.py", title="Sanity"),

@@ -6,11 +6,12 @@ import fcntl
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xkd_core import files
 from xkd_core.errors import XKDError
-from xkd_core.files import alone_with, write_atomic
+from xkd_core.files import alone_with, cached, write_atomic
 
 
 def test_who_waited_for_the_lock_keeps_the_next_one_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +53,17 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) ->
         write_atomic(tmp_path / "file" / "state", b"")
     with pytest.raises(XKDError, match="Could not write state"), alone_with(tmp_path / "file" / "state"):
         pass
+
+
+def test_a_cut_file_of_a_cache_is_made_again_and_a_whole_one_is_not(tmp_path: Path) -> None:
+    path, made = tmp_path / "numbers.npy", []
+
+    def write() -> None:
+        made.append(True)
+        np.save(path, np.arange(100))
+
+    for before, times in ((None, 1), (None, 1), (b"", 2), (path, 3)):
+        if before is not None:
+            path.write_bytes(path.read_bytes()[:-9] if before is path else before)
+        assert cached(path, write, np.load).sum() == 4950
+        assert len(made) == times

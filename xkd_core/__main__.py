@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -49,6 +51,8 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="The full list for
     if as_json:
         print(json.dumps([card.model_dump(exclude={"curve", "recipe", "schema_version"}) for card in found.cards]))
         return
+    if not found.cards:
+        print(f"No run in {settings.checkpoints_dir()}; XKD_CHECKPOINTS says where to look.", file=sys.stderr)
     for card in found.cards:
         lam = "" if card.lam is None else f"λ {card.lam:g}"
         away = " (weights not here)" if card.id in found.away else ""
@@ -169,7 +173,7 @@ def prune(
     epochs: Annotated[int, typer.Option(help="after each pruning")] = 2,
     lr: float = 1e-3,
     lam: float = 0.5,
-    beta: float = 2.0,
+    beta: Annotated[float | None, typer.Option(help="default: the method's, see `distill`")] = None,
     seed: int = 0,
     limit: Annotated[int | None, typer.Option(help="train on the first N images only")] = None,
     quiet: bool = False,
@@ -279,10 +283,11 @@ def sweep_status(file: SweepFile) -> None:
     from xkd_core.sweep.local import status
     from xkd_core.sweep.plan import read_sweep
 
-    now = status(read_sweep(file))
+    now = status(read_sweep(file), verify=True)
     cards = f" ({len(now.by_card)} by their card only)" if now.by_card else ""
-    print(f"{len(now.done)} done{cards}, {len(now.begun)} begun, {len(now.missing)} missing")
-    for run_id in (*now.begun, *now.missing):
+    broken = f", {len(now.damaged)} damaged" if now.damaged else ""
+    print(f"{len(now.done)} done{cards}, {len(now.begun)} begun, {len(now.missing)} missing{broken}")
+    for run_id in (*now.begun, *now.missing, *now.damaged):
         print(f"  {run_id}")
 
 
@@ -304,6 +309,8 @@ def sweep_run(
     from xkd_core.sweep.local import run_all
     from xkd_core.sweep.plan import read_sweep
 
+    if minutes is not None and not minutes > 0:
+        raise BadInputError(f"--minutes must be above 0; got {minutes:g}.")
     if checked(engine) == "ray" and minutes is not None:
         raise BadInputError("--minutes is for the local engine; a Ray cluster trains until all runs are done.")
     plan, started = read_sweep(file), time.monotonic()
@@ -334,33 +341,56 @@ def sweep_collect(
     """Measure the finished runs of a sweep that are not measured yet, cards and rows."""
     _use_threads()
     from xkd_core.evaluation.evaluate import evaluate as measure_all
-    from xkd_core.evaluation.quick import measure_card
-    from xkd_core.models.cards import widths
-    from xkd_core.models.checkpoints import find_card, is_here
+    from xkd_core.evaluation.quick import measure_cards
     from xkd_core.sweep.local import status
     from xkd_core.sweep.plan import read_sweep
 
-    done = [find_card(run_id) for run_id in status(read_sweep(file)).done]
-    cards = [measure_card(one) for card in done if is_here(card) for one in widths(card)]
+    cards, problems = measure_cards(status(read_sweep(file)).done)
     for dataset in sorted({card.dataset for card in cards}):
         ids = [card.id for card in cards if card.dataset == dataset]
         count = measure_all(dataset, run_ids=ids, heavy=heavy, workers=workers)
         print(f"{dataset}: {len(ids)} runs, {count} of them new")
+    if problems:
+        raise XKDError("; ".join(problems))
 
 
 def main() -> None:
     """Run a command; an error of the user is one line on stderr and exit status 1, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no λ shows \u03bb
     try:
-        app()
+        settings.check()
+        try:
+            app()
+        finally:
+            _flush()
     except XKDError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _fail(str(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _fail("The output could not be written: No space left on device.")
+        if isinstance(error, MemoryError):
+            _fail("This needs more memory than there is. Ask for less: fewer images, views or epochs.")
         if os.environ.get("XKD_DEBUG"):
             raise
         words = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"error: this should not happen ({words}). XKD_DEBUG=1 shows where.", file=sys.stderr)
-        raise SystemExit(1) from None
+        _fail(f"this should not happen ({words}). XKD_DEBUG=1 shows where.")
+
+
+def _fail(words: str) -> NoReturn:
+    print(f"error: {words}", file=sys.stderr)
+    raise SystemExit(1) from None
+
+
+def _flush() -> None:
+    """Write what is printed now, where an error can be told, and not when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # a reader such as `head` that has seen enough is no error
+            raise XKDError(f"The output could not be written: {error.strerror}.") from error
 
 
 if __name__ == "__main__":

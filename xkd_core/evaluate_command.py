@@ -52,6 +52,8 @@ def evaluate(
     order = order_from(data or dataset or "scenes", runs, explainers, metrics, images)
     report = _evaluated(order, engine, address, workers)
     print(f"{report.pieces} pieces computed, {report.refused} pairs noted that cannot be")
+    if report.away:
+        print(f"{report.away} runs left out: only their cards are here, not their weights", file=sys.stderr)
     raise_failed(report)
 
 
@@ -144,7 +146,8 @@ def thin(
 ) -> None:
     """Drop stored rows of maps for shipping; answers stay for all images, and so do the numbers on the cards.
 
-    Other rows come back when the results of the data set are deleted and `evaluate` runs again.
+    The 200 sampled images and those of the gallery keep theirs besides. Dropped rows come back when maps.parquet is
+    deleted and `evaluate` runs again, but only of runs whose weights are here: of others they are lost for good.
     """
     from xkd_core.evaluation.thinning import thin as keep
     from xkd_core.results.store import read_rows

@@ -6,12 +6,14 @@ import errno
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from xkd_core.errors import XKDError
+
+Value = TypeVar("Value")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -35,6 +37,24 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise _readable(error, path) from error
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Errors: XKDError where ``folder`` could not be made or written into, said before the work and not after it."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise XKDError(f"{folder} cannot be written to: {there} is read-only. Set XKD_CHECKPOINTS to another place.")
+
+
+def cached(path: Path, write: Callable[[], object], read: Callable[[Path], Value]) -> Value:
+    """What ``read`` makes of the file ``path``; where there is none, or a cut one, ``write`` makes it first."""
+    if path.exists():
+        try:
+            return read(path)
+        except Exception:  # each format has errors of its own, and whatever they are: a cache can be made again
+            path.unlink(missing_ok=True)
+    write()
+    return read(path)
 
 
 @contextmanager

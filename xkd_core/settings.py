@@ -25,6 +25,13 @@ def checkpoints_dir() -> Path:
     return Path(os.environ.get("XKD_CHECKPOINTS") or REPOSITORY / "checkpoints")
 
 
+def check() -> None:
+    """Errors: BadInputError for a place that is a file, where a folder is meant."""
+    for name, place in (("XKD_HOME", home()), ("XKD_DATA_DIR", data_dir()), ("XKD_CHECKPOINTS", checkpoints_dir())):
+        if place.exists() and not place.is_dir():
+            raise BadInputError(f"{name} must be a folder; {place} is a file.")
+
+
 def threads() -> int:
     """Torch threads of this process: ``XKD_THREADS``, or half of the cores, at least one."""
     given = os.environ.get("XKD_THREADS")

@@ -136,7 +136,7 @@ def simulate(
     participants: int = 40,
     trials: Annotated[int, typer.Option(help="main trials of each participant")] = 40,
     items: Annotated[int, typer.Option(help="images x pairs of students")] = 80,
-    matched: Annotated[float, typer.Option(help="true share of teacher-and-matched answers")] = 0.4,
+    matched: Annotated[float | None, typer.Option(help="true share of teacher-and-matched; default: 0.4")] = None,
     naive: Annotated[float | None, typer.Option(help="of teacher-and-naive; default: half of the rest")] = None,
     null: Annotated[bool, typer.Option("--null", help="no effect: prints the false-positive rate")] = False,
     person_sd: Annotated[float, typer.Option(help="how much people differ, in log odds")] = 0.5,
@@ -147,10 +147,15 @@ def simulate(
     """Simulate studies: the power of the primary test, or with --null how often it is wrong."""
     from xkd_core.study.simulation import Design, Truth, expected_share, power
 
-    shares = (1 / 3, 1 / 3) if null else (matched, (1 - matched) / 2 if naive is None else naive)
+    if null and (matched is not None or naive is not None):
+        raise BadInputError("--null says that both shares are a third; leave --matched and --naive out.")
+    first = 0.4 if matched is None else matched
+    shares = (1 / 3, 1 / 3) if null else (first, (1 - first) / 2 if naive is None else naive)
     truth = Truth(matched=shares[0], naive=shares[1], person_sd=person_sd, item_sd=item_sd)
     design = Design(participants=participants, trials=trials, items=items)
     started = time.monotonic()
+    if seed < 0:
+        raise BadInputError(f"--seed must be 0 or more; got {seed}.")
     found = power(design, truth, studies=studies, seed=seed)
     what = "false-positive rate" if truth.is_null else "power"
     share = found.rejected

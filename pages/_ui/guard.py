@@ -14,7 +14,7 @@ from pages._ui import link
 from xkd_core.errors import BadInputError
 from xkd_core.study.environment import only_study
 
-STUDY = "pages/study.py"
+STUDY, START = "pages/study.py", "pages/explore.py"
 REFUSAL = "There is nothing here. If you want to take part in a study, open the link of your invitation."
 _RAN, _WANT = "_entry_ran", "_wanted_page"
 
@@ -55,16 +55,22 @@ def _nothing() -> None:
 
 
 def allowed(pages: Mapping[str, st.Page]) -> dict[str, st.Page]:
-    """The pages that this server shows: all of them, or the study alone, to which its bare address leads too."""
+    """The pages that this server shows: all of them, or the study alone, to which its bare address leads too.
+
+    The default page has the bare address only; /explore, which people try, leads to it.
+    """
     found = {path: page for path, page in pages.items() if shows(path)}
+    if START in found:
+        start = found[START]
+        found["explore"] = st.Page(lambda: _forward(start), title="Explore", url_path="explore", visibility="hidden")
     if len(found) < len(pages):
         study = pages[STUDY]
         found["app.py"] = st.Page(lambda: _forward(study), title="Study", url_path="start", default=True)
     return found
 
 
-def _forward(study: st.Page) -> None:
-    st.switch_page(study, query_params=st.query_params.to_dict())
+def _forward(page: st.Page) -> None:
+    st.switch_page(page, query_params=st.query_params.to_dict())
 
 
 def enter(chosen: st.Page, pages: Mapping[str, st.Page]) -> None:

@@ -62,7 +62,7 @@ def _checks(found: Sequence[Safety], zoo: Zoo) -> None:
     rows = view.safety_table(found)
     st.markdown(view.rest(found))
     digits = {name: st.column_config.NumberColumn(format="%.2f") for name in rows.select_dtypes("floating").columns}
-    wide = {"why": st.column_config.TextColumn(width="large")}
+    wide = {"why": st.column_config.TextColumn(width="large"), "explainer": st.column_config.TextColumn(width="medium")}
     shown = rows.assign(**{name: rows[name].round(2) + 0.0 for name in digits})  # no zero with a sign
     tables.show(shown, column_config={**digits, **wide}, alt=f"Checks of {len(found)} explainers")
     st.caption(

@@ -183,6 +183,13 @@ def test_a_link_to_another_page_works_on_a_fresh_server(start_server, open_tab):
     assert page.locator("[role=dialog]").count() == 0
 
 
+def test_explore_is_found_under_its_name_too(server, open_tab):
+    page = open_tab(f"{server.url}/explore?lam=1&ratio=15.8&maps=cam")
+    at_rest(page)
+    assert query(page)["lam"] == "1"
+    assert page.locator("[role=dialog]").count() == 0
+
+
 def test_the_copied_link_names_everything(server, open_tab):
     page = open_tab(f"{server.url}/?image=9&maps=cam")
     at_rest(page)

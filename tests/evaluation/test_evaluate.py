@@ -15,11 +15,12 @@ from tests.claims.made_rows import _card
 from xkd_core.distillation import recipes
 from xkd_core.distillation.recipes import Recipe, int8_of
 from xkd_core.distillation.runs import distill
-from xkd_core.errors import UnknownNameError, WorkerError
+from xkd_core.errors import BadInputError, UnknownNameError, WorkerError, XKDError
 from xkd_core.evaluate_command import evaluate as command
 from xkd_core.evaluation import evaluate as module
 from xkd_core.evaluation.evaluate import evaluate
-from xkd_core.evaluation.quick import measure_card
+from xkd_core.evaluation.quick import measure_card, measure_cards
+from xkd_core.evaluation.wide import Order, evaluate_metrics
 from xkd_core.explainers.engine import cams
 from xkd_core.images import datasets
 from xkd_core.images.transforms import to_input
@@ -132,6 +133,52 @@ def test_runs_of_the_pages_rows_are_named_by_id_or_pattern(
     assert capsys.readouterr().out == "0 runs measured\n"
     with pytest.raises(UnknownNameError, match="run of digits called 'nobody'"):
         command(dataset="digits", runs=["nobody"], heavy=False)
+
+
+def test_a_damaged_run_does_not_stop_those_after_it(runs: list[Card], place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(results_dir("digits", tmp_path))
+    damaged = tmp_path / "digits" / runs[2].id / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    ids = [runs[2].id, runs[0].id, runs[1].id]
+    for measured in (2, 0):
+        with pytest.raises(XKDError, match=f"1 runs could not be measured, {measured} were: .*damaged or was changed"):
+            evaluate("digits", run_ids=ids, heavy=False, root=tmp_path)
+    rows = read_rows("digits", "maps", root=tmp_path)
+    assert {runs[0].id, runs[1].id} <= set(rows["run_id"]) and runs[2].id not in set(rows["run_id"])
+    cards, problems = measure_cards(ids, root=tmp_path)
+    assert len(cards) == 3 and not problems  # it was measured before it was damaged
+    (damaged.parent / "card.json").write_text("{")
+    cards, problems = measure_cards(ids, root=tmp_path)
+    assert [card.id for card in cards] == ids[1:] and runs[2].id in problems[0]
+
+
+def test_answers_that_were_deleted_come_back(runs: list[Card], place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    path = results_dir("digits", tmp_path) / "answers.parquet"
+    before = path.read_bytes()
+    path.write_bytes(before[:-9])
+    with pytest.raises(XKDError, match="Put the file back as it was, or delete it"):
+        evaluate("digits", heavy=False, root=tmp_path)
+    path.unlink()
+    ids = [card.id for card in runs]
+    assert evaluate("digits", run_ids=ids, heavy=False, root=tmp_path) == 3
+    now = read_rows("digits", "answers", root=tmp_path)
+    assert len(now) == 3 * 300 and set(now["run_id"]) == set(ids)
+
+
+def test_rows_of_other_images_are_not_mixed_with_those_that_are_stored(
+    runs: list[Card], place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    images = read_rows("digits", "images", root=tmp_path)
+    merge_rows("digits", "images", images.iloc[:1].assign(labels="7 8"), root=tmp_path)
+    for again in (
+        lambda: evaluate("digits", heavy=False, root=tmp_path),
+        lambda: evaluate_metrics(Order(dataset="digits", metrics=("gini",), explainers=("cam",)), root=tmp_path),
+    ):
+        with pytest.raises(BadInputError, match="are not the 300 of its stored rows"):
+            again()
 
 
 def killed(*given: object) -> None:

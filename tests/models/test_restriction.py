@@ -44,6 +44,10 @@ def test_the_logits_are_those_of_the_same_names(wide, tmp_path: Path) -> None:
 def test_it_is_refused_where_classes_are_missing_or_the_run_is_a_student(wide, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="knows 1 of the 10 classes of cifar10; not: airplane"):
         restrict(wide.id, "cifar10", tmp_path)
+    with pytest.raises(BadInputError, match="photos has no classes"):
+        restrict(wide.id, "photos", tmp_path)
+    with pytest.raises(BadInputError, match="nothing to restrict"):
+        restrict(restrict(wide.id, "mnist", tmp_path).id, "mnist", tmp_path)
     student = make_zoo(tmp_path, rows=False).runs["ewa"]
     with pytest.raises(BadInputError, match="is a student"):
         restrict(student, "scenes", tmp_path)

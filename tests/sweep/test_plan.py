@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.claims.made_rows import _card
 from xkd_core.__main__ import sweep_run, sweep_status
 from xkd_core.errors import BadInputError
+from xkd_core.models.checkpoints import write_card
 from xkd_core.sweep.local import run_all, run_one, status
 from xkd_core.sweep.plan import read_sweep
 
@@ -161,8 +163,7 @@ def test_a_run_that_is_trained_again_has_the_threads_of_its_card_and_a_new_one_h
     teacher = read_sweep(tmp_path / "sweep.yaml")[0]
     folder = tmp_path / "digits" / teacher.run_id
     if has_card:
-        folder.mkdir(parents=True)
-        (folder / "card.json").touch()
+        write_card(folder, _card("digits", id=teacher.run_id, role="teacher", method="ce", seed=0, recipe={}))
     called = []
     ended = subprocess.CompletedProcess((), 0)
     monkeypatch.setattr("subprocess.run", lambda command, **given: called.append((command, given)) or ended)

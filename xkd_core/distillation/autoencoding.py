@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from xkd_core import settings
 from xkd_core.distillation.explained import Wanted, explanation_targets
 from xkd_core.distillation.state import Progress, load_state, save_state
-from xkd_core.files import alone_with, remove_leftovers, write_atomic
+from xkd_core.files import alone_with, cached, remove_leftovers, write_atomic
 from xkd_core.images.transforms import to_input
 from xkd_core.models.autoencoders import LargeCAE, SmallCAE
 from xkd_core.types import Float, Float64, Int, Transform, UInt8
@@ -74,8 +74,10 @@ def train_autoencoder(model: CAE, lesson: Lesson) -> Autoencoder:
     key = f"{type(model).__name__}-{begun}-{lesson.wanted.key(lesson.pixels)}-e{lesson.epochs}-s{lesson.seed}"
     path = settings.home() / "cache" / "autoencoders" / f"{key}.safetensors"
     with alone_with(path):
-        if not path.exists():
-            _train(model, lesson, path)
+        return cached(path, lambda: _train(model, lesson, path), _trained)
+
+
+def _trained(path: Path) -> Autoencoder:
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return Autoencoder(parse_tensors(data), Errors(**json.loads(header["__metadata__"]["errors"])))

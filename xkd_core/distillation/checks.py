@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -55,7 +56,15 @@ def check_types(recipe: Recipe) -> None:
         # A bool is an int in Python, but no number of epochs.
         fits = any(isinstance(value, KINDS[kind]) and (kind == "bool" or type(value) is not bool) for kind in kinds)
         if not fits:
-            raise BadInputError(f"{each.name} must be of type {each.type}; got {value!r}.")
+            hint = " YAML reads 1e-3 as text: write 1.0e-3." if _is_number(value) else ""
+            raise BadInputError(f"{each.name} must be of type {each.type}; got {value!r}.{hint}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def check(recipe: Recipe) -> None:
@@ -108,8 +117,8 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
     starts = recipe.init_epochs >= 1 if recipe.method == "ab" else recipe.init_epochs >= 0
     return (
         ("lam", 0 <= recipe.lam <= 1, "in 0..1"),
-        ("beta", recipe.beta >= 0, ">= 0"),
-        ("temperature", recipe.temperature > 0, "> 0"),
+        ("beta", 0 <= recipe.beta < math.inf, ">= 0 and finite"),
+        ("temperature", 0 < recipe.temperature < math.inf, "> 0 and finite"),
         ("width", 0 < recipe.width <= 1, "in (0, 1]"),
         ("epochs", recipe.epochs >= 1, ">= 1"),
         ("seed", 0 <= recipe.seed < 2**63, "in 0..2^63-1"),
@@ -117,7 +126,7 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("warmup_epochs", recipe.warmup_epochs >= 0, ">= 0"),
         ("shift_px", recipe.shift_px >= 0, ">= 0"),
         ("batch_size", recipe.batch_size >= 2, ">= 2 (batch norm)"),
-        ("lr", recipe.lr > 0, "> 0"),
+        ("lr", 0 < recipe.lr < math.inf, "> 0 and finite"),
         ("views", recipe.views >= 1, ">= 1"),
         ("drop_prob", 0 <= recipe.drop_prob < 1, "in [0, 1)"),
         ("amount", bool(recipe.compress) or recipe.amount == 0, "0 where nothing is pruned"),

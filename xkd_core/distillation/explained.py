@@ -24,7 +24,7 @@ from xkd_core import __version__, settings
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.superpixel_agreement import superpixel_sums
 from xkd_core.models.checkpoints import LoadedRun
@@ -107,9 +107,10 @@ def in_superpixels(maps: Float, labels: Int, *, mean: bool = False) -> Float:
 
 
 def _block(path: Path, wanted: Wanted, pixels: UInt8, background: torch.Tensor) -> Float:
-    if not path.exists():
+    def write() -> None:
         write_atomic(path, dump_arrays({"maps": _explained(wanted, pixels, background).astype(np.float16)}))
-    stored: Float = parse_arrays(path.read_bytes())["maps"].astype(np.float32)
+
+    stored: Float = cached(path, write, lambda file: parse_arrays(file.read_bytes())["maps"].astype(np.float32))
     return stored
 
 

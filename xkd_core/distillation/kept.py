@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from xkd_core.distillation.task import Guide
 from xkd_core.distillation.teaching import LiveTeacher, guide
 from xkd_core.distillation.transfer import selectivity
 from xkd_core.distillation.views import Views, batches
-from xkd_core.files import alone_with, write_atomic
+from xkd_core.files import alone_with, cached, write_atomic
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import Int, UInt8
 
@@ -90,11 +91,12 @@ def _small(recipe: Recipe, lessons: Lessons) -> bool:
 def _stored(recipe: Recipe, lessons: Lessons, number: int) -> tuple[Tensor, ...]:
     path = settings.home() / "cache" / "kept" / f"{_key(recipe, lessons, number)}.safetensors"
     with alone_with(path):  # who comes second reads what the first one made
-        if not path.exists():
-            layers = _pass(recipe, lessons, number)
-            write_atomic(path, dump_tensors({str(place): layer for place, layer in enumerate(layers)}))
-    stored = load_file(path)
+        stored = cached(path, lambda: _write(path, _pass(recipe, lessons, number)), load_file)
     return tuple(stored[str(place)] for place in range(len(recipe.layer_names)))
+
+
+def _write(path: Path, layers: list[Tensor]) -> None:
+    write_atomic(path, dump_tensors({str(place): layer for place, layer in enumerate(layers)}))
 
 
 def _key(recipe: Recipe, lessons: Lessons, number: int) -> str:

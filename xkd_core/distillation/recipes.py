@@ -218,7 +218,7 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "scenes": {"arch": "vgg_gap_64", "teacher": "teacher", "student": "transfer"},
     "cifar10": {"arch": "vgg_gap_32", "teacher": "train", "student": "train"},
-    "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train"},
+    "digits": {"arch": "vgg_gap_tiny", "teacher": "train", "student": "train", "flip": False},
     "mnist": {"arch": "lenet5", "teacher": "train", "student": "train", "flip": False},
     "tiny-imagenet-50": {"arch": "resnet18_small", "teacher": "train", "student": "train"},
 }
@@ -229,6 +229,10 @@ BETAS: Mapping[tuple[str, str], float] = {
 a third of it, as the mean over three layers is a sum here, and for AB's own code that code's. AB of the default form
 learns the boundaries alone first, where AdamW's steps hardly depend on β."""
 STUDENT: Mapping[str, Any] = {"width": 0.25}
+UNREAD: Mapping[str, tuple[str, ...]] = {
+    "ce": (*TEACHERS_PART, "teacher_id"), "kd": ("beta",), "xd": ("beta",), "surrogate": ("beta",),
+}  # fmt: skip
+"""What a method does not read. A sweep's defaults may hold it for others; said for one run it is a mistake."""
 
 
 def recipe_from(given: Mapping[str, Any]) -> Recipe:
@@ -241,6 +245,10 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
 
     values = {name: value for name, value in given.items() if value is not None}
     dataset, method = str(values["dataset"]), str(values.get("method", "kd"))
+    for name in UNREAD.get(method, ()):
+        if name in values:
+            word = name.removesuffix("_id")
+            raise BadInputError(f"--method {method} does not read {word}; got {values[name]!r}. Leave it out.")
     defaults = DEFAULTS.get(dataset, {})
     values.setdefault("arch", defaults.get("arch", ""))
     values.setdefault("split", defaults.get("teacher" if method == "ce" else "student", ""))
@@ -260,14 +268,21 @@ def recipe_from(given: Mapping[str, Any]) -> Recipe:
         values["arch"] += "_xd"
     if method == "surrogate" and given.get("arch") is None:
         values["arch"] = "attentive_resnet18_explained"
-    if (method, values.get("form", "")) in BETAS:
-        values.setdefault("beta", BETAS[method, values.get("form", "")])
-    if method == "ab":
-        # KD-Zoo: 50 before another 200. Here they are a quarter of all, so that all methods see as many images.
-        values.setdefault("init_epochs", max(1, int(values.get("epochs", 20)) // 4))
+    values = {**_of_method(method, values), **values}
     if "teacher_id" not in values:
         values["teacher_id"] = first_teacher(dataset)
     return Recipe(**{**STUDENT, **values})
+
+
+def _of_method(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method needs and nothing says: β at its scale, and how long the first stage is."""
+    found: dict[str, Any] = {}
+    if (method, values.get("form", "")) in BETAS:
+        found["beta"] = BETAS[method, values.get("form", "")]
+    if method == "ab":
+        # KD-Zoo: 50 before another 200. Here they are a quarter of all, so that all methods see as many images.
+        found["init_epochs"] = max(1, int(values.get("epochs", 20)) // 4)
+    return found
 
 
 def first_teacher(dataset: str) -> str:
@@ -310,12 +325,15 @@ def pruning_rounds(
     """Recipes that prune a run ``rounds`` times, each from the weights of the one before, and train it.
 
     The teacher is the run itself where it is one, else its teacher; images are mirrored where the run's were.
-    ``training``: the other fields. Errors: BadInputError for less than one round, or for no way of pruning.
+    ``training``: the other fields, None for a method's own.
+    Errors: BadInputError for less than one round, or for no way of pruning.
     """
     if how not in PRUNED:
         raise BadInputError(f"Pruning is {' or '.join(PRUNED)}; got {how!r}.")
     if rounds < 1:
         raise BadInputError(f"rounds must be 1 or more; got {rounds}.")
+    given = {name: value for name, value in training.items() if value is not None}
+    given = {**_of_method(str(given.get("method", "kd")), given), **given}
     data = DEFAULTS.get(card.dataset, {})
     source = card.id
     for number in range(1, rounds + 1):
@@ -331,7 +349,7 @@ def pruning_rounds(
             compress=how,
             amount=amount,
             round=number,
-            **training,
+            **given,
         )
         yield recipe
         source = recipe.run_id

@@ -21,8 +21,8 @@ from xkd_core.distillation.targets import teacher_outputs
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import Views, draw_views, pixel_array, with_erasing
-from xkd_core.errors import BadInputError
-from xkd_core.files import alone_with, remove_leftovers, write_atomic
+from xkd_core.errors import BadInputError, RunError
+from xkd_core.files import alone_with, check_writable, remove_leftovers, write_atomic
 from xkd_core.images.datasets import load
 from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input
@@ -34,6 +34,7 @@ from xkd_core.models.checkpoints import (
     LoadedRun,
     as_stored,
     find_card,
+    is_whole,
     load_run,
     read_card,
     run_folder,
@@ -66,11 +67,12 @@ def distill(recipe: Recipe, *, root: Path | None = None, report: Report | None =
 
 
 def _is_done(folder: Path) -> bool:
-    """A card alone is a run whose weights are elsewhere: whoever asks for it wants them."""
-    return (folder / CARD).exists() and (folder / WEIGHTS).exists()
+    """A card alone is a run whose weights are elsewhere: who asks for it wants them. A damaged run is made again."""
+    return (folder / WEIGHTS).exists() and is_whole(folder)
 
 
 def _make(recipe: Recipe, folder: Path, state_path: Path, root: Path | None, report: Report | None) -> Card:
+    check_writable(folder)
     if recipe.compress == "int8":
         return _to_int8(recipe, folder, root)
     differences(recipe)  # a name that does not exist is refused before the training, not after it
@@ -99,9 +101,10 @@ def _write(folder: Path, model: nn.Module, card: Card) -> Card:
     """
     for name in (WEIGHTS, CARD):
         remove_leftovers(folder / name)  # of processes killed while they wrote the run itself
-    if not (folder / CARD).exists():
+    try:
+        before, data = read_card(folder), weights_bytes(model.state_dict())
+    except RunError:  # none, or a damaged one
         return save_run(folder, model, card)
-    before, data = read_card(folder), weights_bytes(model.state_dict())
     if hashlib.sha256(data).hexdigest() == before.sha256:
         write_atomic(folder / WEIGHTS, data)
         return before

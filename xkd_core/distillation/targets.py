@@ -20,7 +20,7 @@ from xkd_core import __version__, settings
 from xkd_core.distillation.attribution import seam_maps
 from xkd_core.distillation.views import Views
 from xkd_core.explainers.maps import ewa
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import UInt8
 
@@ -42,12 +42,13 @@ class TeacherOutputs:
 def teacher_outputs(run: LoadedRun, pixels: UInt8, views: Views, *, batch_size: int = 250) -> TeacherOutputs:
     """Compute, or read from the home's cache, the teacher's logits and maps for all views of ``pixels``."""
     path = settings.home() / "cache" / "targets" / f"{outputs_key(run, pixels, views)}.safetensors"
-    if path.exists():
-        return TeacherOutputs(**parse_tensors(path.read_bytes()))
-    per_view = [_one_view(run, pixels, views, view, batch_size) for view in range(len(views.flip))]
-    outputs = TeacherOutputs(*(torch.stack(parts) for parts in zip(*per_view, strict=True)))
-    write_atomic(path, dump_tensors({"logits": outputs.logits, "swa": outputs.swa, "ewa": outputs.ewa}))
-    return outputs
+
+    def write() -> None:
+        per_view = [_one_view(run, pixels, views, view, batch_size) for view in range(len(views.flip))]
+        logits, swa, ewa = (torch.stack(parts) for parts in zip(*per_view, strict=True))
+        write_atomic(path, dump_tensors({"logits": logits, "swa": swa, "ewa": ewa}))
+
+    return cached(path, write, lambda file: TeacherOutputs(**parse_tensors(file.read_bytes())))
 
 
 def unit_maps(maps: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xkd_core import settings
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.sampling import fingerprint
 from xkd_core.images.transforms import normalised
 from xkd_core.types import ImageData, Int, Transform, UInt8
@@ -101,9 +101,7 @@ def pixel_array(data: ImageData, chosen: Int | None = None) -> UInt8:
         first.update(every.astype(np.int64).tobytes())
     name = f"{data.info.name}-{data.split}-{len(every)}-{first.hexdigest()[:16]}.npy"
     path = settings.home() / "cache" / "pixels" / name
-    if not path.exists():
-        _write_pixels(path, data, every)
-    array: UInt8 = np.load(path, mmap_mode="r")
+    array: UInt8 = cached(path, lambda: _write_pixels(path, data, every), lambda file: np.load(file, mmap_mode="r"))
     return array
 
 

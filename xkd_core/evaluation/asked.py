@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xkd_core.catalogue import EXPLAINERS, METRICS
-from xkd_core.errors import unknown_name
+from xkd_core.errors import BadInputError, unknown_name
 from xkd_core.metrics.probes import PROBES
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import list_runs
@@ -22,8 +22,18 @@ OTHER_SAMPLES = re.compile(r"(?P<name>[a-z_]+)~(?P<seed>[1-9]\d{0,3})")
 
 
 def words(given: Iterable[str] | None) -> list[str]:
-    """Options that may be repeated or joined by commas, as one list."""
-    return [word.strip() for text in given or () for word in text.split(",") if word.strip()]
+    """Options that may be repeated or joined by commas, as one list.
+
+    Errors: BadInputError for an option that was given and names nothing; left out, it would mean everything.
+    """
+    texts = list(given or ())
+    found = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    if texts and not found:
+        said = " ".join(map(repr, texts))
+        raise BadInputError(
+            f"A list of names must hold at least one; got {said}. Leave the option out for its default."
+        )
+    return found
 
 
 def cards_like(patterns: Sequence[str], dataset: str, root: Path | None = None) -> list[Card]:

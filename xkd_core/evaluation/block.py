@@ -27,7 +27,7 @@ from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.scorers import scorer
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.background import background, training_split
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.planner import Score
@@ -198,9 +198,11 @@ def _explained(model: nn.Module, bench: Bench, explainer: str, x: Tensor, images
 
 def _kept(run: LoadedRun, bench: Bench, explainer: str, indices: Int) -> Float:
     path = settings.home() / "cache" / "maps" / f"{_key(run, bench, explainer, indices)}.safetensors"
-    if not path.exists():
+
+    def write() -> None:
         write_atomic(path, dump_arrays({"maps": _maps(run, bench, explainer, indices)}))
-    return parse_arrays(path.read_bytes())["maps"]
+
+    return cached(path, write, lambda file: parse_arrays(file.read_bytes())["maps"])
 
 
 def _key(run: LoadedRun, bench: Bench, explainer: str, indices: Int) -> str:

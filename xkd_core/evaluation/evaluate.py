@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xkd_core.catalogue import get
-from xkd_core.errors import BadInputError
+from xkd_core.errors import BadInputError, WorkerError, XKDError
 from xkd_core.evaluation.answers import answer_rows
 from xkd_core.evaluation.controls import control_maps
 from xkd_core.evaluation.forward import CAM, GRAD_CAM, Pass, class_map, forward_pass
@@ -24,7 +24,8 @@ from xkd_core.models.architectures import has_cam
 from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import LoadedRun, change_metrics, find_card, is_here, list_runs, load_run
 from xkd_core.results.aggregate import of_run
-from xkd_core.results.store import merge_rows, read_rows
+from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.store import merge_rows, read_rows, results_dir
 from xkd_core.types import Float, Int
 
 SAMPLE = 200
@@ -37,6 +38,8 @@ NOTED = ("cosine", "cosine_shuffled", "distance")
 Report = Callable[[str], None]
 Tables = Mapping[str, pd.DataFrame]
 Todo = tuple[str, tuple[str, ...]]
+Found = Tables | XKDError
+"""The rows of a run, or why it gives none."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,16 @@ def evaluate(
 
     CAMs and answers cover the full split; occlusion, GradientSHAP and KernelSHAP a fixed stratified sample
     of 200 images. Rows that are there are not computed again, and they are the same for any ``workers``
-    (processes of one torch thread each). Only this process writes. Errors: WorkerError when a worker is killed.
+    (processes of one torch thread each). Only this process writes. A run that cannot be measured does not stop those
+    after it. Errors: WorkerError when a worker is killed; XKDError at the end for runs that cannot be measured;
+    BadInputError where the stored rows are of other images.
     """
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     bench = open_bench(first_teacher(dataset, root).id, root=root)
     _store_controls(bench, root)
+    same_images(bench.split, root)
     measured: set[str] = set()
+    failed: dict[str, XKDError] = {}
     # CAMs of all runs first: which images tell a story is known only from their rows.
     for wanted in (("cam",), HEAVY) if heavy else (("cam",),):
         have = _have(dataset, root)
@@ -99,15 +106,40 @@ def evaluate(
         todo = [(run_id, names) for run_id, names in missing if names]
         stories = story_images(dataset, root=root) if wanted == HEAVY else _told(dataset, root)
         merge_rows(dataset, "images", _image_rows(bench, stories), root=root)
-        for number, (run_id, tables) in enumerate(_measured(todo, bench, stories, workers, root), 1):
-            note_in_card(run_id, tables["maps"], bench.teacher.card.id, root)
-            for table in (name for name in STORED_IN_ORDER if name in tables):
-                merge_rows(dataset, table, tables[table], root=root)
+        for number, (run_id, found) in enumerate(_measured(todo, bench, stories, workers, root), 1):
+            if isinstance(found, XKDError):
+                failed[run_id] = found
+                continue
+            _store(bench.teacher.card, run_id, found, root)
             if report is not None:
                 report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
             measured.add(run_id)
     _note_again(bench.teacher.card, root)
+    if failed:
+        first = "; ".join(map(str, list(failed.values())[:3]))
+        raise XKDError(f"{len(failed)} runs could not be measured, {len(measured - set(failed))} were: {first}")
     return len(measured)
+
+
+def same_images(split: Split, root: Path | None) -> None:
+    """Errors: BadInputError where the rows that are stored are of images with other labels: files came or went."""
+    dataset = split.data.info.name
+    stored = read_rows(dataset, "images", root=root)
+    if split.data.split != TEST or stored.empty:
+        return
+    now = split.image_rows()
+    if len(now) != len(stored) or (now["labels"].to_numpy() != stored.sort_values("index")["labels"].to_numpy()).any():
+        raise BadInputError(
+            f"The {len(now)} test images of {dataset} are not the {len(stored)} of its stored rows. Bring those"
+            f" back, or delete {results_dir(dataset, root)} and evaluate again."
+        )
+
+
+def _store(teacher: Card, run_id: str, tables: Tables, root: Path | None) -> None:
+    if "maps" in tables:
+        note_in_card(run_id, tables["maps"], teacher.id, root)
+    for table in (name for name in STORED_IN_ORDER if name in tables):
+        merge_rows(teacher.dataset, table, tables[table], root=root)
 
 
 def _told(dataset: str, root: Path | None) -> Int:
@@ -152,16 +184,26 @@ def _note_again(teacher: Card, root: Path | None) -> None:
 
 def _measured(
     todo: Sequence[Todo], bench: Bench, stories: Int, workers: int, root: Path | None
-) -> Iterator[tuple[str, Tables]]:
+) -> Iterator[tuple[str, Found]]:
     """Rows of each run as they come, in order, from this process or from a pool."""
     if workers <= 1 or not todo:
-        yield from ((run_id, rows_of_run(bench, load_run(run_id, root), names, stories)) for run_id, names in todo)
+        for run_id, names in todo:
+            yield run_id, _attempt(lambda: rows_of_run(bench, load_run(run_id, root), names, stories))  # noqa: B023
         return
     heavy_maps_of_teacher(bench, {name for _, names in todo for name in names})
     teacher = bench.teacher.card.id
     with processes(workers, _one_thread) as pool:
         jobs = {run_id: pool.submit(_rows_in_worker, teacher, run_id, names, stories, root) for run_id, names in todo}
-        yield from ((run_id, job.result()) for run_id, job in jobs.items())
+        yield from ((run_id, _attempt(job.result)) for run_id, job in jobs.items())
+
+
+def _attempt(make: Callable[[], Tables]) -> Found:
+    try:
+        return make()
+    except WorkerError:
+        raise
+    except XKDError as error:
+        return error
 
 
 def heavy_maps_of_teacher(bench: Bench, names: set[str]) -> None:
@@ -310,11 +352,14 @@ def _cards(dataset: str, root: Path | None) -> list[Card]:
 def _is_there(run_id: str, name: str, have: set[tuple[str, str]]) -> bool:
     """Whether the rows are stored; "cam" stands for the class map at the seam, whatever it is called."""
     names = (CAM, GRAD_CAM) if name == CAM else (name,)
+    if name == CAM and (run_id, ANSWERS) not in have:
+        return False
     return any((run_id, one) in have for one in names)
 
 
 def _have(dataset: str, root: Path | None) -> set[tuple[str, str]]:
-    stored = read_rows(dataset, "maps", root=root)
-    if stored.empty:
-        return set()
-    return set(stored[["run_id", "explainer"]].drop_duplicates().itertuples(index=False, name=None))
+    """(run, explainer) of all stored maps, and (run, "answers")."""
+    maps, answers = (read_rows(dataset, table, root=root) for table in ("maps", "answers"))
+    of_maps = [] if maps.empty else maps[["run_id", "explainer"]].drop_duplicates().itertuples(index=False, name=None)
+    of_answers: set[str] = set() if answers.empty else set(answers["run_id"])
+    return {*of_maps, *((run_id, ANSWERS) for run_id in of_answers)}

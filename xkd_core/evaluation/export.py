@@ -63,7 +63,8 @@ def _arrays(order: Order, root: Path | None) -> dict[str, np.ndarray]:
     name, split, indices = parse(order.data)
     data = load(name, split)
     pixels, labels = data.pixels(list(indices)), data.labels()[np.asarray(indices)]
-    teacher = run if run.card.teacher_id is None else load_run(run.card.teacher_id, root)
+    asked = run.card.teacher_id is not None and parse_target(order.target)[0] == "teacher"
+    teacher = load_run(str(run.card.teacher_id), root) if asked else run
     parts = [
         _block(order, run, teacher, pixels[start : start + IMAGES_AT_ONCE], labels[start : start + IMAGES_AT_ONCE])
         for start in range(0, len(pixels), IMAGES_AT_ONCE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from xkd_core import __version__, settings
 from xkd_core.explainers.engine import cams
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.transforms import to_input
 from xkd_core.models.checkpoints import LoadedRun
 from xkd_core.types import Float, Int, UInt8
@@ -57,8 +58,14 @@ def forward_pass(run: LoadedRun, pixels: UInt8, targets: Int | None, *, batch_si
     Kept in the home's cache under the network's key, the images and the targets.
     """
     path = settings.home() / "cache" / "passes" / f"{_key(run, pixels, targets)}.safetensors"
-    if not path.exists():
+
+    def write() -> None:
         write_atomic(path, dump_tensors(_compute(run, pixels, targets, batch_size)))
+
+    return cached(path, write, _read)
+
+
+def _read(path: Path) -> Pass:
     stored = parse_tensors(path.read_bytes())
     logits, targets = stored.pop("logits").numpy(), stored.pop("targets").numpy()
     return Pass(logits, {name: maps.numpy() for name, maps in stored.items()}, targets)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from safetensors.numpy import save as dump_arrays
 from xkd_core import __version__, settings
 from xkd_core.evaluation.split import Split, hash_of
 from xkd_core.explainers.engine import explain
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.background import background, background_is_shuffled, training_split
 from xkd_core.images.datasets import load
 from xkd_core.images.sampling import fingerprint
@@ -50,8 +51,14 @@ def heavy_maps(
 ) -> Heavy:
     """Explain the split's targets on ``indices`` (n,) with one perturbation method; cached in the home."""
     path = settings.home() / "cache" / "heavy" / f"{_key(run, split, indices, explainer, seed)}.safetensors"
-    if not path.exists():
+
+    def write() -> None:
         write_atomic(path, dump_arrays(_compute(run, split, indices, explainer, seed, tick)))
+
+    return cached(path, write, _heavy)
+
+
+def _heavy(path: Path) -> Heavy:
     stored = parse_arrays(path.read_bytes())
     return Heavy(stored["maps"], stored.get("native"))
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from xkd_core.distillation.validation import quality
-from xkd_core.errors import DataUnavailableError
+from xkd_core.errors import DataUnavailableError, XKDError
 from xkd_core.evaluation.evaluate import Bench, answers_of, cam_rows, open_bench
 from xkd_core.evaluation.forward import forward_pass
-from xkd_core.models.cards import Card, Metric
-from xkd_core.models.checkpoints import change_metrics, load_run
+from xkd_core.models.cards import Card, Metric, widths
+from xkd_core.models.checkpoints import change_metrics, find_card, is_here, load_run
 from xkd_core.types import Bool, Float
 
 TO_TEACHER = ("cosine", "cosine_shuffled", "distance")
@@ -33,6 +34,19 @@ def measure_card(card: Card, *, root: Path | None = None, split: str = "test") -
         return card
     found = {name: Metric(value=value, n=n, split=split) for name, (value, n) in _measure(bench, card, root).items()}
     return change_metrics(card.id, lambda known: {**found, **known}, root)
+
+
+def measure_cards(run_ids: Iterable[str], *, root: Path | None = None) -> tuple[list[Card], list[str]]:
+    """Measure all widths of runs whose weights are here; the cards, and a sentence for each run that cannot be."""
+    cards: list[Card] = []
+    problems: list[str] = []
+    for run_id in run_ids:
+        try:
+            card = find_card(run_id, root)
+            cards += [measure_card(one, root=root) for one in widths(card)] if is_here(card, root) else []
+        except XKDError as error:
+            problems.append(str(error))
+    return cards, problems
 
 
 def _measure(bench: Bench, card: Card, root: Path | None) -> dict[str, tuple[float | None, int]]:

@@ -32,7 +32,7 @@ from xkd_core.evaluation.evaluate import first_teacher
 from xkd_core.evaluation.rows import compared
 from xkd_core.evaluation.wholes import measured
 from xkd_core.explainers.engine import explain
-from xkd_core.files import alone_with, remove_leftovers, write_atomic
+from xkd_core.files import alone_with, cached, remove_leftovers, write_atomic
 from xkd_core.images.background import background, training_split
 from xkd_core.images.datasets import info, load
 from xkd_core.images.sampling import first_images
@@ -183,11 +183,13 @@ def _maps(trial: Trial, split: str, pixels: UInt8) -> Float:
     said = [run.card.network, teacher.card.network, trial.explainer, images, __version__]
     key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
     path = settings.home() / "cache" / "roar" / f"{key}.safetensors"
-    if not path.exists():
+
+    def write() -> None:
         starts = range(0, len(pixels), IMAGES_AT_ONCE)
         parts = [_block(trial.explainer, run, teacher, pixels[start : start + IMAGES_AT_ONCE]) for start in starts]
         write_atomic(path, dump_arrays({"maps": np.concatenate(parts)}))
-    return parse_arrays(path.read_bytes())["maps"]
+
+    return cached(path, write, lambda file: parse_arrays(file.read_bytes())["maps"])
 
 
 def _block(name: str, run: LoadedRun, teacher: LoadedRun, pixels: UInt8) -> Float:

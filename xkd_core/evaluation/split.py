@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from xkd_core import settings
 from xkd_core.distillation.views import pixel_array
-from xkd_core.files import write_atomic
+from xkd_core.files import cached, write_atomic
 from xkd_core.images.datasets import load
 from xkd_core.images.sampling import fingerprint
 from xkd_core.types import Bool, ImageData, Int, UInt8
@@ -80,11 +81,17 @@ def target_masks(data: ImageData, targets: Int) -> Bool:
     every = np.concatenate([data.pixels([0]).ravel()[:64], targets.astype(np.uint8), state])
     name = f"{data.info.name}-{data.split}-{len(data)}-{hash_of(every)}.npz"
     path = settings.home() / "cache" / "masks" / name
-    if not path.exists():
+
+    def write() -> None:
         masks = np.stack([_mask(data, index, int(targets[index])) for index in range(len(data))])
         buffer = io.BytesIO()
         np.savez_compressed(buffer, bits=np.packbits(masks), shape=np.array(masks.shape))
         write_atomic(path, buffer.getvalue())
+
+    return cached(path, write, _unpacked)
+
+
+def _unpacked(path: Path) -> Bool:
     with np.load(path) as stored:
         shape = tuple(int(side) for side in stored["shape"])
         return np.unpackbits(stored["bits"])[: int(np.prod(shape))].reshape(shape).astype(bool)

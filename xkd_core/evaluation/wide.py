@@ -18,13 +18,13 @@ from xkd_core.errors import BadInputError, XKDError, unknown_name
 from xkd_core.evaluation.asked import ONE_NUMBER, cards_like, explainers_like, family, metrics_like, plain, words
 from xkd_core.evaluation.block import bench_of, run_of
 from xkd_core.evaluation.engines import Engine, local
-from xkd_core.evaluation.evaluate import first_teacher
+from xkd_core.evaluation.evaluate import first_teacher, same_images
 from xkd_core.evaluation.heavy import HEAVY
 from xkd_core.evaluation.pieces import EVERY, Outcome, Piece, Ranked, pieces, refusals_of, refused_rows
 from xkd_core.evaluation.wholes import whole_rows
 from xkd_core.images.datasets import info
 from xkd_core.models.cards import Card
-from xkd_core.models.checkpoints import find_card, is_here
+from xkd_core.models.checkpoints import find_card, is_here, load_run
 from xkd_core.results.metric_store import (
     ANSWERS,
     add_refused,
@@ -80,10 +80,14 @@ def order_from(
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one call did: pieces computed, pairs that cannot be (newly noted), errors of the program."""
+    """What one call did: pieces computed, pairs that cannot be (newly noted), errors of the program.
+
+    away: runs that were asked for and left out, as only their cards are here.
+    """
 
     pieces: int
     refused: int
+    away: int = 0
     failed: tuple[str, ...] = ()
 
 
@@ -131,7 +135,10 @@ def evaluate_metrics(
     a teacher, XKDError of the store; errors of single pieces are in the report.
     """
     metrics = metrics_like(order.metrics)
-    cards = [card for card in cards_like(order.runs, order.dataset, root) if is_here(card, root)]
+    asked = cards_like(order.runs, order.dataset, root)
+    cards = [card for card in asked if is_here(card, root)]
+    if asked and not cards:
+        load_run(asked[0].id, root)  # says that its weights are not here, and what to do
     first = first_teacher(order.dataset, root)
     writer = _Writer(order, root)
     work = list(_plan(order, cards, first, metrics, writer))
@@ -145,7 +152,9 @@ def evaluate_metrics(
     finally:
         writer.flush()
     _store_wholes(order, cards, first, [name for name in metrics if name in ONE_NUMBER], root)
-    return Report(pieces=len(work), refused=writer.n_refused, failed=tuple(writer.failed))
+    away = len(asked) - len(cards) if order.runs else 0
+    n_done = len(work) - len(writer.failed)
+    return Report(pieces=n_done, refused=writer.n_refused, away=away, failed=tuple(writer.failed))
 
 
 def teacher_of(card: Card, first: Card, root: Path | None = None) -> Card:
@@ -157,6 +166,7 @@ def _plan(order: Order, cards: Sequence[Card], first: Card, metrics: Sequence[st
     """Pieces of all runs; what cannot be goes to the writer. The images are those of the first teacher's ranking."""
     root = writer.root
     split = bench_of(first.id, order.split, root).split
+    same_images(split, root)
     images = Ranked.of(split.ranking(), order.images)
     noted = _noted(read_refused(order.dataset, split=order.split, root=root))
     for card in cards:

@@ -78,6 +78,15 @@ def is_here(card: Card, root: Path | None = None) -> bool:
     return (run_folder(card.dataset, card.id.partition("@")[0], root) / WEIGHTS).exists()
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a run's card can be read and its weights, where they are here, are those that the card names."""
+    try:
+        card = read_card(folder)
+        return not (folder / WEIGHTS).exists() or _sha256(_read(folder / WEIGHTS)) == card.sha256
+    except RunError:
+        return False
+
+
 def find_card(run_id: str, root: Path | None = None) -> Card:
     """The card of one run. Errors: UnknownNameError with the nearest id, RunError for a broken card."""
     whole, at, width = run_id.partition("@")
@@ -130,7 +139,7 @@ def read_card(folder: Path) -> Card:
 def save_run(folder: Path, model: nn.Module, card: Card) -> Card:
     """Write weights (convolutions as float16) and then the card; returns the card with its sha256."""
     data = weights_bytes(model.state_dict())
-    card = card.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    card = card.model_copy(update={"sha256": _sha256(data)})
     write_atomic(folder / WEIGHTS, data)
     write_card(folder, card)
     return card
@@ -182,17 +191,22 @@ def run_folder(dataset: str, run_id: str, root: Path | None = None) -> Path:
 
 def parse_verified(data: bytes, card: Card) -> dict[str, Tensor]:
     """Check the sha256 of the weights, then parse them. Errors: RunError."""
-    found = hashlib.sha256(data).hexdigest()
+    found = _sha256(data)
     if found != card.sha256:
         raise RunError(
             f"Run {card.id}: model.safetensors is damaged or was changed (sha256 {found[:12]}..., "
-            f"the card says {card.sha256[:12]}...). Restore the file or train the run again."
+            f"the card says {card.sha256[:12]}...). Put the file back, or `python -m xkd_core distill --run "
+            f"{card.id.partition('@')[0]}` trains it again."
         )
     try:
         state = parse_tensors(data)
     except Exception as error:  # safetensors raises its own Rust error type, which is not importable as a class
         raise RunError(f"Run {card.id}: model.safetensors cannot be read ({error}).") from error
     return dense(state)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _stored(value: Tensor) -> Tensor:

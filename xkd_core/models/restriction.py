@@ -54,6 +54,10 @@ def restrict(run_id: str, dataset: str, root: Path | None = None) -> Card:
 def _places(card: Card, classes: tuple[str, ...], dataset: str) -> tuple[int, ...]:
     if card.role != "teacher":
         raise BadInputError(f"{card.id} is a student; only a teacher is restricted to other classes.")
+    if not classes:
+        raise BadInputError(f"{dataset} has no classes of its own that a teacher could be restricted to.")
+    if (dataset, classes) == (card.dataset, card.classes):
+        raise BadInputError(f"{card.id} knows the classes of {dataset} and no others; there is nothing to restrict.")
     lost = [name for name in classes if name not in card.classes]
     if lost:
         few = ", ".join(lost[:5])

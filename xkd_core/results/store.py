@@ -51,7 +51,10 @@ def read_parquet(path: Path, what: str, again: str) -> pd.DataFrame:
 def read_rows(dataset: str, table: str, *, root: Path | None = None) -> pd.DataFrame:
     """Read one table; an empty frame when nothing is stored yet. Errors: XKDError for a damaged file."""
     path = results_dir(dataset, root) / f"{table}.parquet"
-    again = f"Make them again with `python -m xkd_core evaluate --dataset {dataset}`."
+    again = (
+        f"Put the file back as it was, or delete it and run `python -m xkd_core evaluate --dataset {dataset}`: "
+        "that makes the rows of all runs whose weights are here."
+    )
     return read_parquet(path, f"Results of {dataset} ({path.name})", again)
 
 

@@ -18,34 +18,41 @@ from pathlib import Path
 
 from xkd_core import settings
 from xkd_core.distillation.recipes import Recipe
-from xkd_core.models.checkpoints import CARD, WEIGHTS, run_folder
+from xkd_core.errors import RunError
+from xkd_core.models.checkpoints import CARD, WEIGHTS, is_whole, read_card, run_folder
 
 Outcome = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Status:
-    """Which runs of a plan are there, begun or missing. by_card: those done of which only the card is here."""
+    """Which runs of a plan are there, begun or missing. by_card: those done of which only the card is here.
+
+    damaged: those whose card cannot be read or whose weights are not the card's; `sweep run` makes them again.
+    """
 
     done: tuple[str, ...]
     begun: tuple[str, ...]
     missing: tuple[str, ...]
     by_card: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
 
-def status(plan: Sequence[Recipe], *, root: Path | None = None) -> Status:
-    """Look at the files; nothing else knows how far a sweep is."""
-    done, begun, missing, by_card = [], [], [], []
+def status(plan: Sequence[Recipe], *, root: Path | None = None, verify: bool = False) -> Status:
+    """Look at the files; nothing else knows how far a sweep is. verify: read them too, which takes a moment."""
+    done, begun, missing, by_card, damaged = [], [], [], [], []
     for recipe in plan:
         folder = run_folder(recipe.dataset, recipe.run_id, root)
-        if (folder / CARD).exists():
+        if verify and (folder / CARD).exists() and not is_whole(folder):
+            damaged.append(recipe.run_id)
+        elif (folder / CARD).exists():
             done.append(recipe.run_id)
             by_card += [] if (folder / WEIGHTS).exists() else [recipe.run_id]
         elif (settings.home() / "training" / f"{recipe.run_id}.safetensors").exists():
             begun.append(recipe.run_id)
         else:
             missing.append(recipe.run_id)
-    return Status(tuple(done), tuple(begun), tuple(missing), tuple(by_card))
+    return Status(tuple(done), tuple(begun), tuple(missing), tuple(by_card), tuple(damaged))
 
 
 def run_all(
@@ -83,12 +90,12 @@ def run_all(
 def run_one(recipe: Recipe, deadline: float | None = None, *, weights: bool = False) -> str:
     """Train one run in a process of its own; returns 'done', 'out of time' or the last line it said."""
     folder = run_folder(recipe.dataset, recipe.run_id)
-    if (folder / CARD).exists() and (not weights or (folder / WEIGHTS).exists()):
+    if is_whole(folder) and (not weights or (folder / WEIGHTS).exists()):
         return "done"
     left = None if deadline is None else deadline - time.monotonic()
     if left is not None and left <= 0:
         return "out of time"
-    what, environment = _order(recipe, again=(folder / CARD).exists())
+    what, environment = _order(recipe, again=_has_card(folder))
     command = [sys.executable, "-m", "xkd_core", "distill", *what, "--quiet"]
     try:
         ended = subprocess.run(command, timeout=left, env=environment, capture_output=True, text=True, check=False)
@@ -97,6 +104,13 @@ def run_one(recipe: Recipe, deadline: float | None = None, *, weights: bool = Fa
     if ended.returncode == 0:
         return "done"
     return (ended.stderr.strip().splitlines() or [f"exit {ended.returncode}"])[-1]
+
+
+def _has_card(folder: Path) -> bool:
+    try:
+        return bool(read_card(folder).id)
+    except RunError:
+        return False
 
 
 def _order(recipe: Recipe, *, again: bool) -> tuple[list[str], dict[str, str]]:

@@ -39,12 +39,13 @@ def read_sweep(path: Path) -> list[Recipe]:
             rest = {"source_id": chosen.run_id, "width": 1.0, "round": 1, **rest}
         elif "rounds" in group:
             raise BadInputError(f"Sweep file {path}: rounds are of pruning; say how (compress) or leave them out.")
+        as_int8 = _flag(path, group, "int8")
         made = [
             one
             for first in _expand(path, defaults, {"teacher_id": chosen.run_id, **rest})
             for one in _rounds(first, _whole(path, group, "rounds", 1, range(1, 100)))
         ]
-        students += made + [int8_of(one.dataset, one.run_id) for one in made if group.get("int8")]
+        students += made + [int8_of(one.dataset, one.run_id) for one in made if as_int8]
     return _ordered(dict.fromkeys([*teachers, *students]))
 
 
@@ -107,6 +108,8 @@ def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -
     for name in merged:
         if name not in FIELDS:
             raise BadInputError(f"Sweep file {path}: no field {name!r}. Fields: {', '.join(FIELDS)}.")
+        if merged[name] == []:
+            raise BadInputError(f"Sweep file {path}: {name} is an empty list, which would leave no run of its group.")
     choices = [value if isinstance(value, list) else [value] for value in merged.values()]
     for values in product(*choices):
         try:
@@ -115,10 +118,12 @@ def _expand(path: Path, defaults: Mapping[str, Any], group: Mapping[str, Any]) -
             raise BadInputError(f"Sweep file {path}: {error}") from error
 
 
-def _named(path: Path, name: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+def _named(path: Path, name: object, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a group begins with: the fields of the recipe called ``name``, without one the file's defaults."""
     if not name:
         return defaults
+    if not isinstance(name, str):
+        raise BadInputError(f"Sweep file {path}: recipe must be the name of a recipe, see `recipes`; got {name!r}.")
     try:
         return {**get_named(name).fields, "name": name}
     except UnknownNameError as error:
@@ -135,6 +140,13 @@ def _groups(path: Path, document: Mapping[str, Any], name: str) -> list[Mapping[
 def _mapping(path: Path, name: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadInputError(f"Sweep file {path}: {name} must be a mapping of fields to values; got {value!r}.")
+    return value
+
+
+def _flag(path: Path, group: Mapping[str, Any], name: str) -> bool:
+    value = group.get(name, False)
+    if not isinstance(value, bool):
+        raise BadInputError(f"Sweep file {path}: {name} must be true or false; got {value!r}.")
     return value
 
 
