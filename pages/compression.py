@@ -23,10 +23,11 @@ AXES: tuple[Axis, ...] = ("ratio", "lam")
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the sidebar says."""
+    """What the sidebar says. zoo: of stored results; live: of those whose weights are here."""
 
     dataset: str
     zoo: Zoo
+    live: Zoo
     choice: Choice
     results: Results
     explainer: str
@@ -52,7 +53,7 @@ def _ask() -> Asked:
         "map", "Map", names, names[0], titles=titles, help="Only explainers with stored results."
     )
     widgets.choose_plain()
-    return Asked(dataset=dataset, zoo=zoo, choice=choice, results=results, explainer=explainer)
+    return Asked(dataset=dataset, zoo=zoo.stored, live=zoo, choice=choice, results=results, explainer=explainer)
 
 
 def _page(asked: Asked) -> None:
@@ -84,10 +85,12 @@ def _film(asked: Asked) -> screen.Shown | None:
     """The maps by compression; None without the images: curves are of stored numbers."""
     if not frame.has_images(asked.dataset):
         return None
-    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
-    one = asked.explainer
+    if not frame.can_show(asked.live, asked.choice):
+        return None
+    choice, one = asked.live.shown(asked.choice), asked.explainer
+    order = frame.choose_image(asked.live, asked.dataset, choice, upload=None)
     try:
-        shown = screen.fetch(screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=(one,), film=one),
+        shown = screen.fetch(screen.Ask(zoo=asked.live, key=order.key, choice=choice, explainers=(one,), film=one),
                              name="film")  # fmt: skip
     except XKDError as error:
         st.error(str(error))

@@ -25,6 +25,7 @@ class Asked:
 
     dataset: str
     zoo: Zoo
+    live: Zoo
     choice: Choice
     metrics: Metrics
     ask: Ask | None
@@ -41,8 +42,8 @@ def main(asked: Asked) -> None:
 def _ask() -> Asked:
     dataset, zoo, choice = shell.choose_networks()
     metrics = resources.metrics(dataset)
-    ask = metric_parts.choose(metrics, zoo, choice)
-    return Asked(dataset=dataset, zoo=zoo, choice=choice, metrics=metrics, ask=ask)
+    ask = metric_parts.choose(metrics, zoo.stored, choice)
+    return Asked(dataset=dataset, zoo=zoo.stored, live=zoo, choice=choice, metrics=metrics, ask=ask)
 
 
 def _page(asked: Asked) -> None:
@@ -80,9 +81,12 @@ def _live(asked: Asked) -> None:
     if not frame.has_images(asked.dataset):
         return
     one = "cam" if asked.ask is None or asked.ask.explainer == ANSWERS else asked.ask.explainer
-    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
+    if not frame.can_show(asked.live, asked.choice):
+        return
+    choice = asked.live.shown(asked.choice)
+    order = frame.choose_image(asked.live, asked.dataset, choice, upload=None)
     try:
-        wanted = screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=(one,))
+        wanted = screen.Ask(zoo=asked.live, key=order.key, choice=choice, explainers=(one,))
         shown = screen.fetch(wanted, name="metrics")
     except XKDError as error:
         st.error(str(error))

@@ -25,6 +25,7 @@ class Asked:
 
     dataset: str
     zoo: Zoo
+    live: Zoo
     choice: Choice
     metrics: Metrics
     explainer: str
@@ -41,7 +42,9 @@ def _ask() -> Asked:
     dataset, zoo, choice = shell.choose_networks()
     explainer, way = sanity_parts.choose()
     metrics = resources.metrics(dataset)
-    return Asked(dataset=dataset, zoo=zoo, choice=choice, metrics=metrics, explainer=explainer, way=way)
+    return Asked(
+        dataset=dataset, zoo=zoo.stored, live=zoo, choice=choice, metrics=metrics, explainer=explainer, way=way
+    )
 
 
 def _stored(asked: Asked) -> None:
@@ -64,9 +67,12 @@ def _live(asked: Asked) -> None:
     st.markdown("### One image, layer by layer")
     if not frame.has_images(asked.dataset):
         return
-    order = frame.choose_image(asked.zoo, asked.dataset, asked.choice, upload=None)
+    if not frame.can_show(asked.live, asked.choice):
+        return
+    choice = asked.live.shown(asked.choice)
+    order = frame.choose_image(asked.live, asked.dataset, choice, upload=None)
     try:
-        shown = screen.fetch(screen.Ask(zoo=asked.zoo, key=order.key, choice=asked.choice, explainers=("cam",)),
+        shown = screen.fetch(screen.Ask(zoo=asked.live, key=order.key, choice=choice, explainers=("cam",)),
                              name="sanity")  # fmt: skip
     except XKDError as error:
         st.error(str(error))

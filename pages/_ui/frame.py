@@ -8,16 +8,17 @@ from typing import Any
 
 import streamlit as st
 
-from pages._ui import gallery, link, resources, takeaway, widgets
+from pages._ui import gallery, link, resources, tables, takeaway, widgets
 from pages._ui.screen import Shown
 from xkd_core import rendering
-from xkd_core.serving import subjects
+from xkd_core.serving import details, subjects
 from xkd_core.serving.gallery import HABITATS, OUTCOMES, Found, Wish, orders
 from xkd_core.serving.gallery import Order as GalleryOrder
 from xkd_core.serving.names import called
 from xkd_core.serving.report import Said
 from xkd_core.serving.sentences import Headline, beside_each_other, of_one
 from xkd_core.serving.sentences import headline as sentence
+from xkd_core.serving.stories import STUDENTS
 from xkd_core.serving.subjects import OUTSIDE, UPLOAD, ImageKey
 from xkd_core.serving.zoo import ROWS, Choice, Zoo, params_of, problems_about
 from xkd_core.types import UInt8
@@ -63,6 +64,17 @@ def has_runs(zoo: Zoo) -> bool:
         "or choose other images in the sidebar."
     )
     return False
+
+
+def can_show(zoo: Zoo, choice: Choice) -> bool:
+    """Whether live maps of such students can be made; else how to get their weights."""
+    if any(zoo.of(row, choice.family) for row in STUDENTS):
+        return True
+    known = [card for row in STUDENTS for card in zoo.known(row, choice.family)]
+    if known:
+        st.info("Of these students only the results are here, not their weights, so no maps can be made. "
+                f"`python -m xkd_core distill --run {known[-1].id}` trains one of them again.")  # fmt: skip
+    return not known
 
 
 def open_link(zoo: Zoo) -> None:
@@ -194,6 +206,9 @@ def after(shown: Shown, order: Order) -> None:
     takeaway.bar(shown, said=_said(shown))
     with st.expander("All numbers of this image"):
         takeaway.numbers(shown)
+    with st.expander("What these networks are"):
+        cards = list(shown.cards.values())
+        tables.show(details.table(cards), alt=f"Sizes, training and notes of {len(cards)} networks")
     if order.key.dataset not in OUTSIDE or len(order.found.indices) > 1:
         _gallery(shown, order)
 

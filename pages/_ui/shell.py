@@ -25,8 +25,8 @@ def run(ask: Callable[[], Asked], draw: Callable[[Asked], None]) -> None:
 
 
 def choose_networks() -> tuple[str, Zoo, Choice]:
-    """The data set, its runs, and those that the sliders say."""
+    """The data set, its runs, and those that the sliders say, which may be runs of which only results are here."""
     dataset = widgets.choose_data(networks_only=True)
     zoo = resources.zoo(dataset)
     frame.open_link(zoo)
-    return dataset, zoo, widgets.choose_runs(zoo)
+    return dataset, zoo, widgets.choose_runs(zoo.stored)

@@ -21,6 +21,33 @@ def test_a_link_to_a_run_without_weights_says_so_and_shows_the_nearest(open_page
     assert not app.exception and not app.error
 
 
+@pytest.mark.parametrize("page", ["compression", "metrics", "sanity"])
+def test_students_of_which_only_results_are_here_can_be_chosen_where_results_are_shown(
+    open_page, made, tmp_path, page
+):
+    root, gone = tmp_path / "runs", made.runs["ewa"]
+    shutil.copytree(made.root, root)
+    (root / "scenes" / gone / "model.safetensors").unlink()
+    app = open_page(page, root=root)
+    app.selectbox(key="match").select("ewa").run()
+    assert not app.exception and not app.error
+    assert "ewa" in app.query_params["match"]
+    app.switch_page("pages/explore.py").run()
+    assert not app.exception and not app.error
+    assert "EWA" not in app.selectbox(key="match").options
+
+
+def test_without_any_weights_of_a_family_its_live_maps_are_explained_away(open_page, made, tmp_path):
+    root = tmp_path / "runs"
+    shutil.copytree(made.root, root)
+    for name, run_id in made.runs.items():
+        if name != "teacher":
+            (root / "scenes" / run_id / "model.safetensors").unlink()
+    app = open_page("compression", root=root)
+    assert not app.exception and not app.error
+    assert "only the results are here, not their weights" in words(app)
+
+
 def test_an_empty_store_says_what_to_do(open_page, tmp_path):
     app = open_page(root=tmp_path / "nothing")
     assert not app.exception

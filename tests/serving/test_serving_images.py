@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from xkd_core.serving.desk import Desk, ViewRequest, automatic, forwards
 from xkd_core.serving.explaining import explain_image
 from xkd_core.serving.results import Results, read_results
 from xkd_core.serving.shelf import Recent, Shelf
-from xkd_core.serving.views import impossible
+from xkd_core.serving.views import ALONE, impossible
 from xkd_core.serving.zoo import read_zoo
+
+ROOT = Path(__file__).parents[2]
 
 
 def cards_of(zoo):
@@ -241,3 +244,22 @@ def test_recent_keeps_no_failure():
     with pytest.raises(ValueError, match="first"):
         recent.get_or_make("a", fail_once)
     assert recent.get_or_make("a", fail_once) == 7
+
+
+def test_a_learned_map_is_drawn_for_its_own_run_alone_and_compared_with_none(monkeypatch):
+    monkeypatch.setenv("XKD_CHECKPOINTS", str(ROOT / "checkpoints"))
+    zoo = read_zoo("scenes")
+    learned = next(card for card in zoo.cards if card.method == "surrogate" and card.id not in zoo.away)
+    others = [card for card in zoo.cards if card.method in ("ce", "swa") and card.id not in zoo.away][:2]
+    cards = [zoo.teacher, *(card for card in (*others, learned) if card.id != zoo.teacher.id)]
+    desk = Desk()
+    key = subjects.key_of("scenes", 1)
+    request = ViewRequest(key=key, stamp=zoo.stamp, explainers=("cam",), runs=tuple(card.id for card in cards))
+    view = desk.view(request, zoo)
+    assert desk.missing(view, cards, ["surrogate"]) == ("surrogate",)
+    assert desk.compute(view, cards, ["surrogate"]).future.result(timeout=60)
+    shown = desk.with_maps(view, zoo, ["surrogate"], read_results("scenes"))
+    assert [card.id for card in cards if "surrogate" in shown.runs[card.id].maps] == [learned.id]
+    scores = shown.runs[learned.id].scores["surrogate"]
+    assert scores.reason == ALONE and scores.cosine is None and "pointing" in scores.values
+    assert desk.missing(view, cards[:2], ["surrogate"]) == () and desk.compute(view, cards[:2], ["surrogate"])

@@ -138,7 +138,11 @@ def test_a_run_without_weights_is_on_the_curve_and_not_on_the_slider(results, zo
     assert run_id in {card.id for card in lost.known("naive", choice.family)}
     assert run_id not in {card.id for card in lost.of("naive", choice.family)}
     assert lost.families == zoo.families
-    assert replace(zoo, away=frozenset(zoo.by_id)).families == ()
+    assert lost.stored.pick("naive", choice).card.id == run_id and zoo.stored is zoo
+    nothing = replace(zoo, away=frozenset(zoo.by_id))
+    assert nothing.families == () and nothing.stored.families == zoo.families
+    assert nothing.shown(choice) == choice
+    assert zoo.shown(replace(choice, lam=0.9, ratio=1e6)) == replace(choice, lam=1.0, ratio=zoo.default().ratio)
 
 
 def test_a_curve_carries_mean_n_interval_and_quality(results, zoo):

@@ -132,8 +132,11 @@ class Desk:
     ) -> None:
         from xkd_core.serving.explaining import explain_more
 
-        partner, start = _partner(view.subject.key), time.monotonic()
-        cards = [card for card in cards if not impossible(name, card)]
+        cards, start = [card for card in cards if not impossible(name, card)], time.monotonic()
+        if not cards:
+            return
+        # The shuffled control is the teacher's map of another image; where the teacher has none, there is no control.
+        partner = _partner(view.subject.key) if cards[0].id == next(iter(view.runs)) else None
         found = explain_more(
             view, cards, name=name, shelf=self.shelf, partner=partner, progress=progress, cancel=cancel
         )

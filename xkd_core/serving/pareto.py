@@ -30,7 +30,8 @@ class Candidate:
     """One run. quality: mAP or accuracy, in 0..1; drift: 1 - cosine; ratio: times smaller, in what ``counted`` says.
 
     contends: whether it may be on the front; controls, second teachers and unfinished runs may not. in_loss: whether
-    it was trained on the map whose drift this is; finished: whether it was trained to the end.
+    it was trained on the map whose drift this is; finished: whether it was trained to the end. params, nonzeros,
+    flops: of the card, None where it does not say.
     """
 
     run_id: str
@@ -45,6 +46,9 @@ class Candidate:
     in_loss: bool
     finished: bool
     on_front: bool = False
+    params: int | None = None
+    nonzeros: int | None = None
+    flops: int | None = None
 
 
 def candidates(results: Results, zoo: Zoo, *, explainer: str) -> tuple[Candidate, ...]:
@@ -70,7 +74,8 @@ def table(found: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame([
         {
             "run": one.run_id, "kind": one.group, "in words": one.words, "on the front": one.on_front,
-            "times smaller": one.ratio, "counted in": one.counted, one.quality_name: one.quality,
+            "times smaller": one.ratio, "counted in": one.counted, "parameters": one.params,
+            "non-zero weights": one.nonzeros, "FLOPs": one.flops, one.quality_name: one.quality,
             "drift": one.drift.mean, "drift_low": one.drift.low, "drift_high": one.drift.high, "images": one.drift.n,
             "undefined": one.drift.undefined, "may be on the front": one.contends,
             "map in the loss": one.in_loss, "not trained to the end": not one.finished,
@@ -103,6 +108,9 @@ def _candidate(results: Results, zoo: Zoo, card: Card, explainer: str) -> Candid
         contends=group != "control" and not card.undertrained,
         in_loss=was_in_loss(card, explainer),
         finished=not card.undertrained,
+        params=card.params,
+        nonzeros=card.nonzeros,
+        flops=card.flops,
     )
 
 

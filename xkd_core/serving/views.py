@@ -66,6 +66,10 @@ class ImageView:
         return "" if self.target is None else self.subject.classes[self.target]
 
 
+ALONE = "the teacher has no such map"
+"""Why a map is compared with none, as a learned one."""
+
+
 def light(name: str) -> bool:
     """True for maps that come with the forward pass: class activation maps that need no hooks."""
     return bool(catalogue.get("explainer", name).needs != "model")
@@ -73,6 +77,8 @@ def light(name: str) -> bool:
 
 def impossible(name: str, card: Card) -> str:
     """Why an explainer never has a map of a run; "" for all others."""
+    if name == "surrogate" and card.method != "surrogate":
+        return "it draws no map of its own"
     rounded = card.compression == "int8" and catalogue.get("explainer", name).differentiates and not light(name)
     return "8 bits have no gradient" if rounded else ""
 
@@ -119,10 +125,14 @@ def _score(
     views: Sequence[RunView], teacher: RunView | None, name: str, subject: Subject, control: Float | None
 ) -> list[Scores]:
     """Scores of one explainer; the teacher itself has no similarity to itself."""
-    if not views or teacher is None or name not in teacher.maps:
-        return [Scores(values={}, reason="the teacher's map is missing")] * len(views)
+    if not views or teacher is None:
+        return [Scores(values={}, reason=ALONE)] * len(views)
     blank = np.zeros(subject.input.shape[:2], dtype=np.bool_)
     masks = np.stack([subject.native_masks.get(view.target, blank) for view in views])
+    if name not in teacher.maps:
+        found_alone = [score_all(view.maps[name][None], None, explainer=name, masks=mask[None])[0]
+                       for view, mask in zip(views, masks, strict=True)]  # fmt: skip
+        return [replace(one, reason=ALONE) for one in found_alone]
     found: dict[int, Scores] = {}
     for shape in {view.maps[name].shape for view in views}:
         alike = [place for place, view in enumerate(views) if view.maps[name].shape == shape]
@@ -137,14 +147,15 @@ def _score(
 def scored(
     view: ImageView, maps: Mapping[str, Float], name: str, *, control: Float | None = None
 ) -> dict[str, tuple[Float, Scores]]:
-    """Maps of some runs of a view by one explainer, with their scores; nothing without the teacher's map.
+    """Maps of some runs of a view by one explainer, with their scores; without the teacher's map, `ALONE`.
 
     control: (h, w), the teacher's map of another image.
     """
-    teacher = next(iter(view.runs), None)
-    if teacher is None or teacher not in maps:
+    teacher = next(iter(view.runs.values()), None)
+    if teacher is None:
         return {}
-    order = [teacher, *[run_id for run_id in maps if run_id != teacher and run_id in view.runs]]
+    order = sorted((run_id for run_id in maps if run_id in view.runs), key=lambda run_id: run_id != teacher.run_id)
     seen = [replace(view.runs[run_id], maps={name: maps[run_id]}) for run_id in order]
-    found = _score(seen, seen[0], name, view.subject, control)
+    first = replace(teacher, maps={name: maps[teacher.run_id]} if teacher.run_id in maps else {})
+    found = _score(seen, first, name, view.subject, control)
     return {one.run_id: (one.maps[name], score) for one, score in zip(seen, found, strict=True)}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Row = Literal["teacher", "naive", "matched"]
 ROWS: tuple[Row, ...] = ("teacher", "naive", "matched")
+AxisName = Literal["lam", "ratio", "beta"]
+AXES: tuple[AxisName, ...] = ("lam", "ratio", "beta")
 
 MATCHED: Mapping[str, str] = {
     "swa": "SWA: the class activation map is matched",
@@ -137,6 +139,20 @@ class Zoo:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
+    def stored(self) -> Zoo:
+        """The same runs for pages that show what is stored: none of them is left out for its weights."""
+        return replace(self, away=frozenset()) if self.away else self
+
+    def shown(self, choice: Choice) -> Choice:
+        """The nearest choice of the same family that live maps can be shown of."""
+        lam, ratio, beta = (self._nearest(name, choice) for name in AXES)
+        return replace(choice, lam=lam, ratio=ratio, beta=beta)
+
+    def _nearest(self, name: AxisName, choice: Choice) -> float:
+        wanted: float = getattr(choice, name)
+        return min(self.axis(name, choice.family), key=lambda value: abs(value - wanted), default=wanted)
+
+    @cached_property
     def by_id(self) -> Mapping[str, Card]:
         """Run id -> card."""
         return {card.id: card for card in self.cards}
@@ -205,7 +221,7 @@ class Zoo:
         """The kinds of matching of which a run exists, in the order of ``FAMILIES``."""
         return tuple(name for name in FAMILIES if name in self._here)
 
-    def axis(self, name: Literal["lam", "ratio", "beta"], family: str) -> tuple[float, ...]:
+    def axis(self, name: AxisName, family: str) -> tuple[float, ...]:
         """Values of a slider, ascending: only those of which a run exists. β: of the matched runs alone."""
         naive = () if name == "beta" else self.of("naive", family)
         values = {rounded(getattr(card, name)) for card in (*naive, *self.of("matched", family))}

@@ -30,7 +30,7 @@ from xkd_core.serving.sentences import (
 )
 from xkd_core.serving.sheets import ROW_TITLES, lost
 from xkd_core.serving.stored import superpixel_count
-from xkd_core.serving.views import ImageView, RunView, impossible
+from xkd_core.serving.views import ALONE, ImageView, RunView, impossible
 from xkd_core.serving.zoo import ROWS, Choice, Row, Zoo
 
 AXES = {"lam": "λ, distillation", "ratio": "Ratio", "beta": "β, matching"}
@@ -191,6 +191,8 @@ def _cell(scene: Scene, card: Card, run: RunView, name: str) -> dict[str, Any] |
     cosine = None if scores is None else scores.cosine
     bar = None if view.subject.key.outside else scene.bars.get(name)
     similarity = "reference" if card.id == _teacher_id(scene) else f"cosine {number(cosine)}"
+    if scores is not None and scores.reason == ALONE:
+        similarity = "no map of the teacher"
     explained = view.subject.classes[run.target]
     return {
         "grid": _base64(np.ascontiguousarray(grid, dtype="<f4").tobytes()),
