@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.lines import measured
-from docs.text import interval, table
+from docs.text import interval, scaled, table
 from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored
 from xkd_core.evaluation.summary import over_seeds
@@ -126,7 +126,7 @@ def _lines(one: Beside, wanted: Measure, stored: Stored) -> Iterator[Sequence[st
         ours = None if base is None or row is base or row.shuffled else _gap(row, base, wanted, stored)
         here, seeds = _here(row, wanted, stored)
         here += f", n = {n}" if 0 < (n := _n(row, wanted, stored)) < FEW * usual else ""
-        estimate = None if ours is None else _scaled(ours.estimate, wanted.scale)
+        estimate = None if ours is None else scaled(ours.estimate, wanted.scale)
         yield (wanted.title, row.size, row.name, _plain(value), here, seeds, _plain(gap, sign=True),
                interval(estimate, wanted.digits), "-" if ours is None else str(ours.seeds),
                _direction(gap, ours))  # fmt: skip
@@ -155,7 +155,7 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
         scaled = [None if value is None else wanted.scale * value for value in values]
         return over_seeds(scaled, ".2f") if scaled else "not measured", str(len(ids))
     found = _estimate(row, wanted, stored)
-    return "not measured" if found is None else interval(_scaled(found, wanted.scale), wanted.digits), str(len(ids))
+    return "not measured" if found is None else interval(scaled(found, wanted.scale), wanted.digits), str(len(ids))
 
 
 def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Measured | None:
@@ -165,11 +165,6 @@ def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Measured | Non
         return measure(stored, between(row.name, row.runs, base.runs, wanted.explainer, wanted.metric))
     except MissingRowsError:
         return None
-
-
-def _scaled(found: Estimate, scale: float) -> Estimate:
-    mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
-    return Estimate(mean=mean, low=low, high=high, n=found.n, undefined=found.undefined)
 
 
 def _plain(value: float | None, *, sign: bool = False) -> str:

@@ -23,9 +23,10 @@ from docs.lines import (
     measured,
 )
 from docs.papers import comparisons
-from docs.text import interval, page, table
+from docs.text import interval, page, scaled, table
 from xkd_core.claims.stored import Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
+from xkd_core.results.metric_store import ANSWERS
 from xkd_core.serving.names import times
 from xkd_core.sweep.planned import Gap, planned
 
@@ -39,8 +40,9 @@ HEAD = """# Methods on {dataset}: size, answers, maps, cost
 
 Written by `python -m docs.make_methods` from the cards and stored rows of `checkpoints/{dataset}`. {more}
 
-- A line stands for the runs that differ in the seed only; a value is their mean, with the smallest and the largest.
-  λ weighs the teacher's answers, β what is matched; "naive" is KD alone, "hard labels" KD at λ = 0.
+- A line stands for the runs that differ in the seed only; a value is their mean, with the smallest and the largest,
+  accuracy and agreement with their interval. λ weighs the teacher's answers, β what is matched; "naive" is KD alone,
+  "hard labels" KD at λ = 0.
 - Non-zeros count learnable values that are not 0; of an 8-bit run they, and the ratio's bits, are counted in its file.
   FLOPs are the teacher's over the run's, of a dense forward pass: zeros save none by themselves. "not flat" counts
   runs whose validation curve moved by more than .01 over the last three epochs, or is too short to tell.
@@ -69,6 +71,7 @@ MORE = {
 }
 CLOCK = "Runs shared a machine with others, so compare orders of magnitude only."
 SIZES = ("method", "made small by", "seeds", "parameters", "non-zeros", "ratio", "FLOPs ratio")
+OF_ANSWERS = {"accuracy": "right", "agreement": "same_answer"}
 COSTS = ("agreement %", "not flat", "train s", "images/s")
 SHUFFLED = "cosine_shuffled"
 MAPS = {
@@ -138,7 +141,7 @@ def _size_row(stored: Stored, line: Line, names: Sequence[str]) -> list[str]:
     card, teacher = line.first, stored.zoo.teacher
     ratio = f"{times(card.ratio)}{RATIOS[card.ratio_of]}"
     work = "-" if teacher is None else f"{flops(teacher) / flops(card):.3g}"
-    quality = [_percent(line, name) for name in (*names, "agreement")]
+    quality = [_percent(stored, line, name) for name in (*names, "agreement")]
     nonzeros = f"{card.nonzeros or card.params:,}"
     trained = images_per_second(card) is not None
     seconds = over_seeds([one.train_seconds for one in line.cards], ".0f") if trained else "-"
@@ -147,7 +150,11 @@ def _size_row(stored: Stored, line: Line, names: Sequence[str]) -> list[str]:
             str(sum(one.undertrained for one in line.cards)), seconds, speed]  # fmt: skip
 
 
-def _percent(line: Line, name: str) -> str:
+def _percent(stored: Stored, line: Line, name: str) -> str:
+    """With its interval where each image has an answer of its own; mAP is of all images at once."""
+    found = measured(stored, line.ids, ANSWERS, OF_ANSWERS[name]) if name in OF_ANSWERS and line.metric(name) else None
+    if found is not None:
+        return interval(scaled(found, 100), 2)
     return over_seeds([None if value is None else 100 * value for value in line.metric(name)], ".2f")
 
 

@@ -28,6 +28,12 @@ def interval(found: Estimate | None, digits: int = 3, *, mark: str = "") -> str:
     return f"{mean}{mark}{missing}" if math.isnan(found.low) else f"{mean}{mark} [{low}, {high}]{missing}"
 
 
+def scaled(found: Estimate, scale: float) -> Estimate:
+    """The same in another unit."""
+    mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
+    return Estimate(mean=mean, low=low, high=high, n=found.n, undefined=found.undefined)
+
+
 def page(blocks: Iterable[str]) -> str:
     """Blocks with an empty line between them; empty ones are left out."""
     return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n"

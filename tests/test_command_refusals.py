@@ -45,7 +45,10 @@ def place(tmp_path_factory: pytest.TempPathFactory):
     ("arguments", "said"),
     [
         (("distill", "--dataset", "digits", "--method", "ce", "--lam", "0.5"), "ce does not read lam"),
-        (("distill", "--dataset", "digits", "--method", "ce", "--teacher", "x"), "ce does not read teacher"),
+        (("distill", "--set", "slimable=true"), "a field of a recipe; got 'slimable=true'"),
+        (("distill", "--set", "margin"), "FIELD=VALUE"),
+        (("distill", "--seed", "1", "--set", "seed=2"), "seed is given twice"),
+        (("distill", "--dataset", "digits", "--set", "erasing=much"), "erasing must be of type float"),
         (("distill", "--dataset", "digits", "--method", "kd", "--beta", "2"), "kd does not read beta"),
         (("distill", "--dataset", "digits", "--beta", "2"), "kd does not read beta"),
         (("distill", "--dataset", "digits", "--method", "swa", "--beta", "inf"), "finite"),
@@ -130,6 +133,15 @@ def test_pruning_takes_what_a_method_needs_from_the_method(
     training = {"method": method, "epochs": 2, "beta": None}
     (recipe,) = pruning_rounds(teacher, how="unstructured", amount=0.2, rounds=1, training=training)
     assert (recipe.beta, recipe.init_epochs) == (beta, first_stage)
+
+
+def test_any_field_of_a_recipe_can_be_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr("xkd_core.distillation.runs.distill", lambda recipe, **_: made.append(recipe) or sys.exit(0))
+    options = ["--set", "slimmable=true", "--set", "optimizer=sgd", "--set", "drop_prob=0.2", "--width", "0.5"]
+    CliRunner().invoke(app, ["distill", "--dataset", "digits", "--method", "sswa", *options])
+    (recipe,) = made
+    assert (recipe.slimmable, recipe.optimizer, recipe.drop_prob, recipe.width) == (True, "sgd", 0.2, 0.5)
 
 
 def test_output_that_cannot_be_written_is_one_line(place: Path) -> None:

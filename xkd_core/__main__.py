@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,8 +17,9 @@ import typer
 from xkd_core import settings
 from xkd_core.claims_command import claims
 from xkd_core.errors import BadInputError, XKDError
-from xkd_core.evaluate_command import Address, Engine, Workers, checked, cluster_at, evaluate, roar, summary, thin
+from xkd_core.evaluate_command import evaluate, roar, summary, thin
 from xkd_core.study_command import study
+from xkd_core.sweep_command import sweep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,11 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=("Did the compressed network keep its teacher's reasons, or only its answers?"),
 )
-sweep = typer.Typer(no_args_is_help=True, help="Train all runs of a sweep file, in resumable pieces.")
 app.add_typer(sweep, name="sweep")
 app.add_typer(study, name="study")
-
-SweepFile = Annotated[Path, typer.Argument(help="The sweep file, e.g. checkpoints/scenes/sweep.yaml")]
 
 
 def _use_threads(before: str = "") -> None:
@@ -82,6 +81,7 @@ def distill(
     kd_form: Annotated[str | None, typer.Option(help="t2 (the default), convex, compat_000, compat_001, added")] = None,
     explained: Annotated[str | None, typer.Option(help="xd: gradient_shap (default), grad_cam, lime, none")] = None,
     fr_weight: Annotated[float | None, typer.Option(help="xd: weight of F_R; default: 5e-4")] = None,
+    fields: Annotated[list[str] | None, typer.Option("--set", help="any field of a recipe, as slimmable=true")] = None,
     recipe_name: Annotated[str | None, typer.Option(help="start from a named recipe, see `recipes`")] = None,
     recipe: Annotated[str | None, typer.Option(help="a whole recipe as JSON, instead of the other options")] = None,
     run: Annotated[str | None, typer.Option(help="train this run again, where only its card is here")] = None,
@@ -114,6 +114,7 @@ def distill(
         "explained": explained,
         "fr_weight": fr_weight,
     }
+    given |= _fields(fields or (), given)
     _alone(given, {"run": run, "recipe": recipe, "recipe-name": recipe_name})
     if run is not None:
         _use_threads(find_card(run).versions.get("threads", ""))
@@ -127,6 +128,36 @@ def distill(
     card = train_run(chosen, report=None if quiet else _epoch_printer())
     _measure(card)
     print(card.id)
+
+
+def _fields(texts: Iterable[str], given: dict[str, Any]) -> dict[str, Any]:
+    """FIELD=VALUE as a value of that field. Errors: BadInputError for another field, or one that is given otherwise."""
+    from dataclasses import fields
+
+    from xkd_core.distillation.recipes import Recipe
+
+    known, found = {each.name for each in fields(Recipe)}, {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or name not in known:
+            raise BadInputError(f"--set needs FIELD=VALUE with a field of a recipe; got {text!r}. {_known(known)}")
+        if name in found or given.get(name) is not None:
+            raise BadInputError(f"{name} is given twice; leave one out.")
+        found[name] = _value(value)
+    return found
+
+
+def _known(fields: Iterable[str]) -> str:
+    return f"Fields: {', '.join(sorted(fields))}."
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null; everything else is text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, list | dict) else value
 
 
 def _alone(given: dict[str, Any], whole: dict[str, str | None]) -> None:
@@ -266,92 +297,6 @@ app.command()(summary)
 app.command()(roar)
 app.command()(thin)
 app.command()(claims)
-
-
-@sweep.command("plan")
-def sweep_plan(file: SweepFile) -> None:
-    """Print the run ids of a sweep in training order."""
-    from xkd_core.sweep.plan import read_sweep
-
-    for recipe in read_sweep(file):
-        print(recipe.run_id)
-
-
-@sweep.command("status")
-def sweep_status(file: SweepFile) -> None:
-    """Say how many runs of a sweep are done, by their card only, begun and missing."""
-    from xkd_core.sweep.local import status
-    from xkd_core.sweep.plan import read_sweep
-
-    now = status(read_sweep(file), verify=True)
-    cards = f" ({len(now.by_card)} by their card only)" if now.by_card else ""
-    broken = f", {len(now.damaged)} damaged" if now.damaged else ""
-    print(f"{len(now.done)} done{cards}, {len(now.begun)} begun, {len(now.missing)} missing{broken}")
-    for run_id in (*now.begun, *now.missing, *now.damaged):
-        print(f"  {run_id}")
-
-
-@sweep.command("run")
-def sweep_run(
-    file: SweepFile,
-    workers: Workers = 2,
-    minutes: Annotated[float | None, typer.Option(help="stop after so many minutes; run again to go on")] = None,
-    engine: Engine = "local",
-    address: Address = "auto",
-    weights: Annotated[bool, typer.Option("--weights", help="also runs of which only the card is here")] = False,
-) -> None:
-    """Train what is missing of a sweep and print the time it took."""
-    import time
-
-    from tqdm import tqdm
-
-    from xkd_core.sweep.cluster import run_all_on_ray
-    from xkd_core.sweep.local import run_all
-    from xkd_core.sweep.plan import read_sweep
-
-    if minutes is not None and not minutes > 0:
-        raise BadInputError(f"--minutes must be above 0; got {minutes:g}.")
-    if checked(engine) == "ray" and minutes is not None:
-        raise BadInputError("--minutes is for the local engine; a Ray cluster trains until all runs are done.")
-    plan, started = read_sweep(file), time.monotonic()
-    cluster = cluster_at(address) if engine == "ray" else None
-    with tqdm(total=len(plan), unit="run") as bar:
-
-        def report(run_id: str, outcome: str) -> None:
-            bar.write(f"{run_id}: {outcome}", file=sys.stderr)
-            bar.update(outcome == "done")
-
-        if cluster is not None:
-            outcomes = run_all_on_ray(cluster, plan, report=report, weights=weights)
-        else:
-            outcomes = run_all(plan, workers=workers, minutes=minutes, report=report, weights=weights)
-    failed = [(run_id, outcome) for run_id, outcome in outcomes if outcome not in ("done", "out of time")]
-    done = sum(outcome == "done" for _, outcome in outcomes)
-    print(f"{done} of {len(plan)} runs done after {(time.monotonic() - started) / 60:.1f} minutes of this piece")
-    if failed:
-        raise XKDError("; ".join(f"{run_id}: {outcome}" for run_id, outcome in failed[:3]))
-
-
-@sweep.command("collect")
-def sweep_collect(
-    file: SweepFile,
-    heavy: Annotated[bool, typer.Option(help="also occlusion, GradientSHAP and KernelSHAP on 200 images")] = True,
-    workers: Workers = 1,
-) -> None:
-    """Measure the finished runs of a sweep that are not measured yet, cards and rows."""
-    _use_threads()
-    from xkd_core.evaluation.evaluate import evaluate as measure_all
-    from xkd_core.evaluation.quick import measure_cards
-    from xkd_core.sweep.local import status
-    from xkd_core.sweep.plan import read_sweep
-
-    cards, problems = measure_cards(status(read_sweep(file)).done)
-    for dataset in sorted({card.dataset for card in cards}):
-        ids = [card.id for card in cards if card.dataset == dataset]
-        count = measure_all(dataset, run_ids=ids, heavy=heavy, workers=workers)
-        print(f"{dataset}: {len(ids)} runs, {count} of them new")
-    if problems:
-        raise XKDError("; ".join(problems))
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         title="Overlap of the strongest cells",
         summary="Of the strongest tenth of the cells of both maps, the share that is common (intersection over union).",
         formula=r"\frac{|\mathrm{top}_k M_T \cap \mathrm{top}_k M_S|}{|\mathrm{top}_k M_T \cup \mathrm{top}_k M_S|}",
-        source="own choice: k = a tenth of the cells",
+        source="own choice: k = a tenth of the cells; cells that equal the last of them all count",
         higher_is_better=True,
         low=0.0,
         high=1.0,
@@ -210,7 +210,8 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         attr="xkd_core.metrics.localisation:roc_auc",
         family="localisation",
         title="ROC-AUC against the mask",
-        summary="How likely is a pixel of the object to rank above one beside it?",
+        summary="How likely is a pixel of the object to rank above one beside it? Of the explained class and its own "
+        "mask; the image's other labels are not scored.",
         formula=r"P(M_{\mathrm{in}} > M_{\mathrm{out}}) + \tfrac12 P(M_{\mathrm{in}} = M_{\mathrm{out}})",
         source="paper 004; scikit-learn's roc_auc_score",
         higher_is_better=True,

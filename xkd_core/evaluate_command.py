@@ -34,7 +34,7 @@ def evaluate(
     With --explainers or --metrics: any metrics of any explainers, and what cannot be is noted with its reason.
     Without: class maps on all images and three heavier explainers on 200, for the pages.
     """
-    _use_threads()
+    use_threads()
     from xkd_core.evaluation.asked import words
 
     if data and dataset:
@@ -171,7 +171,7 @@ def roar(
 
     A random ranking and nothing removed come with every call. Killed at any moment, the same command goes on.
     """
-    _use_threads()
+    use_threads()
     from xkd_core.evaluation.asked import words
     from xkd_core.evaluation.roar import roar as run_all
     from xkd_core.evaluation.roar import trials
@@ -186,7 +186,8 @@ def roar(
     print(f"{count} of {len(work)} networks trained, the others were there")
 
 
-def _use_threads() -> None:
+def use_threads() -> None:
+    """As the settings say."""
     import torch
 
     torch.set_num_threads(settings.threads())

@@ -23,8 +23,9 @@ def result(key: Key, forwards: int, make: Work, *, name: str, doing: str) -> Any
     if found is not None:
         return found
     job = st.session_state.get(f"{name}_job")
+    costly = f"{doing}, {cost(key, forwards)}:"
     if job is not None and job.key == key and not job.finished:
-        widgets.follow(job, lambda: int(live.kept.get(key) is None), doing=doing, name=name)
+        widgets.follow(job, lambda: int(live.kept.get(key) is None), doing=costly, name=name)
         return None
     failed = job is not None and job.key == key and bool(job.error)
     if failed:
@@ -34,7 +35,7 @@ def result(key: Key, forwards: int, make: Work, *, name: str, doing: str) -> Any
         _start(key, forwards, make, name)
         job = st.session_state.get(f"{name}_job")
         if job is not None:
-            widgets.follow(job, lambda: int(live.kept.get(key) is None), doing=doing, name=name)
+            widgets.follow(job, lambda: int(live.kept.get(key) is None), doing=costly, name=name)
     return None
 
 

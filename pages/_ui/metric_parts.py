@@ -242,8 +242,9 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
     st.markdown(f"{pairs.verdict(answers[every.index(chosen)])} Permutation test of this pair alone, {FLIPS} draws: "
                 f"{p_words(alone.test.permutation_p)}.")  # fmt: skip
     _one_by_one(found, resources.differences_by_image(dataset, found.ask, chosen), first, second)
-    rows = pairs.test_table(answers)
     with st.expander(f"All {len(every)} comparisons that are corrected together"):
+        drawn = st.toggle(f"Permutation tests too, {FLIPS} draws each", key="all_flips")
+        rows = pairs.test_table(resources.answers(dataset, found.ask, every, FLIPS) if drawn else answers)
         tables.show(rows, alt=f"Paired tests of {len(every)} comparisons")
         st.caption(
             "Wilcoxon's signed ranks of each image's mean over seeds, or, where all differences have one size as of "

@@ -236,6 +236,13 @@ def test_metrics_of_all_images_have_a_value_with_an_interval(zoo: Zoo, stored: p
         logits = model(to_input(data.pixels(range(300)), data.info.transform)).numpy()
     of_class = [oracles.average_precision(data.labels()[:, one], logits[:, one]) for one in range(10)]
     assert rows["value"]["mAP"] == pytest.approx(np.mean(of_class), abs=1e-5)
+    evaluate_metrics(
+        Order(dataset="digits", metrics=("f1@park",), runs=[zoo.student.id]), root=zoo.root
+    )  # paper 004's code: of each image
+    ours = read_whole("digits", root=zoo.root).set_index("metric").loc["f1@park"]
+    pairs = zip(data.labels() > 0, logits > 0.5, strict=True)
+    of_image = [oracles_maps.f1(shown.tolist(), answered.tolist()) or 0.0 for shown, answered in pairs]
+    assert ours["value"] == pytest.approx(np.mean(of_image), abs=1e-5) and ours["undefined"] == 0
     assert (rows["low"] < rows["value"]).all() and (rows["value"] < rows["high"] + 0.05).all()
 
 

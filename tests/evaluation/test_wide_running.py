@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.evaluation.wide_zoo import Zoo
 from xkd_core import catalogue
@@ -29,9 +30,10 @@ SHORT = ("cosine", "pointing", "gini", "deletion_auc", "coherency", "road", "rig
 
 def linked(zoo: Zoo, root: Path) -> Path:
     """The teacher and the student with a store of their own."""
-    (root / "digits").mkdir(parents=True)
-    for card in (zoo.teacher, zoo.student):
-        (root / "digits" / card.id).symlink_to(zoo.root / "digits" / card.id)
+    if not root.exists():
+        (root / "digits").mkdir(parents=True)
+        for card in (zoo.teacher, zoo.student):
+            (root / "digits" / card.id).symlink_to(zoo.root / "digits" / card.id)
     return root
 
 
@@ -50,6 +52,33 @@ def test_rows_are_the_same_for_any_number_of_workers_and_images(zoo: Zoo, tmp_pa
     fewer = table(zoo, tmp_path, images=20)
     chosen = alone[alone["index"].isin(fewer["index"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(fewer, chosen)  # to the last bit: the blocks are the same
+
+
+def test_with_one_thread_everywhere_they_are_the_same_to_the_last_bit(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maps by drawn samples and by superpixels too."""
+    order = Order(dataset="digits", runs=[zoo.student.id], images=25, explainers=("kernel_shap", "gradient_shap"),
+                  metrics=("cosine", "sign_agreement", "superpixel_mse"))  # fmt: skip
+    before, found = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for workers in (1, 2):
+            monkeypatch.setenv("XKD_HOME", str(tmp_path / f"home{workers}"))  # maps of one are not the other's
+            root = linked(zoo, tmp_path / f"runs{workers}")
+            assert not evaluate_metrics(order, engine=local(workers), root=root).failed
+            found.append(read_run("digits", zoo.student.id, root=root))
+    finally:
+        torch.set_num_threads(before)
+    pd.testing.assert_frame_equal(*found)
+    assert found[0]["cosine"].notna().sum() > 20
+
+
+def test_rows_of_before_a_metric_had_its_control_are_measured_again(zoo: Zoo, tmp_path: Path) -> None:
+    whole, root = table(zoo, tmp_path), tmp_path / "1-0-45"
+    path = metric_store.metrics_dir("digits", root=root) / f"{zoo.student.id}.parquet"
+    whole.drop(columns="cosine_shuffled").to_parquet(path)
+    pd.testing.assert_frame_equal(table(zoo, tmp_path), whole)
 
 
 def test_rows_are_the_same_for_any_size_of_batch(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

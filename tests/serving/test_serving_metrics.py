@@ -95,6 +95,7 @@ def test_a_refused_metric_keeps_its_line_with_the_reason(zoo, metrics):
     found = view.chart(metrics, zoo, ask(zoo, families=("naive", "ewa"), axis="method"))
     row = view.table(found).set_index("students").filter(like="EWA", axis=0).iloc[0]
     assert row["why"] == "it was made up" and row["images"] == 0 and np.isnan(row["mean"])
+    assert row["metric"] == f"{view.title_of(found.ask.metric)} {view.arrow(found.ask.metric)}"
     assert row["judged by"] == "not in the loss"  # EWA was trained on another map
     lost = view.table(view.chart(metrics, zoo, ask(zoo, axis="lam"))).set_index("students")
     assert lost.filter(like="SWA, λ 0, ", axis=0).iloc[0]["why"] == "not measured"
@@ -111,6 +112,10 @@ def test_every_kind_is_tested_against_naive_at_its_own_place(zoo, metrics):
     assert last["first is higher"] == 1 and last["rank biserial"] == 1
     assert last["p after Holm"] == last["Wilcoxon p"] == pytest.approx(2 / 2**9)  # all of 9 signs alike, two-sided
     assert answers[0].holm_p == pytest.approx(2 * answers[0].test.wilcoxon_p)  # the smaller of two p values
+    assert last["permutation p after Holm"] >= last["permutation p"] == pytest.approx(answers[-1].test.permutation_p)
+    assert "permutation p" not in pairs.test_table(
+        differences(metrics, found.groups, questions, seeds=found.seeds, resamples=0)
+    )
     assert "is better than" in pairs.verdict(answers[-1]) and "n = 9 images; seed 0 alone" in pairs.verdict(answers[-1])
     assert pairs.verdict(answers[-1]).endswith("No noise floor is known for this comparison: each has one seed.")
     assert per_image(metrics, found.groups, questions[-1], seeds=found.seeds).isna().sum() == 1

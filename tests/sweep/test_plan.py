@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.claims.made_rows import _card
-from xkd_core.__main__ import sweep_run, sweep_status
 from xkd_core.errors import BadInputError
 from xkd_core.models.checkpoints import write_card
 from xkd_core.sweep.local import run_all, run_one, status
 from xkd_core.sweep.plan import read_sweep
+from xkd_core.sweep_command import sweep_run, sweep_status
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = """

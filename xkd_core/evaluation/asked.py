@@ -15,7 +15,7 @@ from xkd_core.models.checkpoints import list_runs
 
 ALL = "all"
 CONTROLS = tuple(name for name, entry in EXPLAINERS.items() if entry.family == "control")
-ONE_NUMBER = ("mAP", "f1", "calibration_error")
+ONE_NUMBER = ("mAP", "f1", "f1@park", "calibration_error")
 """Metrics of prediction that are one number for all images, not one for each."""
 OTHER_SAMPLES = re.compile(r"(?P<name>[a-z_]+)~(?P<seed>[1-9]\d{0,3})")
 """An explainer drawn with another seed, "rise~1": it is compared with itself, which is the floor of its noise."""
@@ -110,5 +110,6 @@ _WITH_QUIRKS = frozenset(
     f"{name}@{option}"
     for name, info in METRICS.items()
     for option, _ in info.compat
-    if f"{name}@{option}" in PROBES or info.family in ("similarity", "localisation", "complexity", "randomisation")
+    if f"{name}@{option}" in (*PROBES, *ONE_NUMBER)
+    or info.family in ("similarity", "localisation", "complexity", "randomisation")
 )

@@ -17,7 +17,7 @@ from xkd_core.catalogue import EXPLAINERS, cost
 from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.evaluation.asked import family, plain
 from xkd_core.evaluation.block import Block, bench_of, run_of
-from xkd_core.evaluation.measures import measure
+from xkd_core.evaluation.measures import SHUFFLED, measure
 from xkd_core.evaluation.refusals import map_refusal, refusal
 from xkd_core.metrics.probes import Measured, forwards
 from xkd_core.models.cards import Card
@@ -140,7 +140,8 @@ def pieces(
     card: Card, teacher: Card, explainer: str, metrics: Sequence[str], stored: pd.DataFrame, images: Ranked
 ) -> Iterator[Piece]:
     """Pieces of what is not stored yet; in each block of images those that lack the same metrics are one piece."""
-    there = done(stored, explainer, images.indices.tolist(), metrics)
+    asked, companions = images.indices.tolist(), [_companion(metric) for metric in metrics]
+    there = done(stored, explainer, asked, metrics) & done(stored, explainer, asked, companions)
     for start in range(0, len(images.indices), IMAGES):
         block = slice(start, start + IMAGES)
         for pattern in np.unique(there[block], axis=0):
@@ -156,6 +157,12 @@ def pieces(
                     partners=tuple(images.partners[rows].tolist()),
                     cost=len(rows) * cost_of(explainer, missing, card.transform.size),
                 )
+
+
+def _companion(metric: str) -> str:
+    """The control that comes with a metric: of rows from before it had one, the metric is measured again."""
+    alone = family(metric) != "similarity" or metric == "superpixel_overlap"
+    return metric if alone else f"{metric}{SHUFFLED}"
 
 
 def cost_of(explainer: str, metrics: Sequence[str], size_px: int) -> int:

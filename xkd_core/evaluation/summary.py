@@ -33,7 +33,7 @@ ANSWERS = "answers"
 SIMILARITY = ("cosine", "cosine_shuffled", "distance")
 PLACES = ("pointing", "attribution_localisation", "roc_auc", "area")
 LEGEND = """\
-A line stands for the runs that differ in the seed only. Answers are means of runs, with the smallest and the largest;
+A line stands for the runs that differ in the seed only. mAP is the mean of runs, with the smallest and the largest;
 agreement is the share of test images with the teacher's answer (where an image shows several classes: yes or no on the
 one that the teacher names first), "not flat" counts runs whose validation curve still moved at the end. Intervals are
 95 % over images, and over seeds where there are several; they are not corrected for their number. All students have one
@@ -41,6 +41,7 @@ teacher. Places are known where the image shows the class that the teacher names
 they are undefined. The random map is drawn on the grid of the maps and enlarged as they are: its peak lies at the
 border more often than a random pixel, so chance of pointing is this line rather than the area of the mask."""
 TRANSFERS = ("at", "nst", "ab")
+OF_ANSWERS = {"accuracy": "right", "agreement": "same_answer"}
 Group = tuple[str, list[Card]]
 
 
@@ -60,7 +61,8 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
         there = ", ".join(f"{one:g}" for one in known)
         raise BadInputError(f"No student of {dataset} has λ {lam:g}; there are {there}.")
     groups = list(_groups(dataset, lam, root))
-    parts = [f"# {dataset}, test split, λ = {lam:g}", LEGEND, "## Answers", *_answers(groups)]
+    answers = read_rows(dataset, "answers", root=root).assign(explainer=ANSWERS)
+    parts = [f"# {dataset}, test split, λ = {lam:g}", LEGEND, "## Answers", *_answers(groups, answers)]
     class_maps = [name for name in CLASS_MAPS if (rows["explainer"] == name).any()]
     for explainer in (*class_maps, *HEAVY):
         table = list(_table(rows, groups, explainer, SIMILARITY))
@@ -70,7 +72,6 @@ def summary(dataset: str, *, lam: float = 0.5, root: Path | None = None) -> str:
             near = rows[rows["index"].isin(chosen)]
             for name in class_maps:
                 parts += [f"## Localisation against masks, {word}: {name}", *_table(near, groups, name, PLACES)]
-    answers = read_rows(dataset, "answers", root=root).assign(explainer=ANSWERS)
     parts += ["## SWA minus naive, paired over the same images", *_differences(rows, answers, groups, class_maps)]
     return "\n".join(parts)
 
@@ -139,15 +140,23 @@ def name_of(method: str, lam: float) -> str:
     return known.get(method, f"{'KD + ' if lam and method in TRANSFERS else ''}{method.upper()}")
 
 
-def _answers(groups: Sequence[Group]) -> Iterator[str]:
+def _answers(groups: Sequence[Group], answers: pd.DataFrame) -> Iterator[str]:
     names = sorted(
         {name for _, cards in groups for c in cards for name in c.metrics if "/" not in name or "mAP/" in name}
     )
     yield "| runs | seeds | not flat | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 3) + "|"
     for title, cards in groups:
-        cells = [over_seeds([c.metrics[name].value for c in cards if name in c.metrics]) for name in names]
+        cells = [_answer_cell(cards, name, answers) for name in names]
         yield f"| {title} | {len(cards)} | {sum(c.undertrained for c in cards)} | " + " | ".join(cells) + " |"
+
+
+def _answer_cell(cards: Sequence[Card], name: str, answers: pd.DataFrame) -> str:
+    """With its interval where each image has an answer of its own; mAP is of all images at once."""
+    ids = [card.id for card in cards]
+    if name in OF_ANSWERS and all(name in card.metrics for card in cards) and _stored(answers, ids, ANSWERS):
+        return str(estimate(answers, ids, ANSWERS, OF_ANSWERS[name]))
+    return over_seeds([card.metrics[name].value for card in cards if name in card.metrics])
 
 
 def over_seeds(values: Sequence[float | None], show: str = ".3f") -> str:

@@ -25,6 +25,10 @@ def _f1(labels: UInt8, logits: Float, multi_label: bool) -> Float64:
     return f1(labels, logits, multi_label=multi_label)
 
 
+def _f1_park(labels: UInt8, logits: Float, multi_label: bool) -> Float64:
+    return f1(labels, logits, multi_label=multi_label, compat="park")
+
+
 def _calibration(labels: UInt8, logits: Float, multi_label: bool) -> Float64:
     return np.array([calibration_error(labels, logits, multi_label=multi_label)])
 
@@ -37,6 +41,7 @@ MEASURES: Mapping[str, OfClasses] = {
     "mAP": _mean_ap,
     "accuracy": _accuracy,
     "f1": _f1,
+    "f1@park": _f1_park,
     "calibration_error": _calibration,
 }
 
@@ -44,7 +49,7 @@ MEASURES: Mapping[str, OfClasses] = {
 def whole_rows(bench: Bench, run: LoadedRun, metrics: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
     """One row per metric: value, interval, n images, and of how many classes the value is undefined.
 
-    The value is the mean over the classes where it is defined; NaN where it is for none.
+    The value is the mean over the classes (f1@park: the images) where it is defined; NaN where it is for none.
     """
     logits = forward_pass(run, bench.split.pixels, bench.split.targets).logits
     rows = [

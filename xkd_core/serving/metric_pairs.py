@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from xkd_core.metrics.paired_tests import holm
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.compare import ALPHA, Difference, Question
 from xkd_core.results.paired import seeds_in_words, shared_seeds
@@ -37,8 +38,11 @@ def question(found: Chart, first: str, second: str) -> Question:
 
 
 def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
-    """One row per comparison: difference with its interval, n, p values, effect sizes, and the floor of the seeds."""
-    return pd.DataFrame([
+    """One row per comparison: difference with its interval, n, p values, effect sizes, and the floor of the seeds.
+
+    With the permutation test's p, also after Holm over the same comparisons, where the answers have it.
+    """
+    rows = pd.DataFrame([
         {
             "first": one.question.first, "second": one.question.second, "difference": one.estimate.mean,
             "low": one.estimate.low, "high": one.estimate.high, "images": one.estimate.n,
@@ -49,6 +53,14 @@ def test_table(answers: Sequence[Difference]) -> pd.DataFrame:
         }
         for one in answers
     ])  # fmt: skip
+    drawn = {str(place): one.test.permutation_p for place, one in enumerate(answers)}
+    if not np.isnan(list(drawn.values())).all():
+        corrected = holm(drawn, family=f"{len(drawn)} comparisons")
+        rows["permutation p"], rows["permutation p after Holm"] = (
+            list(drawn.values()),
+            [corrected[one] for one in drawn],
+        )
+    return rows
 
 
 def verdict(one: Difference) -> str:

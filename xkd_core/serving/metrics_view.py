@@ -246,10 +246,12 @@ def five_of(values: Float64) -> Five | None:
 
 def table(found: Chart) -> pd.DataFrame:
     """One row per box and band: mean with its interval, median, n, what each has on its own images, what is missing."""
-    boxes = [_row(box.line, box, answers=found.ask.explainer == ANSWERS) for box in found.boxes]
+    metric = {"metric": f"{title_of(found.ask.metric)} {arrow(found.ask.metric)}"}
+    boxes = [metric | _row(box.line, box, answers=found.ask.explainer == ANSWERS) for box in found.boxes]
     bands = [
-        {"students": band.words, "mean": band.estimate.mean, "low": band.estimate.low, "high": band.estimate.high,
-         "images": band.estimate.n, "undefined": band.estimate.undefined} for band in found.bands
+        {**metric, "students": band.words, "mean": band.estimate.mean, "low": band.estimate.low,
+         "high": band.estimate.high, "images": band.estimate.n, "undefined": band.estimate.undefined}
+        for band in found.bands
     ]  # fmt: skip
     return pd.DataFrame([*boxes, *bands])
 
