@@ -10,6 +10,7 @@ import torch
 from tests import oracles, oracles_faithfulness, oracles_maps
 from tests.evaluation.wide_zoo import EXPLAINERS, N, Seen, Zoo, large, seen, targets
 from xkd_core.errors import UnknownNameError
+from xkd_core.evaluation import block as block_module
 from xkd_core.evaluation import evaluate as evaluate_module
 from xkd_core.evaluation.block import CALIBRATION_IMAGES
 from xkd_core.evaluation.evaluate import evaluate
@@ -305,3 +306,21 @@ def test_a_students_own_teacher_is_the_one_it_is_compared_with(zoo: Zoo) -> None
     assert teacher_of(second, zoo.teacher, zoo.root).id == zoo.teacher.id
     with pytest.raises(UnknownNameError, match="digits-ce-second"):  # it is looked for, and is not here
         teacher_of(pupil, zoo.teacher, zoo.root)
+
+
+def test_the_background_of_mosaics_is_mosaics_of_it(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = evaluate_metrics(
+        Order(
+            dataset="digits", runs=[zoo.student.id], explainers=("gradient_shap",), metrics=("grid_pointing",), images=2
+        ),
+        root=zoo.root,
+    )
+    assert report.pieces and not report.failed
+    rows = read_run("digits", zoo.student.id, root=zoo.root)
+    assert rows[rows["explainer"] == "gradient_shap"]["grid_pointing"].notna().sum() == 2
+    numbered = torch.arange(50.0).reshape(50, 1, 1, 1).expand(50, 3, 2, 2)
+    monkeypatch.setattr(block_module, "_background", lambda *_: numbered)
+    assert torch.equal(block_module._ground("digits", 2), numbered)
+    made = block_module._ground("digits", 4)
+    assert made.shape == (50, 3, 4, 4)
+    assert made[7, 0].tolist() == [[7, 7, 6, 6], [7, 7, 6, 6], [5, 5, 4, 4], [5, 5, 4, 4]]

@@ -176,6 +176,15 @@ def _background(dataset: str, size: int) -> Tensor:
     return background(dataset, training_split(dataset), size)
 
 
+def _ground(dataset: str, side_px: int) -> Tensor:
+    """GradientSHAP's background, (50, 3, side, side); for mosaics of 2 x 2 images mosaics of it."""
+    ground = _background(dataset, 50)
+    if ground.shape[-1] == side_px:
+        return ground
+    parts = [ground.roll(place, dims=0) for place in range(4)]
+    return torch.cat([torch.cat(parts[:2], dim=3), torch.cat(parts[2:], dim=3)], dim=2)
+
+
 def _maps(run: LoadedRun, bench: Bench, explainer: str, indices: Int) -> Float:
     images = np.asarray(bench.split.pixels[indices])
     x = to_input(images, run.card.input_transform())
@@ -191,7 +200,7 @@ def _explained(model: nn.Module, bench: Bench, explainer: str, x: Tensor, images
         names=[name],
         seed=seed,
         images=images,
-        background=_background(bench.teacher.card.dataset, 50) if name == "gradient_shap" else None,
+        background=_ground(bench.teacher.card.dataset, x.shape[-1]) if name == "gradient_shap" else None,
     )
     return found["it"][name].maps
 
