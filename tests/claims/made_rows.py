@@ -150,7 +150,7 @@ def _stored(dataset: str, cards: list[Card], rows: list[pd.DataFrame], answers: 
 
 
 def _card(dataset: str, **values: object) -> Card:
-    common = {"dataset": dataset, "arch": "any", "params": 10, "multi_label": False, "classes": ("a", "b"),
+    common = {"dataset": dataset, "arch": "vgg_gap_64", "params": 10, "multi_label": False, "classes": ("a", "b"),
               "transform": CardTransform(size=8, mean=(0.0,), std=(1.0,)), "recipe_hash": "0" * 12,
               "sha256": "0" * 64}  # fmt: skip
     return Card(**{**common, **values})  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.claims.made_rows import _card
+from xkd_core.claims.contrasts import OfRuns
+from xkd_core.claims.paper_004_roar import OfRetrained
 from xkd_core.claims.stored import Stored
 from xkd_core.claims.table import CLAIMS
 from xkd_core.evaluation.heavy import HEAVY
@@ -19,7 +21,7 @@ from xkd_core.serving.zoo import Zoo
 from xkd_core.sweep.plan import read_sweep
 
 ROOT = Path(__file__).parents[2]
-OF_RUNS = {claim_id: claim.judge for claim_id, claim in CLAIMS.items() if claim.kind == "runs"}
+OF_RUNS = {claim_id: claim.judge for claim_id, claim in CLAIMS.items() if isinstance(claim.judge, OfRuns | OfRetrained)}
 
 
 def as_card(recipe):
@@ -53,7 +55,7 @@ def test_every_run_of_a_claim_is_in_the_data_sets_sweep(planned, claim_id):
             assert planned[judge.dataset].ids(term.runs), f"{term.runs.label} on {judge.dataset}"
 
 
-@pytest.mark.parametrize("claim_id", list(OF_RUNS))
+@pytest.mark.parametrize("claim_id", [one for one, judge in OF_RUNS.items() if isinstance(judge, OfRuns)])
 def test_the_command_that_is_named_measures_what_the_claim_reads(claim_id):
     judge = OF_RUNS[claim_id]
     words = shlex.split(judge.make)

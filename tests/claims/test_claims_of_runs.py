@@ -18,13 +18,13 @@ from tests.claims.made_rows import (
     stored_with,
 )
 from xkd_core.claims import measuring
-from xkd_core.claims.contrasts import judged
+from xkd_core.claims.contrasts import OfRuns, judged
 from xkd_core.claims.measuring import MissingRowsError, between, measure
 from xkd_core.claims.stored import TEACHER, Runs, read_stored
 from xkd_core.claims.table import CLAIMS
 from xkd_core.results.compare import Question, differences
 
-OF_RUNS = [claim_id for claim_id, claim in CLAIMS.items() if claim.kind == "runs"]
+OF_RUNS = [claim_id for claim_id, claim in CLAIMS.items() if isinstance(claim.judge, OfRuns)]
 KD = Runs(family="naive", label="KD", width=0.25)
 SWA = Runs(family="swa", label="SWA", width=0.25)
 
@@ -172,7 +172,8 @@ def test_one_comparison_the_other_way_round_contradicts_a_claim_by_the_same_evid
     assert (found.how, found.against) == ("contradicted", 1)
     assert found.reason == (
         "Contradicted: 1 of 3 comparisons as claimed, 1 is the other way round. pearson: the other way round. "
-        "ssim: the interval contains 0, no difference is shown."
+        "ssim: the interval contains 0, no difference is shown. Judged by CAM: in the loss of SWA, not in the loss "
+        "of KD."
     )
     stored = stored_with("scenes", [KD, SWA], means)
     cards = tuple(card for card in stored.zoo.cards if (card.method, card.seed) != ("swa", 1))
@@ -181,7 +182,7 @@ def test_one_comparison_the_other_way_round_contradicts_a_claim_by_the_same_evid
     one_seed = replace(stored, zoo=replace(stored.zoo, cards=cards))
     weak = judged(one_seed, checks[1:2], make="make")
     assert (weak.how, weak.against) == ("not shown", 0)
-    assert weak.reason.endswith("pearson: on the other side, but no further than another seed moves it.")
+    assert "pearson: on the other side, but no further than another seed moves it. Judged by" in weak.reason
 
 
 def test_only_images_that_all_runs_answer_right_count_where_asked():

@@ -104,7 +104,8 @@ def test_where_no_second_seed_is_known_the_verdict_stays_and_says_so():
     one_seed = with_one_seed([KD, SWA], {})
     check = between("SWA - KD", SWA, KD, "cam", "cosine")
     found = judged(one_seed, [check], make="make")
-    assert (found.verdict, found.reason) == ("holds", f"1 of 1 comparison as claimed. {UNKNOWN}")
+    judged_by = "Judged by CAM: in the loss of SWA, not in the loss of KD."
+    assert (found.verdict, found.reason) == ("holds", f"1 of 1 comparison as claimed. {judged_by} {UNKNOWN}")
     two_seeds = stored_with("scenes", [KD, SWA], {("KD", "cam", "cosine"): 0.3, ("SWA", "cam", "cosine"): 0.6})
     assert "seed" not in judged(two_seeds, [check], make="make").reason
 

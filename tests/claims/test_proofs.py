@@ -44,7 +44,7 @@ def test_grad_cam_pp_has_a_pole_that_relu_sums_do_not_reach():
 
 
 def test_the_librarys_monotonicity_is_always_true_and_a_correct_one_is_not():
-    assert numbers(proofs_maps.always_monotone()) == {"random maps called monotone": 1.0}
+    assert numbers(proofs_maps.always_monotone()) == {"random maps called monotone, restated": 1.0}
     assert verdicts(proofs_maps.always_monotone(correct=True), proofs_maps.always_monotone()) == BOTH
 
 

@@ -95,6 +95,18 @@ def test_the_shuffled_control_stands_on_the_same_images(root: Path) -> None:
     assert shuffled.label == "shuffled images" and shuffled.shared.mean == pytest.approx(expected, abs=1e-3)
 
 
+def test_maps_that_know_nothing_stand_beside_the_similarity_of_the_same_explainer(root: Path) -> None:
+    for run, seed in (("control:random", 11), ("control:centre", 12)):
+        store(root, run, "cam", {4: "zero map"}, cosine=values(seed))
+    found = compare(read_metrics("digits", root=root), GROUPS, "cam", "cosine")
+    assert [line.label for line in found.controls] == ["shuffled images", "random_map", "centre_gaussian"]
+    for line, seed in zip(found.controls[1:], (11, 12), strict=True):
+        assert line.shared.mean == pytest.approx(values(seed)[5:].mean(), abs=1e-3)
+        assert (line.shared.n, line.shared.undefined) == (N - 5, 1) and line.undefined == {"zero map": 1}
+    of_another = compare(read_metrics("digits", root=root), GROUPS, "occlusion", "cosine")
+    assert not of_another.controls
+
+
 def test_shares_have_wilsons_interval_and_map_free_controls(root: Path) -> None:
     found = compare(read_metrics("digits", root=root), {"a": ["kd-s0"], "b": ["swa-s0"]}, "cam", "pointing")
     hits = int((values(3) > 0.25).sum())

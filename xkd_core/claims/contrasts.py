@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from xkd_core.claims import maps_used
 from xkd_core.claims.base import Finding, Number, Verdict
 from xkd_core.claims.measuring import SIDES, SIGNIFICANT, Check, Measured, MissingRowsError, measure
 from xkd_core.claims.stored import Stored, read_stored
@@ -56,6 +57,11 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
         train = f"python -m xkd_core sweep run {_sweep_file(stored.dataset)} && "
         reason = f"Not {'measured' if missing.trained else 'trained'} yet: {missing}."
         return Finding(verdict="not testable here", reason=reason, command=make if missing.trained else train + make)
+    return decided(stored, checks, measured)
+
+
+def decided(stored: Stored, checks: Sequence[Check], measured: Sequence[Measured]) -> Finding:
+    """The finding of checks whose contrasts are measured."""
     adjusted = _holm([one.p for one in measured])
     outcomes = [outcome(check, one, p, comparisons=len(checks))
                 for check, one, p in zip(checks, measured, adjusted, strict=True)]  # fmt: skip
@@ -66,8 +72,9 @@ def judged(stored: Stored, checks: Sequence[Check], *, make: str) -> Finding:
     verdict, unknown = _verdict(outcomes), any(_is_unknown(one) for one in measured)
     found = Finding(verdict=verdict, reason="", numbers=numbers, against=outcomes.count("contrary"),
                     one_seed=unknown and (verdict == "holds" or "contrary" in outcomes))  # fmt: skip
-    said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), *_one_seed(checks, measured),
-            _unfinished(stored, checks), _drew_nothing(stored, checks))  # fmt: skip
+    said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), maps_used.in_words(stored, checks),
+            *_one_seed(checks, measured), _left_out(checks, measured), _unfinished(stored, checks),
+            _drew_nothing(stored, checks))  # fmt: skip
     return replace(found, reason=" ".join(filter(None, said)))
 
 
@@ -127,6 +134,17 @@ def _reasons(checks: Sequence[Check], measured: Sequence[Measured], outcomes: Se
     every = zip(checks, measured, outcomes, strict=True)
     return [f"{check.label}: {_why_not(check, one, result, len(checks))}."
             for check, one, result in every if result != "passes"]  # fmt: skip
+
+
+def _left_out(checks: Sequence[Check], measured: Sequence[Measured]) -> str:
+    """Names the seeds that are not measured, and of which comparisons if it is not all of them."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for check, one in zip(checks, measured, strict=True):
+        if one.left_out:
+            groups.setdefault(one.left_out, []).append(check.label)
+    whose = {seeds: "" if len(of) == len(checks) else f" ({'; '.join(of)})" for seeds, of in groups.items()}
+    said = [f"seed {', '.join(map(str, seeds))}{whose[seeds]}" for seeds in groups]
+    return f"Trained but not measured, and left out: {'; '.join(said)}." if said else ""
 
 
 def _unfinished(stored: Stored, checks: Sequence[Check]) -> str:

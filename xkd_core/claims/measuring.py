@@ -49,7 +49,8 @@ class Check:
     """What the claim says of a contrast. margin: for "not below" (-margin) and "within" (both sides).
 
     right_only: images that every run of the contrast answers right. undecided: why the stored values cannot tell
-    whether it is so, whatever comes out.
+    whether it is so, whatever comes out. measured_only: seeds whose rows are away are left out, as long as one is left;
+    without it a claim waits until every seed is measured.
     """
 
     label: str
@@ -58,6 +59,7 @@ class Check:
     margin: float = 0.0
     right_only: bool = False
     undecided: str = ""
+    measured_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ class Measured:
 
     room: how far on the check's side of 0 the mean could lie, were all that it adds as good as the metric goes.
     floor: of one seed; with several the interval knows of it, and the floor is not asked for. best: None where values
-    are not 0 and 1, or there is no side to reach.
+    are not 0 and 1, or there is no side to reach. left_out: seeds without rows (`Check.measured_only`).
     """
 
     estimate: Estimate
@@ -99,6 +101,7 @@ class Measured:
     room: float = math.inf
     floor: Floor = Floor()
     best: Best | None = None
+    left_out: tuple[int, ...] = ()
 
     def out_of_reach(self, comparisons: int) -> bool:
         """Whether no run could pass: nothing is left to gain, or too little for a p below .05 after Holm."""
@@ -125,7 +128,8 @@ def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, 
 
 def measure(stored: Stored, check: Check) -> Measured:
     """Mean of the contrast over images and the seeds that all its runs share. Errors: MissingRowsError."""
-    seeds = _shared_seeds(stored, check)
+    shared = _shared_seeds(stored, check)
+    seeds = _with_rows(stored, check, shared) if check.measured_only else shared
     found = over_seeds({seed: _contrast(stored, check, seed) for seed in seeds})
     if found.estimate.n == 0:
         raise MissingRowsError(f"{check.label} is defined on no image")
@@ -137,6 +141,7 @@ def measure(stored: Stored, check: Check) -> Measured:
         room=_room(stored, check, seeds),
         floor=_floor(stored, check) if len(seeds) == 1 else Floor(),
         best=_best(stored, check, seeds),
+        left_out=tuple(seed for seed in shared if seed not in seeds),
     )
 
 
@@ -149,6 +154,22 @@ def _shared_seeds(stored: Stored, check: Check) -> tuple[int, ...]:
     if not shared:
         raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
     return shared
+
+
+def _with_rows(stored: Stored, check: Check, seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds of which every row is stored. Errors: MissingRowsError, of the first seed, where there is none."""
+    missing: list[MissingRowsError] = []
+    kept = []
+    for seed in seeds:
+        try:
+            _columns(stored, check, seed)
+        except MissingRowsError as error:
+            missing.append(error)
+        else:
+            kept.append(seed)
+    if not kept:
+        raise missing[0]
+    return tuple(kept)
 
 
 def _contrast(stored: Stored, check: Check, seed: int) -> pd.Series[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xkd_core.claims import proofs_counts, proofs_tables
+from xkd_core.claims import proofs_counts, proofs_quirks, proofs_tables
 from xkd_core.claims.base import Claim, by_code
 from xkd_core.claims.contrasts import of_runs
 from xkd_core.claims.measuring import Check, Rule, Term, between
@@ -104,6 +104,21 @@ def _by_code() -> tuple[Claim, ...]:
             id="001-sizes", paper="001", kind="code", judge=by_code(proofs_counts.chhabra),
             says="ResNet-18 is a compressed WRN-28-10.", place="Abstract", printed="no number",
             test="Parameters of both networks for CIFAR-10.",
+        ),
+        Claim(
+            id="001-mean", paper="001", kind="code", ours=True, judge=by_code(proofs_quirks.mean_of_kl),
+            says="The training code weighs distillation as the formula does.",
+            place="the paper's loss; nn.KLDivLoss() of the code its checkpoints are from",
+            printed="α T² and 1 - α; α = .95, T = 6",
+            test="The KL of random answers for 10 classes, with the formula's mean over images and with the code's "
+            "over images and classes: equal.",
+        ),
+        Claim(
+            id="001-eval", paper="001", kind="code", ours=True, judge=by_code(proofs_quirks.drop_of_nothing),
+            says="The released evaluation measures what the maps cost.", place="released notebook (no eval())",
+            printed="average drop 12 % teacher, 8 % student",
+            test="Average drop (of softmax answers) by a map that keeps every pixel, on a small network with dropout "
+            "of .3 and batch norm in train mode, one image at a time: 0, and the norm does not move.",
         ),
     )  # fmt: skip
 

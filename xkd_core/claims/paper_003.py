@@ -35,13 +35,13 @@ def _right(label: str, first: Runs, second: Runs) -> Check:
     return between(label, first, second, "answers", "right")
 
 
-def _other(name: str) -> Runs:
+def other(name: str) -> Runs:
     """AT, NST or AB beside hard labels, without the teacher's answers, as in KD-Zoo; the paper prints no loss."""
     return _student(name, f"{name.upper()} /4", lam=0.0, beta=BETAS[name])
 
 
 def _plain(name: str) -> Check:
-    student = _other(name)
+    student = other(name)
     label = f"{name.upper()} - baseline"
     return between(label, student, BASELINE, "answers", "right", rule="within", margin=PLAIN_MARGIN)
 
@@ -80,7 +80,7 @@ def _on(dataset: str) -> tuple[Claim, ...]:
             place="Table III", printed="KD 90.2, AT 90.0, NST 89.47, AB 89.36",
             test=f"{share_right(dataset)}, KD minus each of them (beside hard labels alone, with KD-Zoo's "
             f"weights; the paper prints neither) on {where}: above 0.",
-            judge=of_runs(dataset, [_right(f"KD - {name.upper()}", KD, _other(name))
+            judge=of_runs(dataset, [_right(f"KD - {name.upper()}", KD, other(name))
                                     for name in BETAS]), **common,
         ),
         Claim(

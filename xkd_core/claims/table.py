@@ -8,13 +8,24 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from xkd_core.claims import paper_000, paper_001, paper_002, paper_003, paper_004
+from xkd_core.claims import (
+    paper_000,
+    paper_001,
+    paper_002,
+    paper_003,
+    paper_003_regions,
+    paper_004,
+    paper_004_others,
+    paper_004_roar,
+)
 from xkd_core.claims.base import HOW, VERDICTS, Claim, Finding, How, Verdict
 from xkd_core.errors import unknown_name
 
 CLAIMS: Mapping[str, Claim] = {
     claim.id: claim
-    for module in (paper_000, paper_001, paper_002, paper_003, paper_004)
+    for module in (
+        paper_000, paper_001, paper_002, paper_003, paper_003_regions, paper_004, paper_004_others, paper_004_roar,
+    )
     for claim in module.CLAIMS
 }  # fmt: skip
 

@@ -27,6 +27,8 @@ from xkd_core.types import Float64
 SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_answer", "right")
 """Metrics of 0 and 1: their mean is a share, with Wilson's interval."""
 CONTROLS = tuple(name for name, entry in EXPLAINERS.items() if entry.family == "control")
+BESIDE_THE_TEACHER = {"random_map": "control:random", "centre_gaussian": "control:centre"}
+"""Controls whose likeness to the teacher's class maps is stored, as runs."""
 SHUFFLED = "shuffled images"
 ALPHA = 0.05
 Groups = Mapping[str, Sequence[str]]
@@ -219,14 +221,17 @@ def _controls(
     metrics: Metrics, run_ids: Sequence[str], images: pd.Index[int], explainer: str, metric: str
 ) -> list[Line]:
     """What a map that knows nothing has on those of the images that it was measured on, the mean over such runs."""
-    found = []
+    kind = METRICS[metric.partition("@")[0]].family
+    found: list[tuple[str, Sequence[str], str, str]] = []
     if f"{metric}_shuffled" in metrics.rows:
-        found.append((SHUFFLED, explainer, f"{metric}_shuffled"))
-    if METRICS[metric.partition("@")[0]].family != "prediction":
-        found += [(name, name, metric) for name in CONTROLS if name != explainer]
+        found.append((SHUFFLED, run_ids, explainer, f"{metric}_shuffled"))
+    if kind == "similarity":  # beside the teacher's map of this explainer: rows of their own
+        found += [(name, [run_id], explainer, metric) for name, run_id in BESIDE_THE_TEACHER.items()]
+    elif kind != "prediction":
+        found += [(name, run_ids, name, metric) for name in CONTROLS if name != explainer]
     lines = []
-    for label, name, column in found:
-        runs = [run_id for run_id in run_ids if not metrics.values([run_id], name, column).empty]
+    for label, asked, name, column in found:
+        runs = [run_id for run_id in asked if not metrics.values([run_id], name, column).empty]
         table = metrics.values(runs, name, column)
         if table.notna().any().any():
             mean = table.mean(axis=1, skipna=False).to_frame()
