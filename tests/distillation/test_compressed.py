@@ -17,8 +17,10 @@ from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
 from xkd_core.errors import BadInputError
+from xkd_core.models.architectures import count_parameters
 from xkd_core.models.cards import Card, at_width
 from xkd_core.models.checkpoints import find_card, is_here, list_runs, load_run, read_state
+from xkd_core.models.quantized import Int8Linear
 from xkd_core.models.slimmable import STOPS, SlimVggGap
 from xkd_core.pruning.accounting import stored_size
 from xkd_core.pruning.structured import channels_of
@@ -131,6 +133,25 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
 
 
+def test_filters_of_a_vgg_with_a_flattened_map_are_pruned_and_of_a_lenet_not(teacher: Card, zoo: Path) -> None:
+    small = {"arch": "vgg7", "width": 0.125, "limit": 64, "epochs": 1}
+    source = distill(student(teacher, method="kd", **small), root=zoo)
+    card = distill(
+        student(teacher, method="kd", source_id=source.id, compress="structured", amount=0.5, **small), root=zoo
+    )
+    assert card.channels == (4, 8, 16, 32, 16, 16, 16, 16) and card.compression == "structured"
+    loaded = load_run(card.id, zoo).model
+    assert channels_of(loaded) == card.channels and card.params == count_parameters(loaded) < source.params
+    weights = distill(
+        student(teacher, method="kd", source_id=card.id, compress="unstructured", amount=0.5, **small), root=zoo
+    )
+    assert weights.channels == card.channels
+    net = distill(student(teacher, method="kd", arch="lenet5_32", limit=64), root=zoo)
+    fields = {"arch": "lenet5_32", "source_id": net.id, "compress": "structured", "amount": 0.5, "limit": 64}
+    with pytest.raises(BadInputError, match="chain VGGs only"):
+        distill(student(teacher, method="kd", **fields), root=zoo)
+
+
 def test_filters_are_not_pruned_without_torch_pruning_and_the_error_says_how_to_get_it(
     teacher: Card, zoo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +195,23 @@ def test_the_int8_form_of_a_run_keeps_its_settings_and_counts_bits(teacher: Card
     assert distill(int8_of("digits", teacher.id), root=zoo).role == "other"
     slim = at_width(distill(student(teacher, slimmable=True, width=0.5), root=zoo), "0.25")
     assert distill(int8_of("digits", slim.id), root=zoo).id == f"{slim.id.replace('@', '-w')}-int8"
+
+
+def test_the_int8_form_of_a_run_that_is_no_vgg_gap_answers_like_it(teacher: Card, zoo: Path) -> None:
+    source = distill(student(teacher, method="kd", arch="lenet5_32", width=0.5, limit=256), root=zoo)
+    card = distill(int8_of("digits", source.id), root=zoo)
+    assert (card.id, card.arch, card.compression) == (f"{source.id}-int8", "lenet5_32", "int8")
+    exact, rounded = (load_run(one.id, zoo).model for one in (source, card))
+    assert type(rounded.head[2]) is Int8Linear and rounded.head[2].whole.dtype == torch.int8
+    x = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 1
+    assert 0 < float((exact(x) - rounded(x)).abs().max()) < 0.1 * float(exact(x).abs().max())
+    # Each weight a byte; each channel a float32 scale and bias; each layer a float32 step and an int16 low.
+    units, layers = 3 + 8 + 60 + 42 + 10, 5
+    weights = source.params - units
+    assert card.ratio == 32 * teacher.params / (8 * weights + 64 * units + 48 * layers)
+    assert card.nonzeros == nonzeros_of(zoo / "digits" / card.id)
+    with pytest.raises(BadInputError, match="8-bit values already"):
+        distill(int8_of("digits", card.id), root=zoo)
 
 
 def nonzeros_of(folder: Path) -> int:

@@ -12,6 +12,7 @@ from torch import nn
 from xkd_core.distillation.optimizers import learning_rate, make_optimizer
 from xkd_core.distillation.recipes import Recipe, recipe_from
 from xkd_core.distillation.views import draw_views, with_erasing
+from xkd_core.errors import BadInputError
 from xkd_core.types import Transform
 
 RECIPE = Recipe(dataset="digits", arch="vgg_gap_tiny", split="train", method="ce", epochs=10, lr=1.0, warmup_epochs=2.0)
@@ -57,6 +58,22 @@ def test_the_papers_optimizers_decay_every_weight(name: str, kind: type, nestero
         assert (group["momentum"], group["nesterov"]) == (0.9, nesterov)
 
 
+@pytest.mark.parametrize("name", ["sgd", "nesterov"])
+def test_momentum_is_a_field_for_the_code_that_has_none(name: str) -> None:
+    less = replace(RECIPE, optimizer=name, momentum=0.5)
+    group = make_optimizer(less, list(nn.Linear(3, 2).parameters())).param_groups[0]
+    assert group["momentum"] == 0.5 and less.hash != replace(RECIPE, optimizer=name).hash
+    assert replace(less, momentum=0.9).hash == replace(RECIPE, optimizer=name).hash
+    layer = nn.Linear(3, 2)
+    before = layer.weight.detach().clone()
+    plain = make_optimizer(replace(RECIPE, optimizer="sgd", momentum=0.0, weight_decay=0.0), list(layer.parameters()))
+    for _ in range(2):  # without momentum two equal steps are equally long
+        plain.zero_grad()
+        layer(torch.ones(1, 3)).sum().backward()
+        plain.step()
+    torch.testing.assert_close(before - layer.weight, torch.full((2, 3), 2.0))
+
+
 def test_adamw_decays_kernels_only() -> None:
     layer = nn.Linear(3, 2)
     kernels, others = make_optimizer(replace(RECIPE, weight_decay=0.1), list(layer.parameters())).param_groups
@@ -91,6 +108,25 @@ def test_an_erased_view_is_the_mean_colour_in_its_rectangle_and_the_image_elsewh
         expected[:, top : top + height, left : left + width] = 0
         assert torch.equal(found[row], expected)
     assert torch.equal(views.batch(pixels, indices, 0, PLAIN), plain.batch(pixels, indices, 0, PLAIN))
+
+
+def test_a_rectangle_can_be_black_as_in_the_text_of_paper_000() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), dtype=np.uint8)
+    plain = draw_views(6, n_views=2, shift_px=2, seed=0)
+    mean, black = (with_erasing(plain, share=share, size_px=32, seed=3) for share in (0.7, "0.7 black"))
+    assert (
+        np.array_equal(mean.erase, black.erase) and mean.erase[1].any() and (mean.black, black.black) == (False, True)
+    )
+    transform, indices = Transform(size=32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5)), np.arange(6)
+    found, whole = (views.batch(pixels, indices, 1, transform) for views in (black, plain))
+    for row in indices:
+        top, left, height, width = black.erase[1, row].astype(int)
+        expected = whole[row].clone()
+        for channel, value in enumerate((-0.5 / 0.2, -0.4 / 0.25, -0.3 / 0.5)):  # (0 - mean) / std
+            expected[channel, top : top + height, left : left + width] = value
+        torch.testing.assert_close(found[row], expected)
+    with pytest.raises(BadInputError, match="got 'black'"):
+        with_erasing(plain, share="black", size_px=32, seed=0)
 
 
 def test_erasing_repeats_with_its_seed_alone() -> None:

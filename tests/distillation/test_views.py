@@ -56,7 +56,7 @@ def test_an_input_has_the_bits_that_numpy_gives_it() -> None:
 
 
 def test_an_input_is_made_on_the_device_of_the_training() -> None:
-    views = with_erasing(draw_views(8, n_views=2, shift_px=4, seed=1), share=0.8, size_px=SIDE, seed=2)
+    views = with_erasing(draw_views(8, n_views=2, shift_px=4, seed=1), share="0.8 black", size_px=SIDE, seed=2)
     made = views.batch(drawn(8, SIDE, SIDE), INDICES, 1, TRANSFORM, torch.device("meta"))
     assert (made.device.type, made.shape) == ("meta", (5, 3, SIDE, SIDE))
 

@@ -63,6 +63,7 @@ def said(network: Network, method: str, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 WAYS = [{"method": "swa"}, {"method": "ewa"}, {"method": "at"}, {"method": "swa", "erasing": 0.8},
+        {"method": "swa", "erasing": "0.8 black"},
         {"method": "swa", "flip": False}]  # fmt: skip
 
 

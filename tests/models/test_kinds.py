@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from xkd_core.errors import UnknownNameError
+from xkd_core.errors import RunError, UnknownNameError
 from xkd_core.models.architectures import build, count_parameters
 from xkd_core.models.cards import Card, CardTransform, Metric, Stop
 from xkd_core.models.checkpoints import find_card, list_runs, load_run, run_folder, save_run, write_metrics
@@ -38,6 +38,28 @@ def test_a_shrunk_network_comes_back_with_its_own_channels(tmp_path: Path) -> No
     loaded = load_run("pruned", tmp_path)
     torch.testing.assert_close(loaded.model(images()), small(images()), rtol=1e-2, atol=1e-3)  # kernels as float16
     assert channels_of(loaded.model) == (8, 32, 32)
+
+
+@pytest.mark.parametrize(("arch", "width"), [("vgg7", 0.25), ("vgg16_voc", 0.0625)])
+def test_so_does_one_whose_map_is_flattened_and_then_its_int8_form(arch: str, width: float, tmp_path: Path) -> None:
+    px = 227 if arch == "vgg16_voc" else 32
+    small = shrink(build(arch, 5, width=width), 0.5, input_px=px).eval()
+    x = torch.randn(2, 3, px, px, generator=torch.Generator().manual_seed(0))
+    own = {"arch": arch, "width": width, "channels": channels_of(small)}
+    save_run(run_folder("digits", "pruned", tmp_path), small, card("pruned", compression="structured", **own))
+    eight = quantize(load_run("pruned", tmp_path).model, x)
+    save_run(run_folder("digits", "int8", tmp_path), eight, card("int8", compression="int8", **own))
+    loaded, rounded = (load_run(name, tmp_path).model for name in ("pruned", "int8"))
+    torch.testing.assert_close(loaded(x), small(x), rtol=1e-2, atol=1e-3)  # kernels as float16
+    assert channels_of(loaded) == channels_of(small)
+    assert torch.equal(rounded(x), eight(x))
+
+
+def test_channels_that_are_not_the_architectures_are_a_broken_run(tmp_path: Path) -> None:
+    for arch, channels in (("vgg7", (3, 4)), ("lenet5_32", (3, 4))):
+        save_run(run_folder("digits", "odd", tmp_path), build(arch, 5), card("odd", arch=arch, channels=channels))
+        with pytest.raises(RunError, match=f"do not fit {arch}"):
+            load_run("odd", tmp_path)
 
 
 def test_a_quantized_network_comes_back_bit_for_bit_from_a_file_of_int8(tmp_path: Path) -> None:

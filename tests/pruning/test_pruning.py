@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from xkd_core.errors import BadInputError
-from xkd_core.models.architectures import VggGap, build
+from xkd_core.models.architectures import VggGap, build, count_parameters
 from xkd_core.models.fused import fusion_of
+from xkd_core.models.seams import Network
 from xkd_core.pruning.accounting import size_of, stored_size
 from xkd_core.pruning.structured import channels_of, shrink
 from xkd_core.pruning.unstructured import hold, masks_of, prune_weights, sparsity
@@ -19,8 +20,13 @@ from xkd_core.pruning.unstructured import hold, masks_of, prune_weights, sparsit
 
 @pytest.fixture
 def model() -> VggGap:
+    return ready("vgg_gap_tiny")
+
+
+def ready(arch: str, width: float = 1.0) -> Network:
+    """Random weights and norms that do something."""
     torch.manual_seed(0)
-    net = build("vgg_gap_tiny", 5)
+    net = build(arch, 5, width=width)
     for norm in net.features:
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.running_mean, -0.2, 0.2)
@@ -78,7 +84,21 @@ def test_a_shrunk_network_keeps_int_of_the_share_of_the_first_and_the_later_laye
 
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_its_logits_are_those_of_the_network_whose_weak_filters_are_silenced(model: VggGap, everywhere: bool) -> None:
-    small = shrink(model, 0.7, input_px=32, everywhere=everywhere)
+    check_silenced(model, 32, everywhere=everywhere)
+
+
+@pytest.mark.parametrize(("arch", "px"), [("vgg7", 32), ("vgg11_sized", 32), ("vgg16_voc", 227)])
+def test_the_same_holds_behind_a_flattened_map(arch: str, px: int) -> None:
+    model = ready(arch, 0.0625)
+    small = check_silenced(model, px, everywhere=False, amount=0.5)
+    assert type(small) is type(model)
+    inputs = [head[-1].in_features for head in (small.head, model.head)]
+    assert inputs[0] / channels_of(small)[-1] == inputs[1] / channels_of(model)[-1] in (1, 4, 49)
+
+
+def check_silenced(model: Network, px: int, *, everywhere: bool, amount: float = 0.7) -> Network:
+    small = shrink(model, amount, input_px=px, everywhere=everywhere)
+    assert channels_of(small) != channels_of(model)
     masked = copy.deepcopy(model)
     modules = list(masked.features)
     for place, (layer, kept) in enumerate(zip(kernels(masked), channels_of(small), strict=True)):
@@ -88,8 +108,22 @@ def test_its_logits_are_those_of_the_network_whose_weak_filters_are_silenced(mod
         assert isinstance(norm, nn.BatchNorm2d), place
         with torch.no_grad():
             norm.weight[weak], norm.bias[weak] = 0, 0
-    x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(3, 3, px, px, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(small.eval()(x), masked(x), rtol=1e-4, atol=1e-5)
+    return small
+
+
+def test_seven_tenths_of_the_filters_of_paper_004s_network_leave_its_number_of_parameters() -> None:
+    model = build("vgg16_voc", 20)
+    assert count_parameters(model) == 15_224_916
+    small = shrink(model, 0.7, input_px=227)
+    assert channels_of(small) == (19, 64, 128, 128, 256, 256, 256, *[153] * 6)
+    assert count_parameters(small) == 3_269_153
+
+
+def test_filters_of_other_networks_are_not_pruned() -> None:
+    with pytest.raises(BadInputError, match="chain VGGs only; Network is another"):
+        shrink(build("lenet5_32", 5), 0.5, input_px=32)
 
 
 @pytest.mark.parametrize("amount", [0, 1, -0.1, 0.99])

@@ -24,8 +24,8 @@ from xkd_core.models.attentive import ExplainedResNet
 from xkd_core.models.cards import Card, CardTransform, Compression, Stop
 from xkd_core.models.checkpoints import find_card
 from xkd_core.models.fused import parts_of
+from xkd_core.models.restore import CHAINS
 from xkd_core.models.slimmable import SlimVggGap
-from xkd_core.models.vgg import VggGap
 from xkd_core.pruning.accounting import size_of, stored_size
 from xkd_core.types import Float
 
@@ -107,7 +107,7 @@ def _channels(recipe: Recipe, model: Student, root: Path | None) -> tuple[int, .
     """Of a network whose filters were pruned, now or in a run that it goes on from."""
     if recipe.source_id is None:
         return None
-    if recipe.compress == "structured" and isinstance(model, VggGap):
+    if recipe.compress == "structured" and isinstance(model, CHAINS):
         from xkd_core.pruning.structured import channels_of
 
         return channels_of(model)

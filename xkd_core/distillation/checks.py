@@ -20,6 +20,7 @@ MASKS = ("teacher", "shared", "independent")
 KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
 EXPLAINED = ("", "gradient_shap", "grad_cam", "lime", "none")
 THROUGH = ("teacher", "student")
+MOMENTUM = 0.9
 NOT_TO_LEARN_FROM = ("val", "test")
 SLIM_WIDTH = 0.5  # the widest stop of models/slimmable.py, which is slow to import
 FORMS: Mapping[str, tuple[str, ...]] = {"at": ("cosine", "code", "paper"), "ab": ("mean", "code")}
@@ -113,7 +114,18 @@ def milestones(schedule: str) -> tuple[int, ...] | None:
     return tuple(int(epoch) for epoch in epochs) if good else None
 
 
+def erased(erasing: float | str) -> tuple[float, bool] | None:
+    """The share of the views that lose a rectangle, and whether to black; None for a value that says neither."""
+    share, _, colour = str(erasing).partition(" ")
+    black = isinstance(erasing, str)
+    if (black and colour != "black") or not _is_number(share):
+        return None
+    good = 0 <= float(share) <= 1 and (float(share) > 0 or not black)
+    return (float(share), black) if good else None
+
+
 def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
+    pushed = recipe.optimizer in ("sgd", "nesterov")
     starts = recipe.init_epochs >= 1 if recipe.method == "ab" else recipe.init_epochs >= 0
     return (
         ("lam", 0 <= recipe.lam <= 1, "in 0..1"),
@@ -143,7 +155,10 @@ def _ranges(recipe: Recipe) -> tuple[tuple[str, bool, str], ...]:
         ("cae_limit", recipe.cae_limit >= 20, "at least 20 images"),
         ("fr_weight", recipe.fr_weight >= 0, ">= 0"),
         ("l1_weight", recipe.l1_weight >= 0, ">= 0"),
-        ("erasing", 0 <= recipe.erasing <= 1, "in 0..1"),
+        ("erasing", erased(recipe.erasing) is not None, "in 0..1, or such a share above 0 as '0.5 black'"),
+        ("momentum", pushed or recipe.momentum == MOMENTUM, f"{MOMENTUM} where the optimizer is not sgd or nesterov"),
+        ("momentum", recipe.optimizer != "nesterov" or recipe.momentum > 0, "> 0 for nesterov"),
+        ("momentum", 0 <= recipe.momentum < 1, "in [0, 1)"),
     )
 
 

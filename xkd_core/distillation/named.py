@@ -2,6 +2,7 @@
 
 ``paper`` holds what was published as fields of a recipe, ``ours`` what the runnable recipe has instead; the card
 lists every field in which the two differ, and what no field can say. Numbers are frozen: a test pins the hashes.
+A recipe that prunes begins with the teacher itself, unless the caller names another source.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xkd_core.distillation.recipes import Recipe, recipe_from
+from xkd_core.distillation.recipes import Recipe, first_teacher, recipe_from
 from xkd_core.errors import unknown_name
 
 Fields = Mapping[str, Any]
+TEACHER = "teacher"
+"""As a source: the run that is learned from, whichever that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,17 @@ SMALL: Fields = {
     "schedule": "cosine", "clip_norm": 0.0,
 }  # fmt: skip
 
+
+def _with(named: Named, paper: Fields, ours: Fields = {}) -> Named:  # noqa: B006 - never written to
+    return replace(named, paper={**named.paper, **paper}, ours={**named.ours, **ours})
+
+
+def _teacher_of(named: Named, paper: Fields, ours: Fields = {}) -> Named:  # noqa: B006 - never written to
+    kept = {name: value for name, value in named.paper.items() if name not in ("lam", "temperature", "kd_form")}
+    own = {"method": "ce", "arch": named.teacher, "width": 1.0, **paper}
+    return replace(named, teacher="", paper={**kept, **own}, ours={**named.ours, **ours})
+
+
 WILFLING = Named(
     source="Wilfling, Valdenegro-Toro & Zullich (paper 000), numbers of their code",
     teacher="resnet50",
@@ -57,6 +71,8 @@ WILFLING = Named(
         *COMMON,
         "Images are as small as the data set's; the paper crops and resizes to 224 px.",
         "Batch norm stays in train mode; the paper's code leaves it in eval mode after the first epoch.",
+        "KL(teacher || student) as in the code; Eq. 1 prints KL[student, teacher].",
+        "Erased rectangles have the mean colour, as in the code; the text says black (erasing: 0.5 black).",
         "The student has one output per class of the data set; the paper's has 1000, of which 50 are trained.",
     ),
 )  # fmt: skip
@@ -93,6 +109,23 @@ LEE = Named(
     ),
 )  # fmt: skip
 
+SURROGATE = replace(
+    _with(
+        LEE,
+        {"arch": "attentive_resnet50_explained", "method": "surrogate", "l1_weight": 1e-5 * 224**2,
+         "through": "teacher"},
+        {"arch": "attentive_resnet18_explained", "l1_weight": 0.5},
+    ),
+    source="Lee & Kim 2021 (paper 002), student and explanation network together",
+    beyond=(
+        *COMMON,
+        "λ = 1e-5 weighs the sum over 224x224 pixels; l1_weight weighs the mean, so that it is the same at every size.",
+        "Both networks share one schedule; in the paper the lr of the explanation network falls after its epoch 10.",
+        "Eqs. 7 and 9 are repaired: as printed (7) has no gradient and (9) does not contain the map.",
+        "Widths and merging of the explanation network, batch size and weight decay are not printed in the paper.",
+    ),
+)  # fmt: skip
+
 ALHARBI = Named(
     source="Alharbi, Vu & Thai (paper 003); what it does not print is KD-Zoo's, whose loss it shares",
     teacher="vgg16",
@@ -122,20 +155,10 @@ PARK = Named(
         *COMMON,
         "Images of 64 px without random resized crops; the paper has 227 px with them.",
         "The teacher is not initialised with ImageNet weights.",
-        "SGD has momentum .9 as in the text; the authors' code passes none.",
+        "SGD has momentum .9 as in the text; the authors' code passes none to distillation (momentum: 0).",
         "β (1 - cos) has the strength that the paper's weight (100 for EWA, else 50) has on its 7x7 map.",
     ),
 )  # fmt: skip
-
-
-def _with(named: Named, paper: Fields, ours: Fields = {}) -> Named:  # noqa: B006 - never written to
-    return replace(named, paper={**named.paper, **paper}, ours={**named.ours, **ours})
-
-
-def _teacher_of(named: Named, paper: Fields, ours: Fields = {}) -> Named:  # noqa: B006 - never written to
-    kept = {name: value for name, value in named.paper.items() if name not in ("lam", "temperature", "kd_form")}
-    own = {"method": "ce", "arch": named.teacher, "width": 1.0, **paper}
-    return replace(named, teacher="", paper={**kept, **own}, ours={**named.ours, **ours})
 
 
 FUSED = replace(
@@ -145,6 +168,33 @@ FUSED = replace(
         "The autoencoder has 194,955 values, the paper's 198,796: its channels are not printed. Nor is what reads its "
         "map: here a second stack of the student's convolutions, half as wide.",
         "SHAP stands for GradientSHAP with 20 samples, on the first images only (cae_limit).",
+        "The autoencoder's error has no 1/2 before it (Eq. 4 has): Adam's steps do not depend on it.",
+    ),
+)
+
+MNIST = replace(
+    _with(
+        ALHARBI,
+        {"dataset": "mnist", "arch": "net", "epochs": 150, "lr": 1e-3, "weight_decay": 0.0, "optimizer": "adamw",
+         "schedule": "constant", "flip": False, "shift_px": 0},
+        {"views": 1},
+    ),
+    source="Alharbi, Vu & Thai (paper 003) on MNIST; Adam is AdamW without weight decay",
+    teacher="lenet5",
+    beyond=(
+        *COMMON[1:],
+        "55,000 of the 60,000 training images; the others are for validation.",
+        "Of LeNet5 and Net it gives parameter counts, not layers: here LeNet5 has 61,706 values (paper: 61,701).",
+        "Cross-entropy; the paper says that its LeNet was trained with a mean squared error.",
+        "Optimizer, lr and epochs are those printed for LeNet5; for the students none are. Nor is any batch size.",
+    ),
+)  # fmt: skip
+MNIST_FUSED = replace(
+    _with(MNIST, {"method": "xd", "arch": "net_xd", "n_superpixels": 19, "fr_weight": 5e-4}),
+    beyond=(
+        *MNIST.beyond,
+        "What reads the autoencoder's map is not printed: here a second stack of the student's convolutions.",
+        *FUSED.beyond[-2:],
     ),
 )
 
@@ -172,17 +222,56 @@ BOUNDARIES = replace(
 _EWA = {"method": "ewa", "layers": "pool5", "beta": 4.08}  # 100 · 2 / 49
 _SWA = {"method": "swa", "layers": "pool5", "beta": 2.04}  # 50 · 2 / 49
 
+_SSWA = {**_SWA, "method": "sswa", "drop_prob": 0.3}
+
+PRUNED = replace(
+    _with(
+        PARK,
+        {"width": 1.0, "lam": 0.0, "batch_size": 64, "lr": 1e-3, "schedule": "constant"},
+        {"source_id": TEACHER},
+    ),
+    beyond=(
+        *(line for line in PARK.beyond if "momentum" not in line),
+        "Fine-tuned with labels and matching, as in Eq. 2, without the teacher's answers; how the lr falls is not "
+        "printed (here not at all).",
+    ),
+)
+ROUNDS = (
+    "One round; the paper has 16, each from the weights of the one before: in a sweep `compress: unstructured` and "
+    "`rounds: 16` beside the recipe's name."
+)
+FILTERS = "Of the convolutions the first and the later half lose filters: as in the authors' code for its 13."
+ONE_SHOT = "Table 11 is of VGG16 on ImageNet; its lr is not printed (here that of the other prunings)."
+
+
+def _pruning(prefix: str, fields: Fields, small_epochs: int, beyond: str) -> dict[str, Named]:
+    """The four fine-tunings of paper 004 after one way of pruning, with a small scale of each."""
+    named = replace(_with(PRUNED, fields), beyond=(*PRUNED.beyond, beyond))
+    small = {"epochs": small_epochs, "lr": 1e-3, "warmup_epochs": 0.2}
+    found: dict[str, Named] = {}
+    ways: Mapping[str, Fields] = {"naive": {"method": "kd"}, "ewa": _EWA, "swa": _SWA, "sswa": _SSWA}
+    for name, own in ways.items():
+        found |= _both(f"{prefix}-{name}", _with(named, own, {"layers": ""}), small)
+    return found
+
+
+_TABLE_11 = {"dataset": "ImageNet", "arch": "VGG16", "compress": "unstructured", "epochs": 10, "batch_size": 180}
+
 NAMED: Mapping[str, Named] = {
     **_both("wilfling-000", WILFLING, {"dataset": "cifar10", "kd_form": "t2", "temperature": 4.0}),
     **_both("chhabra-001", CHHABRA, {"width": 0.25, "kd_form": "t2"}),
     **_both("chhabra-001-teacher", _teacher_of(CHHABRA, {}), {"arch": "wrn_16_4"}),
     **_both("lee-002", LEE, {"width": 0.25}),
+    **_both("lee-002-surrogate", SURROGATE, {"width": 0.25}),
     **_both("alharbi-003-teacher", _teacher_of(ALHARBI, {}), {"arch": "vgg16_gap4"}),
     **_both("alharbi-003-kd", ALHARBI, {"width": 0.25}),
     **_both("alharbi-003-at", _with(ALHARBI, _AT), {"width": 0.25}),
     **_both("alharbi-003-nst", _with(ALHARBI, _NST), {"width": 0.25}),
     **_both("alharbi-003-ab", BOUNDARIES, {"width": 0.25, "init_epochs": 4}),
     **_both("alharbi-003-xd", FUSED, {"width": 0.25}),
+    **_both("alharbi-003-mnist-teacher", _teacher_of(MNIST, {}), {}),
+    **_both("alharbi-003-mnist-kd", MNIST, {}),
+    **_both("alharbi-003-mnist-xd", MNIST_FUSED, {}),
     **_both(
         "park-004-teacher",
         _teacher_of(PARK, {"epochs": 250, "batch_size": 128, "schedule": "steps 10 30 40"}, {"split": "teacher"}),
@@ -191,7 +280,13 @@ NAMED: Mapping[str, Named] = {
     **_both("park-004-kd", PARK, {}),
     **_both("park-004-ewa", _with(PARK, _EWA, {"layers": ""}), {}),
     **_both("park-004-swa", _with(PARK, _SWA, {"layers": ""}), {}),
-    **_both("park-004-sswa", _with(PARK, {**_SWA, "method": "sswa", "drop_prob": 0.3}, {"layers": ""}), {}),
+    **_both("park-004-sswa", _with(PARK, _SSWA, {"layers": ""}), {}),
+    **_pruning(
+        "park-004-unstructured", {"compress": "unstructured", "amount": 0.2, "round": 1, "epochs": 30}, 2, ROUNDS
+    ),
+    **_pruning("park-004-structured", {"compress": "structured", "amount": 0.7, "round": 1, "epochs": 60}, 4, FILTERS),
+    **_pruning("park-004-oneshot60", {**_TABLE_11, "amount": 0.6, "round": 1}, 4, ONE_SHOT),
+    **_pruning("park-004-oneshot90", {**_TABLE_11, "amount": 0.9, "round": 1}, 4, ONE_SHOT),
 }
 
 
@@ -208,7 +303,11 @@ def named_recipe(name: str, given: Fields) -> Recipe:
     Errors: UnknownNameError; as ``recipe_from`` for a data set without a teacher.
     """
     changed = {field: value for field, value in given.items() if value is not None}
-    return recipe_from({**get_named(name).fields, **changed, "name": name})
+    values = {**get_named(name).fields, **changed, "name": name}
+    if values.get("source_id") == TEACHER:
+        values["teacher_id"] = values.get("teacher_id") or first_teacher(values["dataset"])
+        values["source_id"] = values["teacher_id"]
+    return recipe_from(values)
 
 
 def differences(recipe: Recipe, *, teacher_arch: str | None = None) -> tuple[str, ...]:

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from xkd_core.distillation.checks import milestones
 from xkd_core.distillation.recipes import Recipe
 
-MOMENTUM = 0.9
-
 
 def make_optimizer(
     recipe: Recipe, parameters: Sequence[nn.Parameter], *, free: Sequence[Tensor] = ()
 ) -> torch.optim.Optimizer:
-    """adamw: weight decay on kernels only. sgd, nesterov (momentum .9), radam: on everything, as the papers' code.
+    """adamw: weight decay on kernels only. sgd, nesterov (with momentum), radam: on everything, as the papers' code.
 
     free: parameters without weight decay, because the loss itself holds them small. Frozen ones are left out.
     """
@@ -35,7 +33,7 @@ def make_optimizer(
     if recipe.optimizer == "radam":
         return torch.optim.RAdam(groups, lr=recipe.lr, foreach=True)
     nesterov = recipe.optimizer == "nesterov"
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=MOMENTUM, nesterov=nesterov, foreach=True)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, foreach=True)
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:

@@ -50,13 +50,14 @@ class Recipe:
     top_k: maps of the teacher's so many best classes are matched (swa, sswa). mask: sswa's channels are drawn for
     the teacher once a batch, "shared" by both networks, or "independent" for each network and image. kd_form:
     see losses.kd_scale. form: see transfer.FORMS. margin, init_epochs: ab's m, and its first stage (no answers).
-    optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle.
+    optimizer, schedule, clip_norm (0: off): see optimizers.py. erasing: share of the views that lose a rectangle to
+    the mean colour, as 0.5, or to black, as "0.5 black" (paper 000's code and its text).
     flip: whether half of the views are mirrored, which must not be where an image means something else then.
     explained: for xd, whose explanations its autoencoder draws ("" is gradient_shap, "none" leaves it untrained),
     on about n_superpixels, learned in cae_epochs from the first cae_limit images. fr_weight: of the joint layer's
     squared weights (paper 003's F_R). l1_weight: for surrogate, of the mean of its map (paper 002's λ times the
     pixels); through: whose answer to the masked image it keeps, "teacher" or "student".
-    name: the named recipe this is, or is derived from (named.py).
+    name: the named recipe this is, or is derived from (named.py). momentum: of sgd and nesterov.
     """
 
     dataset: str
@@ -95,7 +96,7 @@ class Recipe:
     optimizer: str = later("adamw")
     schedule: str = later("cosine")
     clip_norm: float = later(0.0)
-    erasing: float = later(0.0)
+    erasing: float | str = later(0.0)
     flip: bool = later(True)
     explained: str = later("")
     n_superpixels: int = later(19)
@@ -105,6 +106,7 @@ class Recipe:
     l1_weight: float = later(0.5)
     through: str = later("teacher")
     name: str = later("")
+    momentum: float = later(0.9)
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -230,7 +232,7 @@ a third of it, as the mean over three layers is a sum here, and for AB's own cod
 learns the boundaries alone first, where AdamW's steps hardly depend on β."""
 STUDENT: Mapping[str, Any] = {"width": 0.25}
 UNREAD: Mapping[str, tuple[str, ...]] = {
-    "ce": (*TEACHERS_PART, "teacher_id"), "kd": ("beta",), "xd": ("beta",), "surrogate": ("beta",),
+    "ce": TEACHERS_PART, "kd": ("beta",), "xd": ("beta",), "surrogate": ("beta",),
 }  # fmt: skip
 """What a method does not read. A sweep's defaults may hold it for others; said for one run it is a mistake."""
 

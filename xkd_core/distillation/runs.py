@@ -26,7 +26,7 @@ from xkd_core.files import alone_with, check_writable, remove_leftovers, write_a
 from xkd_core.images.datasets import load
 from xkd_core.images.sampling import first_images
 from xkd_core.images.transforms import to_input
-from xkd_core.models.architectures import Network, VggGap, build, check_input
+from xkd_core.models.architectures import Network, build, check_input
 from xkd_core.models.cards import Card
 from xkd_core.models.checkpoints import (
     CARD,
@@ -43,6 +43,7 @@ from xkd_core.models.checkpoints import (
 )
 from xkd_core.models.fused import fusion_of
 from xkd_core.models.quantized import quantize
+from xkd_core.models.restore import CHAINS
 from xkd_core.pruning.unstructured import prune_weights
 from xkd_core.types import UInt8
 
@@ -196,8 +197,8 @@ def _start(recipe: Recipe, root: Path | None) -> Network | None:
             from xkd_core.pruning.structured import shrink  # the only place that needs Torch-Pruning
         except ModuleNotFoundError as error:
             raise BadInputError("Filters are pruned with Torch-Pruning: pip install torch-pruning.") from error
-        if not isinstance(source.model, VggGap):
-            raise BadInputError(f"Filters can be pruned from VGG-GAP networks only; {recipe.source_id} is another.")
+        if not isinstance(source.model, CHAINS):
+            raise BadInputError(f"Filters can be pruned from chain VGGs only; {recipe.source_id} is another network.")
         return shrink(source.model, recipe.amount, input_px=source.card.transform.size)
     if recipe.compress == "unstructured":
         prune_weights(source.model, recipe.amount)

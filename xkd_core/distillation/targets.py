@@ -72,6 +72,6 @@ def outputs_key(run: LoadedRun, pixels: UInt8, views: Views) -> str:
     digest = hashlib.sha256(run.card.network.encode())
     sample = np.linspace(0, len(pixels) - 1, num=min(len(pixels), 64), dtype=np.int64)
     digest.update(np.ascontiguousarray(pixels[sample]).tobytes())
-    digest.update(views.flip.tobytes() + views.shift.tobytes() + views.erase.tobytes())
+    digest.update(views.flip.tobytes() + views.shift.tobytes() + views.erase.tobytes() + b"black" * views.black)
     digest.update(json.dumps([len(pixels), torch.__version__, __version__]).encode())
     return digest.hexdigest()[:32]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xkd_core import settings
+from xkd_core.distillation.checks import erased
+from xkd_core.errors import BadInputError
 from xkd_core.files import cached, write_atomic
 from xkd_core.images.sampling import fingerprint
 from xkd_core.images.transforms import normalised
@@ -37,21 +39,24 @@ class Views:
     """flip (V, N) bool, shift (V, N, 2) in pixels; view 0 is the image as it is.
 
     erase: rectangles (V, N, 4) of top, left, height and width at the network's input size; empty for none at all.
+    black: whether they become black; else the mean colour, 0 after normalisation.
     """
 
     flip: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     shift: np.ndarray[tuple[int, int, int], np.dtype[np.int64]]
     erase: NDArray[np.int16] = field(default_factory=_nothing_erased)
+    black: bool = False
 
     def batch(self, pixels: UInt8, indices: Int, view: int, transform: Transform, place: torch.device = CPU) -> Tensor:
-        """View ``view`` of the images ``indices`` as the network's input (n, 3, S, S), erased with the mean colour.
+        """View ``view`` of the images ``indices`` as the network's input (n, 3, S, S), erased after normalisation.
 
         Made on ``place``, to which the pixels go as bytes; the values are the same on every device.
         """
         x = normalised(self.take(pixels, indices, view, place), transform)
         if not self.erase.size:
             return x
-        return _erased(x, torch.from_numpy(self.erase[view, indices].astype(np.int64)).to(place))
+        rectangles = torch.from_numpy(self.erase[view, indices].astype(np.int64)).to(place)
+        return _erased(x, rectangles, _black(transform, place) if self.black else None)
 
     def take(self, pixels: UInt8, indices: Int, view: int, place: torch.device = CPU) -> Tensor:
         """Cut view ``view`` of the images ``indices`` out of pixels (N, H, W, 3): (n, H, W, 3) uint8 on ``place``."""
@@ -80,16 +85,21 @@ def draw_views(n_images: int, *, n_views: int, shift_px: int, seed: int, flips: 
     return Views(flip & flips, shift)
 
 
-def with_erasing(views: Views, *, share: float, size_px: int, seed: int) -> Views:
+def with_erasing(views: Views, *, share: float | str, size_px: int, seed: int) -> Views:
     """Add random erasing (Zhong et al. 2020) with torchvision's ranges to a ``share`` of all views but the first.
 
     A rectangle has 2 to 33 % of the area and sides in a ratio of .3 to 3.3; the first of ten tries that fits.
+    Args: share, as a recipe's ``erasing``: 0.5, or "0.5 black". Errors: BadInputError for another value.
     """
+    said = erased(share)
+    if said is None:
+        raise BadInputError(f"share must be in 0..1, or such a share above 0 as '0.5 black'; got {share!r}.")
+    part, black = said
     generator = np.random.default_rng([seed, *views.flip.shape, size_px])
     n_views, n_images = views.flip.shape
-    erase = np.stack([_rectangles(n_images, share, size_px, generator) for _ in range(n_views)])
+    erase = np.stack([_rectangles(n_images, part, size_px, generator) for _ in range(n_views)])
     erase[0] = 0
-    return Views(views.flip, views.shift, erase)
+    return Views(views.flip, views.shift, erase, black)
 
 
 def pixel_array(data: ImageData, chosen: Int | None = None) -> UInt8:
@@ -126,13 +136,20 @@ def _reflected(places: Tensor, size: int) -> Tensor:
     return torch.minimum(places, there_and_back - places)
 
 
-def _erased(x: Tensor, rectangles: Tensor) -> Tensor:
-    """Set rectangles (n, 4) of x (n, 3, S, S) to 0, the mean colour after normalisation."""
+def _black(transform: Transform, place: torch.device) -> Tensor:
+    """A black pixel after normalisation, (3, 1, 1)."""
+    mean, std = (torch.tensor(of, device=place).view(3, 1, 1) for of in (transform.mean, transform.std))
+    return -mean / std
+
+
+def _erased(x: Tensor, rectangles: Tensor, colour: Tensor | None) -> Tensor:
+    """Set rectangles (n, 4) of x (n, 3, S, S) to a colour (3, 1, 1), by default 0, the mean after normalisation."""
     top, left, height, width = (side[:, None] for side in rectangles.unbind(dim=1))
     places = torch.arange(x.shape[-1], device=x.device)
     rows = (places >= top) & (places < top + height)  # (n, S)
     columns = (places >= left) & (places < left + width)
-    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+    inside = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return x.masked_fill(inside, 0.0) if colour is None else torch.where(inside, colour, x)
 
 
 def _write_pixels(path: Path, data: ImageData, chosen: Int) -> None:
