@@ -24,6 +24,7 @@ from docs.lines import (
 )
 from docs.papers import comparisons
 from docs.text import interval, page, scaled, table
+from docs.training import by_fr_weight, hours
 from xkd_core.claims.stored import Stored, read_stored
 from xkd_core.evaluation.summary import fraction, over_seeds
 from xkd_core.results.metric_store import ANSWERS
@@ -120,6 +121,8 @@ def _sections(stored: Stored) -> Iterator[str]:
             yield _maps(stored, own)
     yield _know_nothing(stored)
     yield _autoencoders(found)
+    yield by_fr_weight(found)
+    yield hours(stored.zoo.cards)
 
 
 def _know_nothing(stored: Stored) -> str:

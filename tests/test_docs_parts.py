@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from docs import beside, failures, lines, make_slimmable, make_surrogate, papers, text
+from docs import beside, failures, lines, make_slimmable, make_surrogate, papers, text, training
 from xkd_core.claims import proofs_tables
 from xkd_core.claims.measuring import Floor, Measured
 from xkd_core.claims.stored import read_stored
@@ -93,6 +93,20 @@ def test_lines_are_groups_of_seeds_with_their_speed(cards) -> None:
     assert found["SWA, shuffled", "/4"].section == "controls" and found["SWA, λ 0.25", "/4"].section == "λ"
     assert found["SWA, β 8", "/8"].section == "variants" and found["hard labels", "/8"].section == "methods"
     assert found["teacher", "vgg_gap_64"].cards[0].seed == 0
+
+
+def test_f_r_during_training_is_the_cards_curve(cards) -> None:
+    curve = tuple({"quality": 0.1 * epoch} for epoch in range(1, 11))
+    base = cards["scenes-kd-w4-l0.5-s0"].model_copy(update={"method": "xd", "curve": curve})
+    other = base.model_copy(update={"recipe": {**base.recipe, "fr_weight": 0.05}, "curve": curve[:4]})
+    both = [lines.Line(name="XD", size="/4", section="methods", cards=(card,)) for card in (other, base)]
+    text_of = training.by_fr_weight(both)
+    assert "| 0.0005 | 1 | 0.2000 | 0.4000 | 0.6000 | 0.8000 | 1.0000 |" in text_of
+    assert "| 0.05 | 1 | 0.2000 | 0.4000 | - | - | - |" in text_of
+    assert training.by_fr_weight(both[:1]) == ""
+    widths = [base.model_copy(update={"id": f"a@{width}", "train_seconds": 5400.0}) for width in (0.25, 0.5)]
+    alone = base.model_copy(update={"id": "b", "train_seconds": None})
+    assert training.hours([*widths, alone]).startswith("Training took 1.5 hours of the clock for 1 runs")
 
 
 def test_marks_say_what_was_in_the_loss_or_an_input(cards) -> None:
