@@ -10,7 +10,7 @@ from xkd_core.evaluation.summary import over_seeds
 from xkd_core.models.cards import Card
 
 STEPS = 5
-FIGURE_8 = """Paper 003's Fig. 8 shows the accuracy while the network is trained, for several F_R. Here it is the quality
+FIGURE_8 = """Paper 003's Fig. 8 shows the accuracy while the network is trained, for several F_R. Here it is quality
 on the validation images after so many epochs, with the smallest and the largest of several seeds; a test image is in
 none of it."""
 

@@ -15,6 +15,8 @@ Float64 = NDArray[np.float64]
 Int = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 
+Precision = Literal["fp32", "bf16"]
+"""In which numbers networks answer masked images."""
 RUN_ID = r"[a-z0-9][a-z0-9._-]{2,119}"
 """What a run may be called: its folder, and a word in links and in commands."""
 TargetPolicy = Literal["teacher", "own", "label", "class"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from tests.evaluation.wide_zoo import Zoo
 from xkd_core import catalogue
@@ -19,6 +20,7 @@ from xkd_core.evaluation import engines as of_engines
 from xkd_core.evaluation import pieces as of_pieces
 from xkd_core.evaluation import wide
 from xkd_core.evaluation.engines import local, on_ray
+from xkd_core.evaluation.metric_summary import metric_summary
 from xkd_core.evaluation.pieces import Ranked
 from xkd_core.evaluation.wide import Order, evaluate_metrics
 from xkd_core.metrics import planner
@@ -278,3 +280,21 @@ def test_a_full_disk_is_no_reason_why_a_metric_cannot_be(
     assert "cam" not in set(read_refused("digits", root=root)["explainer"])  # of controls cosine cannot be
     assert not evaluate_metrics(order, engine=local(1), root=root).failed
     assert read_run("digits", zoo.student.id, root=root)["cosine"].notna().any()
+
+
+def test_bfloat16_has_rows_of_its_own_and_nearly_the_same_ranks(zoo: Zoo, tmp_path: Path) -> None:
+    root, common = linked(zoo, tmp_path / "bf16"), {"dataset": "digits", "explainers": ("cam",), "images": 40}
+    names = ("deletion_auc", "insertion_auc", "average_drop", "cosine")
+    for precision in ("fp32", "bf16"):
+        order = Order(**common, metrics=names, runs=[zoo.student.id], precision=precision)
+        assert not evaluate_metrics(order, root=root).failed
+    whole = read_run("digits", zoo.student.id, root=root).set_index(["explainer", "index"])
+    half = read_run("digits", zoo.student.id, split="test@bf16", root=root).set_index(["explainer", "index"])
+    assert (half["cosine"].dropna() == whole["cosine"].dropna()).all()  # no masked image enters it
+    assert (half["average_drop"].dropna() == whole["average_drop"].dropna()).all()  # asked in float32
+    cam = half.loc["cam"]["deletion_auc"], whole.loc["cam"]["deletion_auc"]
+    assert (cam[0] != cam[1]).any() and spearmanr(*cam).statistic > 0.99
+    text = metric_summary("digits", [zoo.student.id], ["cam"], ["deletion_auc"], split="test@bf16", root=root)
+    assert "Images that all of them have: 40" in text
+    with pytest.raises(BadInputError, match="--precision must be fp32 or bf16; got 'int4'"):
+        Order(**common, precision="int4")

@@ -32,10 +32,10 @@ from xkd_core.images.background import background, training_split
 from xkd_core.images.transforms import to_input
 from xkd_core.metrics.planner import Score
 from xkd_core.models.checkpoints import LoadedRun, load_run
-from xkd_core.types import Bool, Float, Int, UInt8
+from xkd_core.types import Bool, Float, Int, Precision, UInt8
 
 CALIBRATION_IMAGES = 64
-_SCORERS: WeakKeyDictionary[nn.Module, Score] = WeakKeyDictionary()
+_SCORERS: WeakKeyDictionary[nn.Module, dict[Precision, Score]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Block:
 
     run: whose maps are measured. bench: the split, and the run that it is compared with. partners (n,): for each
     image another one, whose map of the teacher is what unrelated maps have in common (the shuffled control).
+    precision: of answers to masked images; maps and plain answers are float32 always.
     """
 
     bench: Bench
@@ -51,6 +52,7 @@ class Block:
     explainer: str
     indices: Int
     partners: Int
+    precision: Precision = "fp32"
 
     @property
     def name(self) -> str:
@@ -130,7 +132,12 @@ class Block:
     @property
     def score(self) -> Score:
         """The run as faithfulness asks it."""
-        return _scorer(self.run)
+        return _scorer(self.run, self.precision)
+
+    @property
+    def careful(self) -> Score | None:
+        """The run in float32, for metrics that rest on one pair of answers; None where it is asked so anyway."""
+        return None if self.precision == "fp32" else _scorer(self.run, "fp32")
 
     def explain(self, model: nn.Module, x: Float, targets: Int, *, kept: Bool | None = None) -> Float:
         """Raw maps of other pictures x of these images or by another network; ``kept``: which images x is of."""
@@ -165,10 +172,11 @@ def run_of(run_id: str, root: Path | None) -> LoadedRun:
     return load_run(run_id, root)
 
 
-def _scorer(run: LoadedRun) -> Score:
-    if run.model not in _SCORERS:
-        _SCORERS[run.model] = scorer(run.model)
-    return _SCORERS[run.model]
+def _scorer(run: LoadedRun, precision: Precision) -> Score:
+    own = _SCORERS.setdefault(run.model, {})
+    if precision not in own:
+        own[precision] = scorer(run.model, precision=precision)
+    return own[precision]
 
 
 @lru_cache(maxsize=4)

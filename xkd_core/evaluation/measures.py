@@ -144,7 +144,7 @@ def _faithfulness(block: Block, names: Sequence[str]) -> Found:
     def again(x: Float, targets: Int) -> Float:
         return compared(block.explain(block.run.model, x, targets, kept=kept), block.name)
 
-    case = Case(score=block.score, maps=block.shown, targets=block.targets, explain=again)
+    case = Case(score=block.score, maps=block.shown, targets=block.targets, explain=again, careful=block.careful)
     settings = Settings(multi_label=block.run.card.multi_label)
     return probes.measure(block.x.numpy(), {"it": case}, names, settings)["it"]
 

@@ -26,8 +26,9 @@ def metric_summary(
     root: Path | None = None,
 ) -> str:
     """Markdown. Names as for `evaluate`. Errors: BadInputError when nothing is stored, XKDError for a damaged file."""
-    if split not in info(dataset).splits:
-        raise unknown_name(f"split of {dataset}", split, info(dataset).splits)
+    known = [f"{name}{ending}" for name in info(dataset).splits for ending in ("", "@bf16")]
+    if split not in known:
+        raise unknown_name(f"split of {dataset}", split, known)
     stored = read_metrics(dataset, split=split, root=root)
     if stored.problem:
         raise BadInputError(stored.problem)
@@ -59,7 +60,8 @@ def _table(stored: Metrics, groups: Groups, explainer: str, metric: str) -> Iter
 
 
 def _of_all(stored: Metrics, groups: Groups, metric: str) -> Iterator[str]:
-    yield f"\n## {METRICS[metric].title}, one number for all images\n"
+    name, at, quirk = metric.partition("@")
+    yield f"\n## {METRICS[name].title}{f' ({quirk})' if at else ''}, one number for all images\n"
     yield "| runs | values of the seeds |"
     yield "|---|---|"
     for label, ids in groups.items():

@@ -22,7 +22,7 @@ from xkd_core.evaluation.refusals import map_refusal, refusal
 from xkd_core.metrics.probes import Measured, forwards
 from xkd_core.models.cards import Card
 from xkd_core.results.metric_store import ANSWERS, done, reasons_text
-from xkd_core.types import DatasetInfo, Int
+from xkd_core.types import DatasetInfo, Int, Precision
 
 IMAGES = 20
 REFUSALS = (BadInputError, UnknownNameError)
@@ -46,6 +46,7 @@ class Piece:
     split: str = "test"
     root: Path | None = None
     cost: int = 1
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def _one_by_one(piece: Piece, error: Exception) -> Outcome:
 def _block(piece: Piece) -> Block:
     bench, run = bench_of(piece.teacher, piece.split, piece.root), run_of(piece.run, piece.root)
     indices, partners = (np.array(given, dtype=np.int64) for given in (piece.indices, piece.partners))
-    return Block(bench, run, piece.explainer, indices, partners)
+    return Block(bench, run, piece.explainer, indices, partners, piece.precision)
 
 
 def _rows(piece: Piece, found: Mapping[str, Measured]) -> pd.DataFrame:

@@ -7,7 +7,6 @@ as an option, bfloat16.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +15,7 @@ from torch import Tensor, nn
 from xkd_core.evaluation.rows import compared
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.fast import answering, prepared
-from xkd_core.types import Float, Int
-
-Precision = Literal["fp32", "bf16"]
+from xkd_core.types import Float, Int, Precision
 
 
 def scorer(model: nn.Module, *, precision: Precision = "fp32", device: str = "cpu") -> Callable[[Float], Float]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -34,6 +35,7 @@ from xkd_core.results.metric_store import (
     read_run,
     read_whole,
 )
+from xkd_core.types import Precision
 
 Progress = Callable[[int, int, str], None]
 """Called with the cost done, the cost in all and a word on what was done."""
@@ -43,7 +45,10 @@ FLUSH_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is asked for, in the words of the command line (see asked.py). images: the first N of the fixed sample."""
+    """What is asked for, in the words of the command line (see asked.py). images: the first N of the fixed sample.
+
+    precision: of answers to masked images. Rows in bfloat16 have a place of their own: pages and claims read float32.
+    """
 
     dataset: str
     split: str = "test"
@@ -51,9 +56,17 @@ class Order:
     explainers: Sequence[str] = ("cam", *HEAVY)
     metrics: Sequence[str] = ("all",)
     images: int | None = None
+    precision: Precision = "fp32"
+
+    @property
+    def place(self) -> str:
+        """Where the rows are stored: the split, with its precision where that is not float32."""
+        return self.split if self.precision == "fp32" else f"{self.split}@{self.precision}"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
+        if self.precision not in get_args(Precision):
+            raise BadInputError(f"--precision must be fp32 or bf16; got {self.precision!r}.")
         if self.images is not None and self.images < 1:
             raise BadInputError(f"--images must be 1 or more; got {self.images}.")
 
@@ -64,6 +77,7 @@ def order_from(
     explainers: Iterable[str] | None,
     metrics: Iterable[str] | None,
     images: int | None,
+    precision: str = "fp32",
 ) -> Order:
     """An order from the command line. Errors: UnknownNameError for any name in it, before anything is begun."""
     dataset, _, split = data.partition(":")
@@ -75,7 +89,7 @@ def order_from(
     explainers_like(chosen["explainers"])
     metrics_like(chosen["metrics"])
     given = {name: value for name, value in chosen.items() if value}
-    return Order(dataset=dataset, split=split, runs=words(runs), images=images, **given)
+    return Order(dataset=dataset, split=split, runs=words(runs), images=images, precision=precision, **given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +132,10 @@ class _Writer:
 
     def flush(self) -> None:
         for run_id, rows in self.rows.items():
-            add_rows(self.order.dataset, run_id, rows, split=self.order.split, root=self.root)
+            add_rows(self.order.dataset, run_id, rows, split=self.order.place, root=self.root)
         if self.refused:
             fresh = pd.concat(self.refused).drop_duplicates(["run_id", "explainer", "metric"])
-            add_refused(self.order.dataset, fresh, split=self.order.split, root=self.root)
+            add_refused(self.order.dataset, fresh, split=self.order.place, root=self.root)
             self.n_refused += len(fresh)
         self.rows, self.refused, self.last = {}, [], time.monotonic()
 
@@ -168,9 +182,9 @@ def _plan(order: Order, cards: Sequence[Card], first: Card, metrics: Sequence[st
     split = bench_of(first.id, order.split, root).split
     same_images(split, root)
     images = Ranked.of(split.ranking(), order.images)
-    noted = _noted(read_refused(order.dataset, split=order.split, root=root))
+    noted = _noted(read_refused(order.dataset, split=order.place, root=root))
     for card in cards:
-        stored = read_run(order.dataset, card.id, split=order.split, root=root)
+        stored = read_run(order.dataset, card.id, split=order.place, root=root)
         teacher = teacher_of(card, first, root)
         for explainer, wanted in _wanted(order, metrics):
             known = noted.get((card.id, explainer), set())
@@ -179,7 +193,7 @@ def _plan(order: Order, cards: Sequence[Card], first: Card, metrics: Sequence[st
             writer.refuse(refused_rows(card.id, explainer, refused))
             left = [] if EVERY in refused else [name for name in open_ if name not in refused]
             for piece in pieces(card, teacher, explainer, left, stored, images):
-                yield replace(piece, split=order.split, root=root)
+                yield replace(piece, split=order.split, root=root, precision=order.precision)
 
 
 def _wanted(order: Order, metrics: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
@@ -204,13 +218,13 @@ def _noted(refused: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
 
 
 def _store_wholes(order: Order, cards: Sequence[Card], first: Card, names: Sequence[str], root: Path | None) -> None:
-    stored = read_whole(order.dataset, split=order.split, root=root)
+    stored = read_whole(order.dataset, split=order.place, root=root)
     there = set() if stored.empty else set(zip(stored["run_id"], stored["metric"], strict=True))
     for card in cards:
         missing = [name for name in names if (card.id, name) not in there]
         if missing:
             bench = bench_of(teacher_of(card, first, root).id, order.split, root)
-            add_whole(order.dataset, whole_rows(bench, run_of(card.id, root), missing), split=order.split, root=root)
+            add_whole(order.dataset, whole_rows(bench, run_of(card.id, root), missing), split=order.place, root=root)
 
 
 def raise_failed(report: Report) -> None:
