@@ -132,6 +132,9 @@ def choose_pair(zoo: Zoo, choice: Choice) -> Choice:
         select(name, label, list(titles), start, titles=titles)
         for name, label, start in zip(("left", "right"), ("First run", "Second run"), starts, strict=True)
     ]
+    if zoo.away:
+        st.caption(f"Of {len(zoo.away)} more only the results are here. `python -m xkd_core runs` lists them, "
+                   "`distill --run RUN` trains one again; Metrics compares their numbers.")  # fmt: skip
     return replace(choice, pair=(pair[0], pair[1]))
 
 

@@ -22,9 +22,7 @@ def test_a_link_to_a_run_without_weights_says_so_and_shows_the_nearest(open_page
 
 
 @pytest.mark.parametrize("page", ["compression", "metrics", "sanity"])
-def test_students_of_which_only_results_are_here_can_be_chosen_where_results_are_shown(
-    open_page, made, tmp_path, page
-):
+def test_students_of_which_only_results_are_here_can_be_chosen_where_results_are_shown(open_page, made, tmp_path, page):
     root, gone = tmp_path / "runs", made.runs["ewa"]
     shutil.copytree(made.root, root)
     (root / "scenes" / gone / "model.safetensors").unlink()
@@ -35,6 +33,16 @@ def test_students_of_which_only_results_are_here_can_be_chosen_where_results_are
     app.switch_page("pages/explore.py").run()
     assert not app.exception and not app.error
     assert "EWA" not in app.selectbox(key="match").options
+
+
+def test_a_pair_says_how_many_runs_have_no_weights(open_page, made, tmp_path):
+    root, gone = tmp_path / "runs", made.runs["ewa"]
+    shutil.copytree(made.root, root)
+    (root / "scenes" / gone / "model.safetensors").unlink()
+    app = open_page(root=root, pair="1")
+    assert not app.exception and not app.error
+    assert "Of 1 more only the results are here" in words(app)
+    assert gone not in app.selectbox(key="left").options
 
 
 def test_without_any_weights_of_a_family_its_live_maps_are_explained_away(open_page, made, tmp_path):
