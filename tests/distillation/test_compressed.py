@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,36 @@ def test_structured_pruning_keeps_its_channels_on_the_card_and_answers_after_loa
     assert card.params == sum(p.numel() for p in loaded.parameters())
     assert card.ratio == teacher.params / card.params and card.ratio_of == "parameters"
     assert card.curve[-1]["quality"] > 0.3 > 0.1  # ten classes
+
+
+@pytest.mark.parametrize("how", ["structured", "unstructured"])
+@pytest.mark.parametrize(("name", "method"), [("naive", "kd"), ("ewa", "ewa"), ("swa", "swa"), ("sswa", "sswa")])
+def test_each_way_of_pruning_can_be_followed_by_each_way_of_matching(
+    teacher: Card, zoo: Path, how: str, name: str, method: str
+) -> None:
+    recipe = pruned(teacher, teacher.id, method=method, compress=how, amount=0.5, round=1, limit=64, epochs=2)
+    card = distill(recipe, root=zoo)
+    before, after = (load_run(run, zoo).model for run in (teacher.id, card.id))
+    assert (card.compression, card.method, card.source_id) == (how, method, teacher.id)
+    assert (card.role == "naive") == (name == "naive") and (card.dead_maps is None) == (name == "naive")
+    assert {"quality", "agreement", "cosine/cam"} <= set(card.curve[-1]) and len(card.curve) == 2
+    if how == "structured":
+        assert channels_of(after) == (8, 32, 32) and card.params < teacher.params
+        return
+    # Each smallest half is zero in the file, and fine-tuning moved what is left.
+    assert sparsity(after) == pytest.approx(0.5, abs=1e-3)
+    start = torch.cat([part.weight.flatten() for part in before.features if isinstance(part, torch.nn.Conv2d)])
+    end = torch.cat([part.weight.flatten() for part in after.features if isinstance(part, torch.nn.Conv2d)])
+    assert float(start[end == 0].abs().max()) <= float(start[end != 0].abs().min())
+    assert not torch.equal(end[end != 0], start[end != 0])
+
+
+def test_pruned_networks_that_are_matched_otherwise_are_others(teacher: Card, zoo: Path) -> None:
+    own = {"compress": "unstructured", "amount": 0.5, "round": 1, "limit": 64, "epochs": 2}
+    made = [load_run(distill(pruned(teacher, teacher.id, method=method, **own), root=zoo).id, zoo).model
+            for method in ("kd", "ewa", "swa", "sswa")]  # fmt: skip
+    kernels = [model.features[0].weight for model in made]
+    assert not any(torch.equal(one, other) for one, other in combinations(kernels, 2))
 
 
 def test_filters_of_a_vgg_with_a_flattened_map_are_pruned_and_of_a_lenet_not(teacher: Card, zoo: Path) -> None:

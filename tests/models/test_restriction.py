@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models import _meta
 
 from tests.made_zoo import make_zoo
 from xkd_core.errors import BadInputError
 from xkd_core.images import datasets
+from xkd_core.images.tiny_imagenet import CLASSES as CLASSES_OF_50
 from xkd_core.models.architectures import build, count_parameters
 from xkd_core.models.checkpoints import load_run, run_folder, save_run
-from xkd_core.models.restriction import restrict
+from xkd_core.models.restriction import _place, restrict
 
 CLASSES = ("zero", *"9876543210", "dog")
 
@@ -63,3 +65,34 @@ def test_as_many_classes_in_another_order_are_put_in_order(wide, tmp_path: Path)
     small, large = (load_run(run, tmp_path).model for run in (card.id, turned.id))
     x = torch.randn(3, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(small(x), large(x).flip(1))
+
+
+def test_all_fifty_classes_of_tiny_imagenet_are_found_among_torchvisions_thousand() -> None:
+    categories = tuple(_meta._IMAGENET_CATEGORIES)
+    assert len(set(categories)) == 1000
+    places = [_place(categories, name) for name in CLASSES_OF_50.values()]
+    # Torchvision's list is in the order of the WordNet ids, and so are the fifty: no name stands for another animal.
+    assert list(CLASSES_OF_50) == sorted(CLASSES_OF_50)
+    assert None not in places and places == sorted(set(places))
+    assert [categories[place] for place in places if categories[place] not in CLASSES_OF_50.values()] == [
+        "European fire salamander", "American alligator",
+    ]  # fmt: skip
+
+
+def test_a_class_goes_by_its_own_name_before_a_longer_one() -> None:
+    assert _place(("American alligator", "alligator"), "alligator") == 1
+    assert _place(("alligator lizard", "dog"), "alligator") is None
+
+
+def test_a_teacher_of_all_of_imagenet_is_restricted_to_the_fifty(wide, tmp_path: Path) -> None:
+    categories = tuple(_meta._IMAGENET_CATEGORIES)
+    torch.manual_seed(6)
+    model = build("vgg_gap_tiny", len(categories)).eval()
+    own = {"id": "photos-ce-thousand", "dataset": "photos", "classes": categories}
+    whole = save_run(run_folder("photos", own["id"], tmp_path), model, wide.model_copy(update=own))
+    card = restrict(whole.id, "tiny-imagenet-50", tmp_path)
+    assert card.classes == tuple(CLASSES_OF_50.values()) and "50 of the 1000 classes" in card.note
+    small, large = (load_run(run, tmp_path).model for run in (card.id, whole.id))
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    chosen = [25, 50]  # of torchvision's list
+    torch.testing.assert_close(small(x)[:, [1, 3]], large(x)[:, chosen])

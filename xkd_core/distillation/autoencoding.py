@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from xkd_core import settings
 from xkd_core.distillation.explained import Wanted, explanation_targets
 from xkd_core.distillation.state import Progress, load_state, save_state
+from xkd_core.distillation.targets import lent
 from xkd_core.files import alone_with, cached, remove_leftovers, write_atomic
 from xkd_core.images.transforms import to_input
 from xkd_core.models.autoencoders import LargeCAE, SmallCAE
@@ -108,31 +109,38 @@ def held_out_errors(drawn: Float, targets: Float, learned: Int, held_out: Int) -
 def _train(model: CAE, lesson: Lesson, path: Path) -> None:
     targets = explanation_targets(lesson.wanted, lesson.pixels)
     learned, held_out = split_off(len(targets))
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     halfway = path.with_name(f"{path.stem}.half.safetensors")
-    progress = load_state(halfway, model, nn.Module(), optimizer)
-    while progress.epoch < lesson.epochs:
-        order = np.random.default_rng([lesson.seed, progress.epoch, 3]).permutation(learned)
-        for start in range(0, len(order), BATCH):
-            _step(model, optimizer, lesson, targets, np.sort(order[start : start + BATCH]))
-        progress = Progress(progress.epoch + 1)
-        save_state(halfway, model, nn.Module(), optimizer, progress)
-    errors = held_out_errors(_drawn(model, lesson, held_out), targets, learned, held_out)
+    with lent(model) as place:
+        _all_epochs(model, lesson, targets, learned, halfway, place)
+        drawn = _drawn(model, lesson, held_out, place)
+    errors = held_out_errors(drawn, targets, learned, held_out)
     write_atomic(path, dump_tensors(dict(model.state_dict()), metadata={"errors": json.dumps(asdict(errors))}))
     halfway.unlink(missing_ok=True)
     remove_leftovers(halfway)
 
 
-def _step(model: CAE, optimizer: torch.optim.Optimizer, lesson: Lesson, targets: Float, indices: Int) -> None:
-    drawn = model(to_input(np.asarray(lesson.pixels[indices]), lesson.transform))
-    loss = (drawn - torch.from_numpy(targets[indices])).abs().mean()
+def _all_epochs(model: CAE, lesson: Lesson, targets: Float, learned: Int, halfway: Path, place: torch.device) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+    progress = load_state(halfway, model, nn.Module(), optimizer)
+    while progress.epoch < lesson.epochs:
+        order = np.random.default_rng([lesson.seed, progress.epoch, 3]).permutation(learned)
+        for start in range(0, len(order), BATCH):
+            indices = np.sort(order[start : start + BATCH])
+            x = to_input(np.asarray(lesson.pixels[indices]), lesson.transform)
+            _step(model, optimizer, x.to(place), torch.from_numpy(targets[indices]).to(place))
+        progress = Progress(progress.epoch + 1)
+        save_state(halfway, model, nn.Module(), optimizer, progress)
+
+
+def _step(model: CAE, optimizer: torch.optim.Optimizer, x: Tensor, targets: Tensor) -> None:
+    loss = (model(x) - targets).abs().mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
 
 
 @torch.no_grad()
-def _drawn(model: CAE, lesson: Lesson, indices: Int) -> Float:
+def _drawn(model: CAE, lesson: Lesson, indices: Int, place: torch.device) -> Float:
     blocks = (indices[start : start + BATCH] for start in range(0, len(indices), BATCH))
     inputs = (to_input(np.asarray(lesson.pixels[block]), lesson.transform) for block in blocks)
-    return np.concatenate([model(x).numpy() for x in inputs])
+    return np.concatenate([model(x.to(place)).cpu().numpy() for x in inputs])

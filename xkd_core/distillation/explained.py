@@ -21,6 +21,7 @@ from safetensors.numpy import save as dump_arrays
 from torch.nn import functional as F
 
 from xkd_core import __version__, settings
+from xkd_core.distillation.targets import lent
 from xkd_core.errors import BadInputError
 from xkd_core.explainers.engine import explain
 from xkd_core.explainers.superpixels import superpixels
@@ -116,19 +117,20 @@ def _block(path: Path, wanted: Wanted, pixels: UInt8, background: torch.Tensor) 
 
 def _explained(wanted: Wanted, pixels: UInt8, background: torch.Tensor) -> Float:
     card, model = wanted.teacher.card, wanted.teacher.model
-    x = to_input(pixels, card.input_transform())
-    with torch.no_grad():
-        target = torch.cat([model(part).argmax(dim=1) for part in torch.split(x, AT_ONCE)])
-    found = explain(
-        {card.id: model},
-        x,
-        {card.id: target},
-        names=[wanted.explainer],
-        params={wanted.explainer: wanted.params},
-        seed=wanted.seed,
-        images=pixels,
-        background=background,
-    )
+    with lent(model) as place:
+        x = to_input(pixels, card.input_transform()).to(place)
+        with torch.no_grad():
+            target = torch.cat([model(part).argmax(dim=1) for part in torch.split(x, AT_ONCE)])
+        found = explain(
+            {card.id: model},
+            x,
+            {card.id: target},
+            names=[wanted.explainer],
+            params={wanted.explainer: wanted.params},
+            seed=wanted.seed,
+            images=pixels,
+            background=background.to(place),
+        )
     maps = torch.from_numpy(found[card.id][wanted.explainer].maps)[:, None]
     maps = maps.relu() if wanted.explainer == "grad_cam" else maps  # Grad-CAM ends in a ReLU; SHAP and LIME are signed
     large = F.interpolate(maps, size=pixels.shape[1:3], mode="bilinear", align_corners=False)[:, 0]

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xkd_core import __version__, settings
@@ -44,11 +47,25 @@ def teacher_outputs(run: LoadedRun, pixels: UInt8, views: Views, *, batch_size: 
     path = settings.home() / "cache" / "targets" / f"{outputs_key(run, pixels, views)}.safetensors"
 
     def write() -> None:
-        per_view = [_one_view(run, pixels, views, view, batch_size) for view in range(len(views.flip))]
+        with lent(run.model) as place:
+            per_view = [_one_view(run, pixels, views, view, batch_size, place) for view in range(len(views.flip))]
         logits, swa, ewa = (torch.stack(parts) for parts in zip(*per_view, strict=True))
         write_atomic(path, dump_tensors({"logits": logits, "swa": swa, "ewa": ewa}))
 
     return cached(path, write, lambda file: TeacherOutputs(**parse_tensors(file.read_bytes())))
+
+
+@contextmanager
+def lent(model: nn.Module) -> Iterator[torch.device]:
+    """Lend ``model`` to the device that trainings run on; whatever happens there, it comes back to where it was."""
+    from xkd_core.distillation.trainer import device  # late: the trainer reads what is computed here
+
+    home, place = next(chain(model.parameters(), model.buffers())).device, device()
+    model.to(place)
+    try:
+        yield place
+    finally:
+        model.to(home)
 
 
 def unit_maps(maps: Tensor) -> Tensor:
@@ -57,12 +74,15 @@ def unit_maps(maps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _one_view(run: LoadedRun, pixels: UInt8, views: Views, view: int, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+def _one_view(
+    run: LoadedRun, pixels: UInt8, views: Views, view: int, batch_size: int, place: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
     transform, parts = run.card.input_transform(), []
     for start in range(0, len(pixels), batch_size):
         indices = np.arange(start, min(start + batch_size, len(pixels)))
-        found = seam_maps(run.model, views.batch(pixels, indices, view, transform))  # of its own top-1
-        parts.append((found.logits, unit_maps(found.maps).half(), unit_maps(ewa(found.activation)).half()))
+        found = seam_maps(run.model, views.batch(pixels, indices, view, transform, place))  # of its own top-1
+        own = found.logits, unit_maps(found.maps).half(), unit_maps(ewa(found.activation)).half()
+        parts.append([each.cpu() for each in own])
     logits, swa, squares = (torch.cat(column) for column in zip(*parts, strict=True))
     return logits, swa, squares
 

@@ -35,6 +35,8 @@ CLASSES = {
     "n04487081": "trolleybus", "n04562935": "water tower", "n07720875": "bell pepper", "n07734744": "mushroom",
     "n07749582": "lemon", "n07753592": "banana",
 }  # fmt: skip
+IN_FULL = {"fire salamander": "European fire salamander", "alligator": "American alligator"}
+"""What teachers of all thousand classes call two of them, in torchvision's list; the others have their own."""
 PER_CLASS = {"train": 450, "val": 50, "test": 50}
 SPLITS = {name: count * len(CLASSES) for name, count in PER_CLASS.items()}
 INFO = DatasetInfo(

@@ -14,6 +14,7 @@ from torch import nn
 
 from xkd_core.errors import BadInputError
 from xkd_core.images.datasets import info
+from xkd_core.images.tiny_imagenet import IN_FULL
 from xkd_core.models.architectures import build, check_input, count_parameters
 from xkd_core.models.cards import Card, CardTransform
 from xkd_core.models.checkpoints import LoadedRun, load_run, run_folder, save_run
@@ -58,14 +59,21 @@ def _places(card: Card, classes: tuple[str, ...], dataset: str) -> tuple[int, ..
         raise BadInputError(f"{dataset} has no classes of its own that a teacher could be restricted to.")
     if (dataset, classes) == (card.dataset, card.classes):
         raise BadInputError(f"{card.id} knows the classes of {dataset} and no others; there is nothing to restrict.")
-    lost = [name for name in classes if name not in card.classes]
+    found = {name: _place(card.classes, name) for name in classes}
+    lost = [name for name, place in found.items() if place is None]
     if lost:
         few = ", ".join(lost[:5])
         raise BadInputError(
             f"{card.id} knows {len(classes) - len(lost)} of the {len(classes)} classes of {dataset}; not: {few}. "
             "Classes are matched by name."
         )
-    return tuple(card.classes.index(name) for name in classes)
+    return tuple(place for place in found.values() if place is not None)
+
+
+def _place(known: tuple[str, ...], name: str) -> int | None:
+    """Where a class stands among a teacher's, under its own name or else the longer one of ImageNet's lists."""
+    called = name if name in known else IN_FULL.get(name, name)
+    return known.index(called) if called in known else None
 
 
 def _cut(run: LoadedRun, places: tuple[int, ...]) -> nn.Module:
