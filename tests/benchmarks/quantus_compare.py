@@ -127,7 +127,11 @@ def compare(mine: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
 
 
 class Race:
-    """One colour image of 64 px, 64 chunks + 16 x 5 colours + 32 flips on a VGG-GAP of the given width."""
+    """One colour image of 64 px, 64 chunks + 16 x 5 colours + 32 flips on a VGG-GAP of the given width.
+
+    composed, whole: the same with the Grad-CAM that is judged, by pytorch-grad-cam and Quantus, and by us. Time depends
+    on shapes alone, so the image is noise and the weights are drawn.
+    """
 
     def __init__(self, width: float) -> None:
         from xkd_core.models.architectures import build
@@ -142,6 +146,23 @@ class Race:
         self.x = generator.normal(size=(1, 3, 64, 64)).astype(np.float32)
         self.map = generator.random((1, 64, 64))
         self.target = np.array([3])
+
+    def composed(self) -> None:
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        self.net.requires_grad_(True)
+        with GradCAM(self.net, [self.net.features[-1]]) as cam:
+            self.map = cam(torch.from_numpy(self.x), [ClassifierOutputTarget(int(self.target[0]))])
+        self.net.requires_grad_(False)
+        self.quantus()
+
+    def whole(self, precision: str) -> None:
+        from xkd_core.explainers.engine import cams
+
+        found = cams(self.net, torch.from_numpy(self.x), torch.from_numpy(self.target), ["grad_cam"])
+        self.map = found["grad_cam"].relu().numpy()
+        self.ours(precision)
 
     def quantus(self) -> None:
         import quantus
@@ -207,7 +228,9 @@ def rounds(side: str, width: float, precision: str) -> None:
     race = Race(width)
     sides = {
         "quantus": race.quantus,
+        "composed": race.composed,
         "ours": lambda: race.ours(precision),
+        "whole": lambda: race.whole(precision),
         "floor": lambda: race.floor(precision),
         "plain": race.plain,
     }

@@ -3,7 +3,7 @@
 Each side is a process of its own that runs rounds on request, so they alternate and a load on the machine meets
 all. plain: the forwards of the network as it is; floor: of its fast copy, on masked images made before. Quantus
 joins in when XKD_QUANTUS_PYTHON names the Python of an environment with tests/benchmarks/requirements.txt.
-Printed, not asserted.
+composed: with the Grad-CAM that is judged, by pytorch-grad-cam; whole: the same by us. Printed, not asserted.
 """
 
 from __future__ import annotations
@@ -84,15 +84,16 @@ def test_three_metrics_against_their_forwards_and_quantus(
     benchmark: Any, width: str, precision: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     args = str(WIDTHS[width]), precision
-    sides = {name: Side(sys.executable, name, *args) for name in ("plain", "floor", "ours")}
+    sides = {name: Side(sys.executable, name, *args) for name in ("plain", "floor", "ours", "whole")}
     if other := os.environ.get("XKD_QUANTUS_PYTHON"):
-        sides["quantus"] = Side(other, "quantus", *args)
+        sides |= {name: Side(other, name, *args) for name in ("quantus", "composed")}
     race(sides)
     lines = [f"{width}, {precision}, {ROUNDS} rounds, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores:"]
     for which, clock in enumerate(("clock", "processor")):
         took = {name: side.median(which) for name, side in sides.items()}
         text = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in took.items())
-        others = [f", {name} / ours {took[name] / took['ours']:.1f}" for name in took if name not in ("floor", "ours")]
+        beside = {"plain": "ours", "quantus": "ours", "composed": "whole"}
+        others = [f", {one} / {own} {took[one] / took[own]:.1f}" for one, own in beside.items() if one in took]
         lines.append(f"  {clock}: {text}; ours / floor {took['ours'] / took['floor']:.2f}{''.join(others)}")
     lines.append("  memory of a round: " + ", ".join(f"{name} +{side.memory:.0f} MiB" for name, side in sides.items()))
     benchmark.pedantic(lambda: None, rounds=1)
