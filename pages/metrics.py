@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages._ui import frame, guard, live_curves, metric_parts, resources, retraining, screen, shell, work
+from pages._ui import four_metrics, frame, guard, live_curves, metric_parts, resources, retraining, screen, shell, work
 from xkd_core import catalogue
 from xkd_core.errors import XKDError
 from xkd_core.results.metric_store import ANSWERS
@@ -73,6 +73,7 @@ def _page(asked: Asked) -> None:
     metric_parts.table(found)
     st.markdown("### Is the difference real?")
     metric_parts.compare(found, asked.dataset, asked.metrics)
+    four_metrics.draw(asked.dataset, asked.choice)
 
 
 def _live(asked: Asked) -> None:

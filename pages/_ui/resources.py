@@ -18,6 +18,7 @@ from xkd_core.serving import curves, metric_rows, metrics_view, outside_loss, sa
 from xkd_core.serving import retrained as retrained_view
 from xkd_core.serving.curves import Pair
 from xkd_core.serving.desk import Desk
+from xkd_core.serving.four_metrics import Panel, panels
 from xkd_core.serving.gallery import Found, Wish, find
 from xkd_core.serving.live import Live
 from xkd_core.serving.metrics_view import Ask, Chart
@@ -77,6 +78,11 @@ def measured(dataset: str) -> Mapping[str, tuple[str, ...]]:
 def chart(dataset: str, ask: Ask) -> Chart:
     """The boxes of the Metrics page."""
     return _chart(dataset, ask, *_seen(dataset))
+
+
+def four_metrics(dataset: str, choice: Choice) -> tuple[Panel, ...]:
+    """FE, MS, PG and AL by λ and CAM method of the chosen students."""
+    return _four_metrics(dataset, choice, *_seen(dataset))
 
 
 def safety(dataset: str) -> tuple[Safety, ...]:
@@ -146,6 +152,11 @@ def _fingerprint(root: str) -> str:
 @st.cache_data(ttl=LOOK_S, show_spinner=False)
 def _rows(dataset: str, root: str) -> str:
     return metric_rows.stamp(dataset, root=Path(root))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _four_metrics(dataset: str, choice: Choice, stamp: str, rows: str) -> tuple[Panel, ...]:
+    return panels(_metrics(dataset, stamp, rows), _zoo(dataset, stamp), choice)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -366,7 +366,7 @@ def _on_images(metrics: Metrics, card: Card, explainer: str, metric: str, images
 
 
 def _control_words(label: str) -> str:
-    return {"shuffled images": "maps of other images"}.get(label, _title(label).lower())
+    return {"shuffled images": "maps of other images"}.get(label, _title(label).lower().replace("gaussian", "Gaussian"))
 
 
 def _title(explainer: str) -> str:
