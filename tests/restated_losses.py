@@ -40,6 +40,7 @@ def answers(  # one line for each form, as the papers and their code have it
     weighted = {
         "t2": (1 - lam) * task + lam * temperature**2 * far,
         "convex": (1 - lam) * task + lam * far,
+        "reversed": (1 - lam) * task + lam * kl(teacher, student, temperature),
         "compat_001": (1 - lam) * task + lam * temperature**2 * far / len(student[0]),
         "added": task + lam * temperature**2 * far,
     }

@@ -78,7 +78,9 @@ def distill(
     layers: Annotated[str | None, typer.Option(help="layers to match, e.g. last-1+last; default: the method's")] = None,
     top_k: Annotated[int | None, typer.Option(help="swa, sswa: the teacher's so many best classes; default: 1")] = None,
     mask: Annotated[str | None, typer.Option(help="sswa: teacher (the default), shared or independent")] = None,
-    kd_form: Annotated[str | None, typer.Option(help="t2 (the default), convex, compat_000, compat_001, added")] = None,
+    kd_form: Annotated[
+        str | None, typer.Option(help="t2 (the default), convex, reversed, compat_000, compat_001, added")
+    ] = None,
     explained: Annotated[str | None, typer.Option(help="xd: gradient_shap (default), grad_cam, lime, none")] = None,
     fr_weight: Annotated[float | None, typer.Option(help="xd: weight of F_R; default: 5e-4")] = None,
     fields: Annotated[list[str] | None, typer.Option("--set", help="any field of a recipe, as slimmable=true")] = None,

@@ -57,10 +57,25 @@ def test_each_way_to_mix_labels_and_teacher_equals_its_plain_restatement(form: s
     values, labels = np.random.default_rng(3).normal(size=(2, 4, 5)) * 2, [0, 3, 4, 1]
     student, teacher = torch.tensor(values[0]), torch.tensor(values[1])
     scale = kd_scale(form, lam, n_classes=5)
-    far = kd_loss(student, teacher, temperature=6.0, multi_label=False, t2=scale.t2)
+    far = kd_loss(student, teacher, temperature=6.0, multi_label=False, t2=scale.t2, reverse=scale.reverse)
     found = scale.task * task_loss(student, torch.tensor(labels), multi_label=False) + scale.kd * far
     expected = restated_losses.answers(form, values[0].tolist(), values[1].tolist(), labels, lam, 6.0)
     assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_reversed_divergence_swaps_the_networks_and_only_the_student_learns(multi_label: bool) -> None:
+    values = torch.tensor(np.random.default_rng(4).normal(size=(2, 3, 5)) * 2)
+    student, teacher = (one.clone().requires_grad_() for one in values)
+    found = kd_loss(student, teacher, temperature=3.0, multi_label=multi_label, reverse=True)
+    assert float(found) == pytest.approx(
+        float(kd_loss(values[1], values[0], temperature=3.0, multi_label=multi_label)), rel=1e-12
+    )
+    found.backward()
+    assert student.grad.abs().sum() > 0 and teacher.grad is None
+    assert torch.autograd.gradcheck(
+        lambda one: kd_loss(one, values[1], temperature=3.0, multi_label=multi_label, reverse=True), student
+    )
 
 
 def test_the_code_of_paper_000_weighs_kd_16_t_squared_at_its_temperature() -> None:

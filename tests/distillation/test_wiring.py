@@ -14,8 +14,9 @@ from torch import Tensor
 from xkd_core.distillation.attribution import seam_maps
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import TrainingData, distill, training_data
+from xkd_core.distillation.state import Progress
 from xkd_core.distillation.task import Batch
-from xkd_core.distillation.trainer import _batch, _fresh
+from xkd_core.distillation.trainer import _batch, _fresh, _one_epoch
 from xkd_core.distillation.validation import is_flat
 from xkd_core.distillation.views import batches
 from xkd_core.explainers.maps import ewa
@@ -47,6 +48,22 @@ def steps(recipe: Recipe, data: TrainingData) -> Iterator[tuple[np.ndarray, Batc
     for epoch in range(EPOCHS):
         for step, rows in enumerate(batches(len(data.pixels), recipe.batch_size, seed=recipe.seed, epoch=epoch)):
             yield rows, _batch(rows, recipe, data, live, (epoch, step))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_norms_keep_the_statistics_of_the_first_epoch(
+    teacher: Card, zoo: Path, tmp_path: Path, frozen: bool
+) -> None:
+    """Paper 000's code: nothing returns the network to train mode after it was validated once."""
+    recipe = student(teacher, method="kd", epochs=3, freeze_norm=frozen)
+    kept: list[Tensor] = []
+    data = training_data(recipe, root=zoo)
+    learner = _fresh(recipe, data)
+    for epoch in range(2):
+        _one_epoch(learner, recipe, data, Progress(epoch))
+        kept.append(learner.model.state_dict()["features.1.running_mean"].clone())
+    assert torch.equal(*kept) == frozen
+    assert recipe.hash != replace(recipe, freeze_norm=not frozen).hash
 
 
 def matched(batch: Batch) -> Tensor:

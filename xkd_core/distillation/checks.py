@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPRESSED = ("", "unstructured", "structured", "int8")
 OPTIMIZERS = ("adamw", "radam", "sgd", "nesterov")
 MASKS = ("teacher", "shared", "independent")
-KD_FORMS = ("t2", "convex", "compat_000", "compat_001", "added")
+KD_FORMS = ("t2", "convex", "reversed", "compat_000", "compat_001", "added")
 EXPLAINED = ("", "gradient_shap", "grad_cam", "lime", "none")
 THROUGH = ("teacher", "student")
 MOMENTUM = 0.9

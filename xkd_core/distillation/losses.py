@@ -22,15 +22,19 @@ def task_loss(logits: Tensor, labels: Tensor, *, multi_label: bool) -> Tensor:
     return F.cross_entropy(logits, labels)
 
 
-def kd_loss(student: Tensor, teacher: Tensor, *, temperature: float, multi_label: bool, t2: bool = True) -> Tensor:
+def kd_loss(
+    student: Tensor, teacher: Tensor, *, temperature: float, multi_label: bool, t2: bool = True, reverse: bool = False
+) -> Tensor:
     """KL(teacher || student) of softened answers, mean over the batch, times T² unless ``t2`` is off.
 
     Single-label: softmax over C (Hinton et al. 2015, sec. 2). Multi-label: one Bernoulli per class,
-    averaged over B·C (paper 004). Without T² the gradient fades as 1/T² (definitions 2.1).
+    averaged over B·C (paper 004). Without T² the gradient fades as 1/T² (definitions 2.1). reverse: KL(student ||
+    teacher), as paper 000's Eq. 1 is printed.
     Args: logits (B, C) each; the teacher's are treated as constants. Returns: scalar >= 0.
     """
     divergence = _bernoulli_kl if multi_label else _softmax_kl
-    value = divergence(student / temperature, teacher.detach() / temperature)
+    pair = student / temperature, teacher.detach() / temperature
+    value = divergence(*pair[::-1] if reverse else pair)
     return value * temperature**2 if t2 else value
 
 
@@ -39,24 +43,28 @@ COMPAT_000_SCALE = 40_000  # in the code of paper 000, 16 T² for its T of 50
 
 @dataclass(frozen=True)
 class KdScale:
-    """Weights of the task loss and of KD, and whether KD carries T²."""
+    """Weights of the task loss and of KD, whether KD carries T², and whether its divergence is the student's."""
 
     task: float
     kd: float
     t2: bool
+    reverse: bool = False
 
 
 def kd_scale(form: str, lam: float, *, n_classes: int) -> KdScale:
     """How λ mixes labels and teacher in one of ``KD_FORMS``.
 
     t2: (1-λ) task + λ T² KL, the default (Hinton et al. 2015; papers 001 and 003 with α = λ; they write a cross
-    entropy for KL, which has the same gradient). convex: (1-λ) task + λ KL, paper 000 Eq. 1 as printed: KL fades
-    as 1/T². compat_000: its code: λ = 0 and λ = 1 one term alone, between them (1-λ) task + λ 40000 KL.
-    compat_001: t2 over C, the code's ``reduction='mean'`` over B·C. added: task + λ T² KL, paper 003 Eq. 6 as
-    printed (its 1-α is λ). Errors: ValueError for another form.
+    entropy for KL, which has the same gradient). convex: (1-λ) task + λ KL, paper 000 Eq. 1 in the direction of its
+    code: KL fades as 1/T². reversed: the same with KL(student || teacher), Eq. 1 as printed. compat_000: its code:
+    λ = 0 and λ = 1 one term alone, between them (1-λ) task + λ 40000 KL. compat_001: t2 over C, the code's
+    ``reduction='mean'`` over B·C. added: task + λ T² KL, paper 003 Eq. 6 as printed (its 1-α is λ). Errors: ValueError
+    for another form.
     """
     if form == "convex":
         return KdScale(1 - lam, lam, t2=False)
+    if form == "reversed":
+        return KdScale(1 - lam, lam, t2=False, reverse=True)
     if form == "compat_000":
         return KdScale(1 - lam, lam * (COMPAT_000_SCALE if 0 < lam < 1 else 1), t2=False)
     if form == "compat_001":

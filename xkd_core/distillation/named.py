@@ -70,8 +70,8 @@ WILFLING = Named(
     beyond=(
         *COMMON,
         "Images are as small as the data set's; the paper crops and resizes to 224 px.",
-        "Batch norm stays in train mode; the paper's code leaves it in eval mode after the first epoch.",
-        "KL(teacher || student) as in the code; Eq. 1 prints KL[student, teacher].",
+        "Batch norm stays in train mode; the code leaves it in eval mode after the first epoch (freeze_norm: true).",
+        "KL(teacher || student) as in the code; Eq. 1 prints KL[student, teacher] (kd_form: reversed).",
         "Erased rectangles have the mean colour, as in the code; the text says black (erasing: 0.5 black).",
         "The student has one output per class of the data set; the paper's has 1000, of which 50 are trained.",
     ),

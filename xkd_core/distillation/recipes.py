@@ -58,6 +58,7 @@ class Recipe:
     squared weights (paper 003's F_R). l1_weight: for surrogate, of the mean of its map (paper 002's λ times the
     pixels); through: whose answer to the masked image it keeps, "teacher" or "student".
     name: the named recipe this is, or is derived from (named.py). momentum: of sgd and nesterov.
+    freeze_norm: from the second epoch on batch norm keeps its statistics, as by an oversight in paper 000's code.
     """
 
     dataset: str
@@ -107,6 +108,7 @@ class Recipe:
     through: str = later("teacher")
     name: str = later("")
     momentum: float = later(0.9)
+    freeze_norm: bool = later(False)
 
     def __post_init__(self) -> None:
         check_types(self)

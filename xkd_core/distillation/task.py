@@ -121,7 +121,14 @@ def _objective(
 def _answers(logits: Tensor, task: Tensor, teacher: Tensor, recipe: Recipe, multi_label: bool) -> tuple[Tensor, Tensor]:
     """The KD loss, and the sum that λ makes of it and the task loss."""
     scale = kd_scale(recipe.kd_form, recipe.lam, n_classes=1 if multi_label else logits.shape[1])
-    kd = kd_loss(logits, teacher, temperature=recipe.temperature, multi_label=multi_label, t2=scale.t2)
+    kd = kd_loss(
+        logits,
+        teacher,
+        temperature=recipe.temperature,
+        multi_label=multi_label,
+        t2=scale.t2,
+        reverse=scale.reverse,
+    )
     return kd, scale.task * task + scale.kd * kd
 
 

@@ -158,7 +158,7 @@ def _extras(live: LiveTeacher | None, recipe: Recipe, data: TrainingData) -> nn.
 
 
 def _one_epoch(learner: Learner, recipe: Recipe, data: TrainingData, progress: Progress) -> None:
-    learner.model.train()
+    learner.model.train(not (recipe.freeze_norm and progress.epoch))
     order = list(batches(len(data.pixels), recipe.batch_size, seed=recipe.seed, epoch=progress.epoch))
     for step, indices in enumerate(order):
         for group in learner.optimizer.param_groups:
