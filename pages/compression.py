@@ -13,7 +13,6 @@ from xkd_core.serving import curves, pareto
 from xkd_core.serving.curves import Axis, Curve
 from xkd_core.serving.names import how_much, times
 from xkd_core.serving.results import Results
-from xkd_core.serving.views import impossible
 from xkd_core.serving.zoo import Choice, Zoo
 
 guard.page("pages/compression.py")
@@ -104,7 +103,7 @@ def _film(asked: Asked) -> screen.Shown | None:
 def _curves(asked: Asked, lines: dict[Axis, list[Curve]], controls: dict[Axis, tuple[Curve, ...]]) -> None:
     st.markdown("### Drift, localisation and quality")
     if not any(line.points for pair in lines.values() for line in pair):
-        st.info(_why_none(asked))
+        st.info(curves.why_none(asked.zoo, asked.choice, asked.explainer))
         return
     charts.legend([line for axis in AXES for line in lines[axis]], [line for axis in AXES for line in controls[axis]])
     picked: list[str] = []
@@ -123,16 +122,6 @@ def _curves(asked: Asked, lines: dict[Axis, list[Curve]], controls: dict[Axis, t
     )
     if picked:
         charts.images_of_run(asked.results, asked.zoo, picked[0], asked.explainer)
-
-
-def _why_none(asked: Asked) -> str:
-    """Why no curve can be drawn: these networks have no such map, or nobody measured it yet."""
-    cards = [card for row in ("naive", "matched") for card in asked.zoo.known(row, asked.choice.family)]
-    never = {impossible(asked.explainer, card) for card in cards}
-    if never and "" not in never:
-        name = catalogue.get("explainer", asked.explainer).title
-        return f"There are no maps by {name} of the runs chosen here: {', '.join(sorted(never))}."
-    return f"No stored results for these runs yet: `python -m xkd_core evaluate --dataset {asked.dataset}` makes them."
 
 
 def _quadrant(asked: Asked) -> None:

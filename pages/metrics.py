@@ -41,8 +41,8 @@ def main(asked: Asked) -> None:
 
 def _ask() -> Asked:
     dataset, zoo, choice = shell.choose_networks()
-    metrics = resources.metrics(dataset)
-    ask = metric_parts.choose(metrics, zoo.stored, choice)
+    ask = metric_parts.choose(zoo.stored, choice)
+    metrics = resources.metrics(dataset, rightly=ask is not None and ask.rightly)
     return Asked(dataset=dataset, zoo=zoo.stored, live=zoo, choice=choice, metrics=metrics, ask=ask)
 
 

@@ -26,6 +26,12 @@ FAMILIES = {
     "similarity": "like the teacher's", "localisation": "on the object", "faithfulness": "faithful",
     "complexity": "simple", "randomisation": "depends on the weights", "prediction": "answers",
 }  # fmt: skip
+IMAGES = {"all": "All that were measured", "right": "Answered rightly"}
+RIGHTLY = (
+    "The chart and the tests are of images that every student on the chart answers rightly; 'own mean' in the table is "
+    "of those that each answers rightly by itself, as paper 000 filters. Which images are left then depends on the "
+    "student."
+)
 MANY = 6  # places with values, beyond which only the kinds of students are named
 FLIPS = 999  # draws of the permutation test of the chosen pair
 
@@ -36,8 +42,8 @@ def command(dataset: str, explainer: str, metric: str) -> str:
     return f"`python -m xkd_core evaluate --data {dataset}:test{names} --metrics {metric}`"
 
 
-def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
-    """Metric, map, axis and kinds of students; None where nothing at all is stored."""
+def choose(zoo: Zoo, choice: Choice) -> Ask | None:
+    """Metric, map, axis, kinds of students and images; None where nothing at all is stored."""
     stored = resources.measured(zoo.dataset)
     if not stored:
         return None
@@ -49,8 +55,10 @@ def choose(metrics: Metrics, zoo: Zoo, choice: Choice) -> Ask | None:
     axis = widgets.select("by", "Along", list(AXES), _longest(zoo, choice.family), titles=AXES,
                           help="What stands along the axis; the rest is as chosen above.")  # fmt: skip
     families = _choose_families(zoo, choice, everything=axis == "method")
+    images = widgets.select("of", "Which images", list(IMAGES), "all", titles=IMAGES, help=RIGHTLY)
     _missing(zoo.dataset, view.unmeasured(stored))
-    return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice, families=families)  # type: ignore[arg-type]
+    return Ask(metric=metric, explainer=explainer, axis=axis, choice=choice, families=families,  # type: ignore[arg-type]
+               rightly=images == "right")  # fmt: skip
 
 
 def _longest(zoo: Zoo, family: str) -> str:
@@ -130,7 +138,7 @@ def outside(found: Chart, dataset: str) -> None:
     if pair is None or not pair[0].in_loss:
         return
     box, other = pair
-    answers = resources.outside(dataset, box.run_ids, other.run_ids, found.ask.metric)
+    answers = resources.outside(dataset, box.run_ids, other.run_ids, found.ask.metric, rightly=found.ask.rightly)
     st.markdown(outside_loss.words(found.ask.explainer, view.family_words(box.family), answers))
 
 
@@ -152,8 +160,9 @@ def draw(found: Chart, metrics: Metrics) -> None:
 def _legend(found: Chart) -> str:
     """What the marks of the chart are."""
     if found.whole:
-        return (f"One number for all {found.n:,} images of the split, so none has a value of its own. Diamonds: a "
-                "training each, with its 95 % interval over images. Grey: both teachers.")  # fmt: skip
+        rest = " All images count, right or wrong." if found.ask.rightly else ""
+        return (f"One number for all {found.n:,} images of the split, so none has a value of its own.{rest} Diamonds: "
+                "a training each, with its 95 % interval over images. Grey: both teachers.")  # fmt: skip
     shares = all(box.five is None for box in found.boxes)
     boxes = "" if shares else "Boxes: quartiles over images and seeds, whiskers to 1.5 times their distance. "
     instead = sorted({catalogue.get("explainer", name).title for name in found.instead.values()})
@@ -162,7 +171,8 @@ def _legend(found: Chart) -> str:
     lost = sentences.unfinished_among([card for box in found.boxes if box.line.shared.n for card in box.cards])
     unfinished = f" {lost}" if lost else ""
     return (
-        f"{found.n:,} images, the same for every mark of students. {boxes}Diamonds: mean with its 95 % interval over "
+        f"{found.n:,} images, {'all answered rightly and ' if found.ask.rightly else ''}the same for every mark of "
+        f"students. {boxes}Diamonds: mean with its 95 % interval over "
         f"images and, with several seeds, over seeds.{stand_in}{unfinished} Grey: controls (dotted) and noise floors "
         "(dashed), on those of these images that they were measured on (see the table). Click a diamond for its images."
     )
@@ -187,7 +197,7 @@ def table(found: Chart) -> None:
     lost = sum(sum(box.line.undefined.values()) for box in found.boxes)
     if found.groups:
         st.caption(_columns(found, lost))
-    name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}"
+    name = f"{found.ask.metric}-{found.ask.explainer}-by-{found.ask.axis}{'-right' if found.ask.rightly else ''}"
     with st.container(horizontal=True):
         _button("Numbers (CSV)", lambda: csv(rows), f"{name}.csv", "text/csv")
         if found.groups:
@@ -205,9 +215,10 @@ def _columns(found: Chart, lost: int) -> str:
         " Judged by a map `in the loss`: the students were trained on it, so only the other maps tell whether it "
         "helped."
     )  # fmt: skip
+    have, has = ("answer rightly", "answers rightly") if found.ask.rightly else ("have", "has")
     left = f"Undefined and left out: {lost:,} values, each group's with its reason." if lost else "None is undefined."
     return (
-        f"mean and median: on the {found.n:,} images that all groups have; own mean: on all that a group has by "
+        f"mean and median: on the {found.n:,} images that all groups {have}; own mean: on all that a group {has} by "
         f"itself. {left}{judged}"
     )
 

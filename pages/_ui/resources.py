@@ -65,9 +65,9 @@ def story(dataset: str, choice: Choice) -> Story | None:
     return _story(dataset, choice, _runs())
 
 
-def metrics(dataset: str) -> Metrics:
-    """Every stored number of a data set as it is on the disk now."""
-    return _metrics(dataset, *_seen(dataset))
+def metrics(dataset: str, *, rightly: bool = False) -> Metrics:
+    """Every stored number of a data set as it is on the disk now; rightly: of images that a run answers rightly."""
+    return _metrics_of(dataset, rightly, *_seen(dataset))
 
 
 def measured(dataset: str) -> Mapping[str, tuple[str, ...]]:
@@ -95,9 +95,11 @@ def answers(dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int 
     return _answers(dataset, ask, questions, flips, *_seen(dataset))
 
 
-def outside(dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str) -> tuple[Difference, ...]:
+def outside(
+    dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str, *, rightly: bool = False
+) -> tuple[Difference, ...]:
     """Matched minus naive runs, which differ in their seed only, by every stored map that was in no loss."""
-    return _outside(dataset, matched, naive, metric, *_seen(dataset))
+    return _outside(dataset, matched, naive, metric, rightly, *_seen(dataset))
 
 
 def gaps(dataset: str, pairs: tuple[Pair, ...], explainer: str) -> tuple[Difference, ...]:
@@ -198,6 +200,15 @@ def _metrics(dataset: str, stamp: str, rows: str) -> Metrics:
     return metric_rows.all_metrics(_results(dataset, stamp))
 
 
+@st.cache_resource(max_entries=2, show_spinner="Reading the metrics ...")
+def _rightly(dataset: str, stamp: str, rows: str) -> Metrics:
+    return _metrics(dataset, stamp, rows).right_only()
+
+
+def _metrics_of(dataset: str, rightly: bool, stamp: str, rows: str) -> Metrics:
+    return (_rightly if rightly else _metrics)(dataset, stamp, rows)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _retrained(dataset: str, stamp: str, rows: str) -> Retrained | None:
     by_id = _zoo(dataset, stamp).by_id
@@ -213,7 +224,7 @@ def _measured(dataset: str, stamp: str, rows: str) -> Mapping[str, tuple[str, ..
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _chart(dataset: str, ask: Ask, stamp: str, rows: str) -> Chart:
-    return metrics_view.chart(_metrics(dataset, stamp, rows), _zoo(dataset, stamp), ask)
+    return metrics_view.chart(_metrics_of(dataset, ask.rightly, stamp, rows), _zoo(dataset, stamp), ask)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -226,16 +237,17 @@ def _answers(
     dataset: str, ask: Ask, questions: tuple[Question, ...], flips: int, stamp: str, rows: str
 ) -> tuple[Difference, ...]:
     found = _chart(dataset, ask, stamp, rows)
-    return differences(_metrics(dataset, stamp, rows), found.groups, questions, seeds=found.seeds, resamples=flips)
+    stored = _metrics_of(dataset, ask.rightly, stamp, rows)
+    return differences(stored, found.groups, questions, seeds=found.seeds, resamples=flips)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _outside(
-    dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str, stamp: str, rows: str
+    dataset: str, matched: tuple[str, ...], naive: tuple[str, ...], metric: str, rightly: bool, stamp: str, rows: str
 ) -> tuple[Difference, ...]:
     by_id = _zoo(dataset, stamp).by_id
     cards = ([by_id[run_id] for run_id in ids] for ids in (matched, naive))
-    return outside_loss.outside(_metrics(dataset, stamp, rows), *cards, metric)
+    return outside_loss.outside(_metrics_of(dataset, rightly, stamp, rows), *cards, metric)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
@@ -246,7 +258,7 @@ def _gaps(dataset: str, pairs: tuple[Pair, ...], explainer: str, stamp: str, row
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _by_image(dataset: str, ask: Ask, question: Question, stamp: str, rows: str) -> pd.Series[float]:
     found = _chart(dataset, ask, stamp, rows)
-    return per_image(_metrics(dataset, stamp, rows), found.groups, question, seeds=found.seeds)
+    return per_image(_metrics_of(dataset, ask.rightly, stamp, rows), found.groups, question, seeds=found.seeds)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

@@ -31,7 +31,7 @@ def multi_label_block() -> SimpleNamespace:
         run=SimpleNamespace(card=SimpleNamespace(multi_label=True), model=None), x=x, targets=np.array([1, 0]),
         labels=np.array([[1, 1, 0], [0, 1, 1]], dtype=np.uint8), logits=ours, teachers_logits=theirs,
         shown=np.random.default_rng(1).random((2, 4, 4)), explain=None,
-        score=lambda given: 4 * given.mean(axis=(2, 3)) - 1,
+        score=lambda given: 4 * given.mean(axis=(2, 3)) - 1, careful=None,
     )  # fmt: skip
 
 

@@ -287,3 +287,19 @@ def test_it_begins_along_lambda_where_all_students_have_one_size(made):
     assert metric_parts._longest(one_size, family) == "lam"
     one_run = replace(one_size, cards=tuple(card for card in one_size.cards if card.lam in (None, 0.5)))
     assert metric_parts._longest(one_run, family) == "ratio"
+
+
+def test_only_what_is_answered_rightly(open_page, wide, tmp_path):
+    mixed = Made(tmp_path / "mixed", wide.runs)
+    shutil.copytree(wide.root, mixed.root)
+    path = mixed.root / "scenes" / "results" / "answers.parquet"
+    rows = pd.read_parquet(path)
+    wrong = (rows["run_id"] == wide.runs[MATCHED]) & rows["index"].isin([0, 1])
+    rows.assign(right=~wrong).to_parquet(path)
+    app = open_page("metrics", root=mixed.root, metric="insertion_auc", of="right")
+    assert not app.exception
+    assert f"{N - 3} images, all answered rightly and the same for every mark" in text_of(app)
+    assert "own mean: on all that a group answers rightly by itself" in text_of(app)
+    table = app.dataframe[0].value
+    own = dict(zip(table["own mean"].round(3), table["own images"], strict=True))
+    assert own[round(insertion(MATCHED)[2:].mean(), 3)] == N - 2 and set(own.values()) >= {N, N - 1, N - 2}

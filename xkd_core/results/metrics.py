@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,22 @@ import pandas as pd
 
 from xkd_core.errors import XKDError
 from xkd_core.metrics.statistics import Estimate
-from xkd_core.results.metric_store import FACTS, place, read_refused, read_run, read_whole, reasons_of, stored_runs
+from xkd_core.results.metric_store import (
+    ANSWERS,
+    FACTS,
+    place,
+    read_refused,
+    read_run,
+    read_whole,
+    reasons_of,
+    stored_runs,
+)
 
 EVERY = "*"
 NOT_MEASURED = "not measured"
 KEPT_COLUMNS = 1024
+CONTROL = "control:"
+"""How ids begin of what is stored as a run and is no network."""
 _NONE = pd.DataFrame()
 
 
@@ -27,6 +38,7 @@ class Metrics:
     """Everything that is stored for one split. rows: see metric_store.py, with run_id. problem: a damaged file.
 
     instead: (run, explainer) whose rows are those of the explainer that stands in for it (catalogue.INSTEAD).
+    rightly: each run has only the images that it answers rightly (see `right_only`).
     """
 
     dataset: str
@@ -36,6 +48,14 @@ class Metrics:
     whole: pd.DataFrame = field(default_factory=pd.DataFrame)
     problem: str = ""
     instead: frozenset[tuple[str, str]] = frozenset()
+    rightly: bool = False
+
+    def right_only(self) -> Metrics:
+        """Each run with the images that it answers rightly, as paper 000 filters; without stored answers with none.
+
+        Controls answer nothing and keep all. Numbers of a whole split are as they were.
+        """
+        return replace(self, rightly=True)
 
     @property
     def runs(self) -> list[str]:
@@ -141,7 +161,8 @@ class Metrics:
         if self.rows.empty:
             return {}
         groups = self.rows.groupby(["run_id", "explainer"], observed=True)
-        return {(str(run), str(name)): rows.set_index("index") for (run, name), rows in groups}
+        found = {(str(run), str(name)): rows.set_index("index") for (run, name), rows in groups}
+        return _answered_rightly(found) if self.rightly else found
 
     @cached_property
     def _refusals(self) -> dict[tuple[str, str, str], str]:
@@ -165,6 +186,15 @@ def read_metrics(dataset: str, *, split: str = "test", root: Path | None = None)
         return Metrics(dataset=dataset, split=split, problem=str(error))
     rows = _in_order(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame()
     return Metrics(dataset=dataset, split=split, rows=rows, refused=refused, whole=whole)
+
+
+def _answered_rightly(by: Mapping[tuple[str, str], pd.DataFrame]) -> dict[tuple[str, str], pd.DataFrame]:
+    right = {run: rows.index[rows["right"] == 1] for (run, name), rows in by.items() if name == ANSWERS}
+    nothing = pd.Index([], dtype=np.int64)
+    return {
+        (run, name): rows if run.startswith(CONTROL) else rows[rows.index.isin(right.get(run, nothing))]
+        for (run, name), rows in by.items()
+    }
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -35,13 +35,17 @@ _NOTHING = Estimate(mean=np.nan, low=np.nan, high=np.nan, n=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What a chart shows: small and frozen, so it is its own cache key. families: see zoo.py, "naive" among them."""
+    """What a chart shows: small and frozen, so it is its own cache key. families: see zoo.py, "naive" among them.
+
+    rightly: only images that a run answers rightly.
+    """
 
     metric: str
     explainer: str
     axis: Axis
     families: tuple[str, ...]
     choice: Choice
+    rightly: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
