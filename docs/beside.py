@@ -152,8 +152,8 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
     if wanted.card:
         cards = [stored.zoo.by_id[run_id] for run_id in ids]
         values = [card.metrics[wanted.card].value for card in cards if wanted.card in card.metrics]
-        scaled = [None if value is None else wanted.scale * value for value in values]
-        return over_seeds(scaled, ".2f") if scaled else "not measured", str(len(ids))
+        ours = [None if value is None else wanted.scale * value for value in values]
+        return over_seeds(ours, ".2f") if ours else "not measured", str(len(ids))
     found = _estimate(row, wanted, stored)
     return "not measured" if found is None else interval(scaled(found, wanted.scale), wanted.digits), str(len(ids))
 

@@ -226,7 +226,11 @@ def prune(
 
 @app.command()
 def quantize(run: Annotated[str, typer.Option(help="run id, see `runs`")]) -> None:
-    """Write the int8 form of a run, measure that file, and print its id."""
+    """Write the int8 form of a run, measure that file, and print its id.
+
+    Weights get 8 bits with a scale for each channel, inputs of layers 8 bits with ranges from training images; nothing
+    is trained. Maps that need a gradient at the pixels cannot be made of it; CAMs and perturbation maps can.
+    """
     _use_threads()
     from xkd_core.distillation.recipes import int8_of
     from xkd_core.distillation.runs import distill as make
