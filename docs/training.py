@@ -36,8 +36,8 @@ def fr_weight(card: Card) -> float:
 
 
 def hours(cards: Iterable[Card]) -> str:
-    """How long all these trainings took, a slimmable run's once: as a sentence."""
-    whole = {card.id.partition("@")[0]: card.train_seconds for card in cards}
+    """How long all these trainings took, a slimmable run's once and 8-bit copies not at all: as a sentence."""
+    whole = {card.id.partition("@")[0]: card.train_seconds for card in cards if card.compression != "int8"}
     known = [seconds for seconds in whole.values() if seconds is not None]
     total = sum(known) / 3600
     return f"Training took {total:.1f} hours of the clock for {len(known)} runs, side by side on shared machines."

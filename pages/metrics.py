@@ -73,7 +73,7 @@ def _page(asked: Asked) -> None:
     metric_parts.table(found)
     st.markdown("### Is the difference real?")
     metric_parts.compare(found, asked.dataset, asked.metrics)
-    four_metrics.draw(asked.dataset, asked.choice)
+    four_metrics.draw(asked.dataset, asked.choice, rightly=asked.ask.rightly)
 
 
 def _live(asked: Asked) -> None:

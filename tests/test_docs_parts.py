@@ -106,7 +106,8 @@ def test_f_r_during_training_is_the_cards_curve(cards) -> None:
     assert training.by_fr_weight(both[:1]) == ""
     widths = [base.model_copy(update={"id": f"a@{width}", "train_seconds": 5400.0}) for width in (0.25, 0.5)]
     alone = base.model_copy(update={"id": "b", "train_seconds": None})
-    assert training.hours([*widths, alone]).startswith("Training took 1.5 hours of the clock for 1 runs")
+    copy = base.model_copy(update={"id": "c", "compression": "int8", "train_seconds": 7200.0})
+    assert training.hours([*widths, alone, copy]).startswith("Training took 1.5 hours of the clock for 1 runs")
 
 
 def test_marks_say_what_was_in_the_loss_or_an_input(cards) -> None:

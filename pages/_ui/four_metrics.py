@@ -21,18 +21,20 @@ each; here most λ have one, so a box says how images differ. On networks with g
 HiResCAM and XGrad-CAM are one map but for a factor."""
 
 
-def draw(dataset: str, choice: Choice) -> None:
-    """The four panels in a fold; nothing where fewer than two λ are stored."""
-    found = resources.four_metrics(dataset, choice)
+def draw(dataset: str, choice: Choice, *, rightly: bool) -> None:
+    """A panel for each of the four metrics of which two λ are stored, in a fold; nothing where there is none."""
+    found = resources.four_metrics(dataset, choice, rightly=rightly)
     if not found:
         return
+    names = ", ".join(title_of(panel.metric).lower() for panel in found)
     with st.expander(
-        f"Four metrics by λ and CAM method, in the form of paper 000's Fig. 2: {family_words(choice.family)}"
+        f"By λ and CAM method, in the form of paper 000's Fig. 2: {names} of {family_words(found[0].family)} students"
     ):
         counts = ", ".join(f"{title_of(panel.metric)} {panel.images:,}" for panel in found)
         alt = f"Boxes of {len(found)} metrics by λ, for {len(METHODS)} CAM methods; images: {counts}"
         st.plotly_chart(figure(found), key="four", config=charts.CONFIG, alt=alt)
-        st.caption(f"{' '.join(WORDS.split())} Images: {counts}.")
+        which = ", those that every network answers rightly" if rightly else ""
+        st.caption(f"{' '.join(WORDS.split())} Images: {counts}{which}.")
         tables.show(table(found), alt="The numbers of the four panels")
 
 

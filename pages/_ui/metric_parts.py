@@ -28,9 +28,9 @@ FAMILIES = {
 }  # fmt: skip
 IMAGES = {"all": "All that were measured", "right": "Answered rightly"}
 RIGHTLY = (
-    "The chart and the tests are of images that every student on the chart answers rightly; 'own mean' in the table is "
-    "of those that each answers rightly by itself, as paper 000 filters. Which images are left then depends on the "
-    "student."
+    "The chart is of images that every student on it answers rightly, a test of those that both of its groups do. "
+    "'own mean' in the table is of those that each answers rightly by itself, as paper 000 filters: which images are "
+    "left then depends on the student."
 )
 MANY = 6  # places with values, beyond which only the kinds of students are named
 FLIPS = 999  # draws of the permutation test of the chosen pair

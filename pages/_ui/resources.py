@@ -80,9 +80,9 @@ def chart(dataset: str, ask: Ask) -> Chart:
     return _chart(dataset, ask, *_seen(dataset))
 
 
-def four_metrics(dataset: str, choice: Choice) -> tuple[Panel, ...]:
+def four_metrics(dataset: str, choice: Choice, *, rightly: bool) -> tuple[Panel, ...]:
     """FE, MS, PG and AL by λ and CAM method of the chosen students."""
-    return _four_metrics(dataset, choice, *_seen(dataset))
+    return _four_metrics(dataset, choice, rightly, *_seen(dataset))
 
 
 def safety(dataset: str) -> tuple[Safety, ...]:
@@ -157,8 +157,8 @@ def _rows(dataset: str, root: str) -> str:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _four_metrics(dataset: str, choice: Choice, stamp: str, rows: str) -> tuple[Panel, ...]:
-    return panels(_metrics(dataset, stamp, rows), _zoo(dataset, stamp), choice)
+def _four_metrics(dataset: str, choice: Choice, rightly: bool, stamp: str, rows: str) -> tuple[Panel, ...]:
+    return panels(_metrics_of(dataset, rightly, stamp, rows), _zoo(dataset, stamp), choice)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -9,7 +9,17 @@ import pandas as pd
 import pytest
 
 from tests.claims.made_rows import card_of, stored_with
-from xkd_core.claims.paper_004_roar import KD, RATES, SWA, OfRetrained, combined, judged, p_of
+from xkd_core.claims.paper_004_roar import (
+    KD,
+    RATES,
+    SWA,
+    OfRetrained,
+    _measured,
+    _rows_of,
+    combined,
+    judged,
+    p_of,
+)  # fmt: skip
 from xkd_core.claims.stored import TEACHER
 from xkd_core.claims.table import CLAIMS
 from xkd_core.metrics.statistics import Estimate
@@ -78,6 +88,14 @@ def test_two_fresh_networks_of_one_ranking_that_lie_as_far_apart_leave_it_open()
     wide = found("004-roar-centre", rows_of({**GOOD, "teacher": 0.6, "centre_gaussian": 0.7}, seeds=(0, 1), apart=0.2))
     assert wide.verdict == "not testable here"
     assert "two seeds of one training lie as far apart (0.2)" in wide.reason
+
+
+def test_a_floor_that_is_known_of_one_ranking_only_says_so():
+    one, two = rows_of({"teacher": 0.4}), rows_of({"random_map": 0.9}, seeds=(0, 1), apart=0.01)
+    checks = CLAIMS["004-roar-random"].judge.checks
+    parts = [_rows_of(STORED, pd.concat([one, two]), term) for term in checks[0].terms]
+    assert sorted(map(len, parts)) == [1, 2] and _measured(checks[0], parts).floor.partial
+    assert not _measured(checks[0], [parts[-1], parts[-1]]).floor.partial
 
 
 def test_networks_of_another_recipe_do_not_stand_beside_them():

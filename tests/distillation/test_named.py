@@ -10,7 +10,7 @@ import pytest
 from xkd_core.distillation.named import NAMED, differences, named_recipe
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.runs import distill
-from xkd_core.errors import UnknownNameError
+from xkd_core.errors import BadInputError, UnknownNameError
 from xkd_core.images import datasets
 from xkd_core.models.architectures import ARCHITECTURES, build, check_input
 from xkd_core.models.cards import Card
@@ -178,6 +178,15 @@ def test_what_prunes_begins_with_its_teacher_or_with_the_run_that_is_named() -> 
     assert (recipe(name).source_id, recipe(name).teacher_id) == ("teacher", "teacher")
     assert named_recipe(name, {"teacher_id": "that"}).source_id == "that"
     assert named_recipe(name, {"teacher_id": "that", "source_id": "other"}).source_id == "other"
+
+
+def test_another_method_takes_only_what_it_reads() -> None:
+    found = named_recipe("park-004-sswa-small", {"teacher_id": "that", "method": "kd"})
+    assert (found.method, found.beta, found.mask, found.layers) == ("kd", 0.0, "teacher", "")
+    swa = named_recipe("park-004-sswa-small", {"teacher_id": "that", "method": "swa"})
+    assert (swa.beta, swa.layers) == (recipe("park-004-sswa-small").beta, recipe("park-004-sswa-small").layers)
+    with pytest.raises(BadInputError, match="does not read beta"):
+        named_recipe("park-004-sswa-small", {"teacher_id": "that", "method": "kd", "beta": 3.0})
 
 
 def test_the_sixteen_rounds_of_paper_004_are_a_group_of_a_sweep(tmp_path: Path) -> None:

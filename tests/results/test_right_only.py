@@ -44,6 +44,13 @@ def test_a_run_without_answers_has_none_and_controls_have_all(metrics: Metrics) 
         assert control.startswith(CONTROL) and len(found.values([control], "cam", "cosine")) == 6
 
 
+def test_answers_that_do_not_say_which_are_right_leave_nothing() -> None:
+    frames = [rows("kd", ANSWERS, kl_to_teacher=(0.1,) * 6), rows("kd", "cam", cosine=(0.5,) * 6)]
+    found = Metrics(dataset="digits", rows=frames[1]).right_only(), Metrics(dataset="digits", rows=pd.concat(frames))
+    assert found[0].values(["kd"], "cam", "cosine").empty
+    assert found[1].right_only().values(["kd"], "cam", "cosine").empty
+
+
 def test_the_chart_is_of_the_intersection_and_own_means_are_of_each_alone(metrics: Metrics) -> None:
     groups = {"naive": ["kd"], "matched": ["swa"]}
     found = compare(metrics.right_only(), groups, "cam", "cosine")

@@ -21,7 +21,9 @@ def test_whose_maps_a_run_learned_from_is_said():
 
 
 def test_facts_of_several_runs_stand_side_by_side():
-    first = card(id="scenes-a", nonzeros=1000, flops=2_500_000, extras={"params/without_cae": 157.0})
+    first = card(
+        id="scenes-a", nonzeros=1000, flops=2_500_000, extras={"params/without_cae": 92444.0, "mae/cae": 0.12345}
+    )
     second = card(id="scenes-b", note="Control.", differs=("epochs: 1 (paper: 350)", "lr: 1 (paper: 2)"))
     found = table([first, second]).set_index("")
     one, two = found.columns
@@ -29,6 +31,7 @@ def test_facts_of_several_runs_stand_side_by_side():
     assert list(found.loc["parameters"]) == ["1,234", "1,234"]
     assert list(found.loc["non-zero weights"]) == ["1,000", ""]
     assert found.loc["FLOPs for an image", one] == "2.5 M"
-    assert found.loc["parameters without the autoencoder", one] == "157"
+    assert found.loc["parameters without the autoencoder", one] == "92,444"
+    assert found.loc["error of the autoencoder's maps (mean absolute)", one] == "0.1235"
     assert list(found.loc["note"]) == ["", "Control."]
     assert found.loc["not as in the paper", two] == "epochs: 1 (paper: 350); lr: 1 (paper: 2)"

@@ -63,3 +63,11 @@ def test_nothing_is_drawn_of_one_lambda_or_of_nobody(zoo):
     one = {run for run in own if zoo.by_id[run].lam == choice.lam}
     assert panels(replace(metrics, rows=metrics.rows[metrics.rows["run_id"].isin(one)]), zoo, choice) == ()
     assert panels(metrics, zoo, replace(choice, ratio=1e6)) == ()
+
+
+def test_a_map_that_stands_in_for_another_has_no_second_box(zoo):
+    choice = zoo.default()
+    metrics, own = stored(zoo, choice)
+    found = panels(replace(metrics, instead=frozenset({(run, "cam") for run in own})), zoo, choice)
+    assert {cell.method for panel in found for cell in panel.cells if cell.place != "teacher"} == {"grad_cam_pp"}
+    assert {cell.method for panel in panels(metrics, zoo, choice) for cell in panel.cells} == {"cam", "grad_cam_pp"}

@@ -168,7 +168,7 @@ def test_runs_that_differ_in_a_weight_of_the_method_are_no_seeds_of_each_other(z
     plain = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"id": "z-plain", "method": "xd", "role": "other"})
     other = plain.model_copy(update={"id": "a-other", "recipe": {**plain.recipe, "fr_weight": 0.005}})
     naive = plain.model_copy(update={"id": "n", "method": "kd", "recipe": {**plain.recipe, "name": "park-004"}})
-    assert [family_of(card) for card in (plain, other, naive)] == ["xd", "xd~F_R 0.005", "naive"]
+    assert [family_of(card) for card in (plain, other, naive)] == ["xd", "xd~F_R 0.005", "naive~recipe park-004"]
     both = replace(zoo, cards=(*zoo.cards, other, plain))
     choice = replace(both.default("xd"), ratio=plain.ratio)
     assert both.pick("matched", choice).card.id == "z-plain" and both.known("matched", "xd") == (plain,)
@@ -213,3 +213,19 @@ def test_a_ratio_is_named_by_the_students_of_its_own_family(zoo, made):
     ratio = wider.default("weights-swa").ratio
     words = [wider.how_small(ratio, family) for family in ("swa", "weights-swa", "int8-swa")]
     assert words == ["1/4 width, 15.8x smaller", "weights pruned, 15.8x fewer non-zero weights", "15.8x fewer bits"]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [({"kd_form": "reversed"}, "KD form reversed"), ({"freeze_norm": True}, "norms frozen"),
+     ({"optimizer": "sgd", "momentum": 0.0}, "optimizer sgd, momentum 0.0"),
+     ({"schedule": "constant"}, "schedule constant")],
+)  # fmt: skip
+def test_naive_runs_of_another_kind_are_no_seeds_of_the_others(zoo, made, own, words):
+    usual = zoo.by_id[made.runs["kd 0.25 0.5"]]
+    other = usual.model_copy(update={"id": "z-other", "recipe": {**usual.recipe, **own}})
+    both = replace(zoo, cards=(*zoo.cards, other))
+    assert both.family(usual) == "naive" and both.family(other) == f"naive~{words}"
+    assert other not in both.known("naive", "swa") and usual in both.known("naive", "swa")
+    assert both.choice_of("z-other").family == both.choice_of(usual.id).family == "swa"
+    assert family_words(both.family(other)) == f"Naive, {words}"

@@ -57,6 +57,15 @@ def test_a_group_may_begin_with_a_named_recipe(tmp_path: Path) -> None:
     assert (first.seed, second.seed, first.method) == (0, 1, "swa")
 
 
+def test_a_named_recipe_that_prunes_begins_with_the_groups_teacher(tmp_path: Path) -> None:
+    name = "park-004-unstructured-swa-small"
+    (tmp_path / "sweep.yaml").write_text(TINY + f"  - {{recipe: {name}, dataset: digits, rounds: 2}}\n")
+    plan = read_sweep(tmp_path / "sweep.yaml")
+    first, second = (one for one in plan if one.name == name)
+    assert (first.source_id, first.round, first.width) == (plan[0].run_id, 1, 1.0)
+    assert (second.source_id, second.round) == (first.run_id, 2)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "teachers"), ("teachers: [", "not valid YAML"), (TINY + "students: []\n", "students stands twice"),

@@ -138,7 +138,7 @@ def measure(stored: Stored, check: Check) -> Measured:
         estimate=found.estimate,
         p=p,
         seeds=len(seeds),
-        room=_room(stored, check, seeds),
+        room=_room(stored, check, seeds, found.values.dropna().index),
         floor=_floor(stored, check) if len(seeds) == 1 else Floor(),
         best=_best(stored, check, seeds),
         left_out=tuple(seed for seed in shared if seed not in seeds),
@@ -199,15 +199,17 @@ def _column(stored: Stored, term: Term, seed: int) -> pd.Series[float]:
     return (own - _values(stored, TEACHER, seed, term.explainer, term.metric)).abs()
 
 
-def _room(stored: Stored, check: Check, seeds: Sequence[int]) -> float:
+def _room(stored: Stored, check: Check, seeds: Sequence[int], images: pd.Index[int]) -> float:
+    """How far the contrast could go on the images that it is of, were what the check adds at its best."""
     if check.rule not in SIDES:
         return math.inf
     side, total = SIDES[check.rule], 0.0
-    for term in check.terms:
+    tables = [_columns(stored, check, seed).loc[images] for seed in seeds]
+    for at, term in enumerate(check.terms):
         if term.weight > 0:
             total += side * term.weight * _end(term, side)
         else:
-            total += side * term.weight * float(np.mean([_column(stored, term, seed).mean() for seed in seeds]))
+            total += side * term.weight * float(np.mean([table[at].mean() for table in tables]))
     return total
 
 

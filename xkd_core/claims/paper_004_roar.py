@@ -102,7 +102,8 @@ def _measured(check: Check, parts: Sequence[pd.DataFrame]) -> Measured:
     estimate = combined([term.weight for term in check.terms], [_estimate(row) for row in first])
     apart = [abs(term.weight) * float(part["value"].max() - part["value"].min())
              for term, part in zip(check.terms, parts, strict=True) if len(part) > 1]  # fmt: skip
-    return Measured(estimate=estimate, p=p_of(estimate), seeds=1, floor=Floor(value=max(apart, default=None)))
+    floor = Floor(value=max(apart, default=None), partial=len(apart) < len(parts))
+    return Measured(estimate=estimate, p=p_of(estimate), seeds=1, floor=floor)
 
 
 def combined(weights: Sequence[float], parts: Sequence[Estimate]) -> Estimate:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xkd_core.distillation.recipes import Recipe, first_teacher, recipe_from
+from xkd_core.distillation.checks import READ_BY
+from xkd_core.distillation.recipes import UNREAD, Recipe, first_teacher, recipe_from
 from xkd_core.errors import unknown_name
 
 Fields = Mapping[str, Any]
@@ -72,6 +73,7 @@ WILFLING = Named(
         "Images are as small as the data set's; the paper crops and resizes to 224 px.",
         "Batch norm stays in train mode; the code leaves it in eval mode after the first epoch (freeze_norm: true).",
         "KL(teacher || student) as in the code; Eq. 1 prints KL[student, teacher] (kd_form: reversed).",
+        "The first view of an image is never erased: of 4 views .375 lose a rectangle, in the paper .5 of all images.",
         "Erased rectangles have the mean colour, as in the code; the text says black (erasing: 0.5 black).",
         "The student has one output per class of the data set; the paper's has 1000, of which 50 are trained.",
     ),
@@ -303,11 +305,19 @@ def named_recipe(name: str, given: Fields) -> Recipe:
     Errors: UnknownNameError; as ``recipe_from`` for a data set without a teacher.
     """
     changed = {field: value for field, value in given.items() if value is not None}
-    values = {**get_named(name).fields, **changed, "name": name}
+    values = {**_read_by(str(changed.get("method", "")), get_named(name).fields), **changed, "name": name}
     if values.get("source_id") == TEACHER:
         values["teacher_id"] = values.get("teacher_id") or first_teacher(values["dataset"])
         values["source_id"] = values["teacher_id"]
     return recipe_from(values)
+
+
+def _read_by(method: str, own: Fields) -> Fields:
+    """The fields of a recipe without those that another ``method``, which the caller wants, does not read."""
+    if method in ("", own.get("method")):
+        return own
+    unread = {*UNREAD.get(method, ()), *(field for field, methods in READ_BY.items() if method not in methods)}
+    return {field: value for field, value in own.items() if field not in unread}
 
 
 def differences(recipe: Recipe, *, teacher_arch: str | None = None) -> tuple[str, ...]:

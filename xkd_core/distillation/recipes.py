@@ -337,7 +337,10 @@ def pruning_rounds(
     if rounds < 1:
         raise BadInputError(f"rounds must be 1 or more; got {rounds}.")
     given = {name: value for name, value in training.items() if value is not None}
-    given = {**_of_method(str(given.get("method", "kd")), given), **given}
+    method = str(given.get("method", "kd"))
+    if "beta" in given and "beta" in UNREAD.get(method, ()):
+        raise BadInputError(f"--method {method} does not read beta; got {given['beta']!r}. Leave it out.")
+    given = {**_of_method(method, given), **given}
     data = DEFAULTS.get(card.dataset, {})
     source = card.id
     for number in range(1, rounds + 1):

@@ -92,8 +92,8 @@ def evaluate(
     """
     cards = [find_card(run_id, root) for run_id in run_ids] if run_ids else _cards(dataset, root)
     bench = open_bench(first_teacher(dataset, root).id, root=root)
-    _store_controls(bench, root)
     same_images(bench.split, root)
+    _store_controls(bench, root)
     measured: set[str] = set()
     failed: dict[str, XKDError] = {}
     # CAMs of all runs first: which images tell a story is known only from their rows.

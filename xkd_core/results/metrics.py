@@ -189,7 +189,8 @@ def read_metrics(dataset: str, *, split: str = "test", root: Path | None = None)
 
 
 def _answered_rightly(by: Mapping[tuple[str, str], pd.DataFrame]) -> dict[tuple[str, str], pd.DataFrame]:
-    right = {run: rows.index[rows["right"] == 1] for (run, name), rows in by.items() if name == ANSWERS}
+    right = {run: rows.index[rows["right"] == 1] for (run, name), rows in by.items()
+             if name == ANSWERS and "right" in rows}  # fmt: skip
     nothing = pd.Index([], dtype=np.int64)
     return {
         (run, name): rows if run.startswith(CONTROL) else rows[rows.index.isin(right.get(run, nothing))]

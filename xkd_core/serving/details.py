@@ -50,11 +50,15 @@ def _facts(card: Card) -> dict[str, str]:
         "non-zero weights": "" if card.nonzeros is None else f"{card.nonzeros:,}",
         "FLOPs for an image": "" if card.flops is None else f"{card.flops / 1e6:,.1f} M",
         "learned from": learned_from(card),
-        **{words: f"{card.extras[name]:,.4g}" for name, words in EXTRAS.items() if name in card.extras},
+        **{words: _number(name, card.extras[name]) for name, words in EXTRAS.items() if name in card.extras},
         "note": card.note,
         "not as in the paper": "; ".join(card.differs),
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name.startswith("params/") else f"{value:.4g}"
 
 
 def _heading(card: Card, cards: Sequence[Card]) -> str:

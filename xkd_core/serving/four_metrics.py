@@ -81,7 +81,8 @@ def _chosen(card: Card, choice: Choice) -> bool:
 def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, family: str) -> Panel:
     tables = {
         (place, method): metrics.values(ids, method, metric) for place, ids in groups.items() for method in METHODS
-    }
+        if not any((run_id, method) in metrics.instead for run_id in ids)  # no second box of one map
+    }  # fmt: skip
     known = {key: values for key, values in tables.items() if values.notna().any().any()}
     images = common(list(known.values()))
     cells = tuple(_cell(key, values.reindex(images).to_numpy(), metric) for key, values in known.items())

@@ -59,6 +59,8 @@ CONTROLS: Mapping[str, str] = {
 VARIED: Mapping[str, tuple[str, object]] = {
     "explained": ("target", ""), "fr_weight": ("F_R", 5e-4), "l1_weight": ("ℓ1 weight", 0.5), "layers": ("layers", ""),
     "top_k": ("top k", 1), "mask": ("mask", "teacher"), "through": ("through", "teacher"), "name": ("recipe", ""),
+    "kd_form": ("KD form", "t2"), "optimizer": ("optimizer", "adamw"), "momentum": ("momentum", 0.9),
+    "schedule": ("schedule", "cosine"), "freeze_norm": ("norms frozen", False),
 }  # fmt: skip
 """Fields of a recipe that runs of one method differ in on purpose: in words, and the default."""
 VARIANT = "~"
@@ -263,7 +265,7 @@ class Zoo:
         if card is None or card not in self.students or card.lam is None:
             return None
         family = family_of(card)
-        beside = (name for name in self.families if naive_of(name) == family)
+        beside = (name for name in self.families if naive_of(name) == base_of(family))
         known = next(beside, "swa") if card.method in ("kd", "ce") else base_of(family)
         fallback = self.default(known if known in self.families else None)
         chosen = replace(fallback, lam=rounded(card.lam), ratio=rounded(card.ratio), seed=card.seed)
@@ -301,12 +303,15 @@ def family_of(card: Card) -> str:
     if card.role == "control":
         control = control_of(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
-    kind = KIND_OF.get(card.compression, WIDTH)
-    if card.method in ("kd", "ce"):
-        return family_name(kind, "naive")
-    given = {words: card.recipe.get(name, usual) for name, (words, usual) in VARIED.items()}
-    varied = [f"{words} {given[words]}" for words, usual in VARIED.values() if given[words] != usual]
-    return VARIANT.join([family_name(kind, card.method), *([", ".join(varied)] if varied else [])])
+    method = "naive" if card.method in ("kd", "ce") else card.method
+    varied = ", ".join(_differences(card))
+    return VARIANT.join([family_name(KIND_OF.get(card.compression, WIDTH), method), *([varied] if varied else [])])
+
+
+def _differences(card: Card) -> list[str]:
+    """'F_R 0.005', or 'norms frozen': each field of `VARIED` that a card has another value of."""
+    given = [(words, card.recipe.get(name, usual), usual) for name, (words, usual) in VARIED.items()]
+    return [words if value is True else f"{words} {value}" for words, value, usual in given if value != usual]
 
 
 def naive_of(family: str) -> str:

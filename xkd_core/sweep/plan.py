@@ -35,7 +35,7 @@ def read_sweep(path: Path) -> list[Recipe]:
     for group in _groups(path, document, "students"):
         chosen = teachers[_whole(path, group, "teacher", 0, range(len(teachers)))]
         rest = {name: value for name, value in group.items() if name not in ("teacher", "rounds", "int8")}
-        if rest.get("compress"):
+        if {**_named(path, group.get("recipe", ""), defaults), **group}.get("compress"):
             rest = {"source_id": chosen.run_id, "width": 1.0, "round": 1, **rest}
         elif "rounds" in group:
             raise BadInputError(f"Sweep file {path}: rounds are of pruning; say how (compress) or leave them out.")
