@@ -148,6 +148,8 @@ def thin(
 ) -> None:
     """Drop stored rows of maps for shipping; answers stay for all images, and so do the numbers on the cards.
 
+    The gallery's pictures of maps go too for runs of which only the card is here: no page can show them.
+
     The 200 sampled images and those of the gallery keep theirs besides. Dropped rows come back when maps.parquet is
     deleted and `evaluate` runs again, but only of runs whose weights are here: of others they are lost for good.
     """

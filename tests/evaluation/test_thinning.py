@@ -58,3 +58,15 @@ def test_no_image_and_no_rows_are_refused(root: Path, tmp_path: Path) -> None:
         thin("digits", 0, root=root)
     with pytest.raises(BadInputError, match="No rows of 'mnist' are stored"):
         thin("mnist", 10, root=root)
+
+
+def test_the_gallery_keeps_the_maps_of_runs_whose_weights_are_here(root: Path) -> None:
+    for run in ("here", "slim@0.25", "away"):
+        rows = pd.DataFrame({"run_id": run, "explainer": "occlusion", "index": [0, 1], "values": [[0.5], [0.25]]})
+        merge_rows("digits", "gallery", rows, root=root)
+    for folder in ("here", "slim"):
+        (root / "digits" / folder).mkdir()
+        (root / "digits" / folder / "model.safetensors").touch()
+    thin("digits", 30, root=root)
+    assert set(read_rows("digits", "gallery", root=root)["run_id"]) == {"here", "slim@0.25"}
+    assert {"one", "two"} == set(read_rows("digits", "maps", root=root)["run_id"])

@@ -75,7 +75,12 @@ def list_runs(root: Path | None = None) -> list[Card]:
 
 def is_here(card: Card, root: Path | None = None) -> bool:
     """Whether the weights of a run are here, not only its card."""
-    return (run_folder(card.dataset, card.id.partition("@")[0], root) / WEIGHTS).exists()
+    return has_weights(card.dataset, card.id, root)
+
+
+def has_weights(dataset: str, run_id: str, root: Path | None = None) -> bool:
+    """The same by id, with or without a width (``ID@0.25``), also of a run that has no card here."""
+    return (run_folder(dataset, run_id.partition("@")[0], root) / WEIGHTS).exists()
 
 
 def is_whole(folder: Path) -> bool:

@@ -7,7 +7,7 @@ Undefined values are null, with the reason in ``undefined``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,6 +81,15 @@ def keep_images(dataset: str, indices: set[int], *, root: Path | None = None) ->
     with _changing(dataset, "maps", root) as path:
         stored = read_rows(dataset, "maps", root=root)
         kept = stored if stored.empty else stored[stored["index"].isin(indices)]
+        if len(kept) < len(stored):
+            write_atomic(path, packed(kept))
+
+
+def keep_in_gallery(dataset: str, run_ids: Collection[str], *, root: Path | None = None) -> None:
+    """Remove the maps of all other runs from the gallery; their numbers stay."""
+    with _changing(dataset, "gallery", root) as path:
+        stored = read_rows(dataset, "gallery", root=root)
+        kept = stored if stored.empty else stored[stored["run_id"].isin(run_ids)]
         if len(kept) < len(stored):
             write_atomic(path, packed(kept))
 
