@@ -12,7 +12,7 @@ import pytest
 from docs import make_methods, make_metrics, make_networks, make_oracles, make_slimmable, make_surrogate
 from tests.made_zoo import make_zoo
 from tests.oracles import REFERENCE_TESTS
-from xkd_core.catalogue import EXPLAINERS, METRICS
+from tests.test_catalogue import ENTRIES
 from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -92,9 +92,9 @@ def test_a_count_that_differs_from_the_paper_says_by_how_much_and_why() -> None:
 def test_the_table_of_oracles_has_every_entry_and_no_restatement_that_nothing_asks() -> None:
     lines = (DOCS / "oracles.md").read_text().split("|---|---|---|---|---|\n")[1].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert [row[0] for row in rows] == [*EXPLAINERS, *METRICS]
+    assert [row[0] for row in rows] == [*ENTRIES]
     for name, kind, source, calls, largest in rows:
-        assert kind == (EXPLAINERS.get(name) or METRICS[name]).family
+        assert kind == ENTRIES[name].family
         assert (calls, largest) == ("-", "see there") if "::" in REFERENCE_TESTS.get(name, "") else int(calls) > 0
         assert source.startswith("tests/")
     asked = {row[0]: {"calls": int(row[3]), "largest": 1e-7} for row in rows if row[3] != "-"}
