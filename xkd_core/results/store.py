@@ -78,18 +78,18 @@ def drop_runs(dataset: str, run_ids: set[str], *, root: Path | None = None) -> N
 
 def keep_images(dataset: str, indices: set[int], *, root: Path | None = None) -> None:
     """Remove the rows of maps of all other images; answers, which are small, stay for all."""
-    with _changing(dataset, "maps", root) as path:
-        stored = read_rows(dataset, "maps", root=root)
-        kept = stored if stored.empty else stored[stored["index"].isin(indices)]
-        if len(kept) < len(stored):
-            write_atomic(path, packed(kept))
+    _keep(dataset, "maps", "index", indices, root)
 
 
 def keep_in_gallery(dataset: str, run_ids: Collection[str], *, root: Path | None = None) -> None:
     """Remove the maps of all other runs from the gallery; their numbers stay."""
-    with _changing(dataset, "gallery", root) as path:
-        stored = read_rows(dataset, "gallery", root=root)
-        kept = stored if stored.empty else stored[stored["run_id"].isin(run_ids)]
+    _keep(dataset, "gallery", "run_id", run_ids, root)
+
+
+def _keep(dataset: str, table: str, key: str, values: Collection[object], root: Path | None) -> None:
+    with _changing(dataset, table, root) as path:
+        stored = read_rows(dataset, table, root=root)
+        kept = stored if stored.empty else stored[stored[key].isin(values)]
         if len(kept) < len(stored):
             write_atomic(path, packed(kept))
 
