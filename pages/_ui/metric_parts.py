@@ -18,7 +18,7 @@ from xkd_core.serving import metrics_view as view
 from xkd_core.serving.exports import csv
 from xkd_core.serving.metrics_view import Ask, Box, Chart
 from xkd_core.serving.sentences import p_words
-from xkd_core.serving.views import impossible
+from xkd_core.serving.views import none_of
 from xkd_core.serving.zoo import Choice, Zoo, naive_of, rounded
 
 AXES = {"ratio": "Compression", "lam": "λ", "method": "Method"}
@@ -103,10 +103,8 @@ def _choose_families(zoo: Zoo, choice: Choice, *, everything: bool) -> tuple[str
 def lacking(dataset: str, found: Chart, name: str) -> str:
     """Why no group has a value: its runs cannot have one, or nobody asked for it yet."""
     one = found.ask.explainer
-    never = {"" if one == ANSWERS else impossible(one, card) for box in found.boxes for card in box.cards}
-    if never and "" not in never:
-        return f"There are no maps by {name} of the runs chosen here: {', '.join(sorted(never))}."
-    return (f"Nothing is stored for {name} of the runs chosen here: "
+    never = "" if one == ANSWERS else none_of(one, [card for box in found.boxes for card in box.cards])
+    return never or (f"Nothing is stored for {name} of the runs chosen here: "
             f"{command(dataset, one, found.ask.metric)} makes it.")  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from xkd_core.models.cards import Card, Metric
 from xkd_core.models.checkpoints import LoadedRun, change_metrics, find_card, is_here, list_runs, load_run
 from xkd_core.results.aggregate import of_run
 from xkd_core.results.metric_store import ANSWERS
+from xkd_core.results.metrics import CONTROL
 from xkd_core.results.store import merge_rows, read_rows, results_dir
 from xkd_core.types import Float, Int
 
@@ -331,7 +332,7 @@ def _store_controls(bench: Bench, root: Path | None) -> None:
     every, have = np.arange(len(theirs)), _have(dataset, root)
     for explainer in _class_maps(bench, root):
         for name, maps in control_maps(theirs.shape).items():
-            run_id = f"control:{name}"
+            run_id = f"{CONTROL}{name}"
             if (run_id, explainer) not in have:
                 rows = map_rows(maps, theirs, explainer=explainer, masks=bench.split.masks, indices=every)
                 rows.insert(0, "run_id", run_id)

@@ -20,14 +20,14 @@ from xkd_core.metrics.paired_tests import PairedTest, holm, paired_test
 from xkd_core.metrics.seeds_and_images import mean_over_seeds
 from xkd_core.metrics.statistics import Estimate, mean_interval, share_of
 from xkd_core.results import paired
-from xkd_core.results.metrics import Metrics
+from xkd_core.results.metrics import CONTROL, Metrics
 from xkd_core.results.paired import Contrast, difference, within_floor
 from xkd_core.types import Float64
 
 SHARES = ("pointing", "broken", "monotonicity", "confidence_increase", "same_answer", "right")
 """Metrics of 0 and 1: their mean is a share, with Wilson's interval."""
 CONTROLS = tuple(name for name, entry in EXPLAINERS.items() if entry.family == "control")
-BESIDE_THE_TEACHER = {"random_map": "control:random", "centre_gaussian": "control:centre"}
+BESIDE_THE_TEACHER = {"random_map": f"{CONTROL}random", "centre_gaussian": f"{CONTROL}centre"}
 """Controls whose likeness to the teacher's class maps is stored, as runs."""
 SHUFFLED = "shuffled images"
 ALPHA = 0.05

@@ -17,7 +17,7 @@ from xkd_core.results.metrics import Metrics
 from xkd_core.serving.names import CONTROL_TITLES, CONTROL_WORDS, describe
 from xkd_core.serving.results import Results
 from xkd_core.serving.sentences import QUALITY
-from xkd_core.serving.views import impossible
+from xkd_core.serving.views import none_of
 from xkd_core.serving.zoo import WIDTH, Choice, Row, Zoo, family_of, matched_title, parts_of, rounded
 
 Axis = Literal["ratio", "lam"]
@@ -177,11 +177,8 @@ def explainers_with_rows(results: Results) -> tuple[str, ...]:
 def why_none(zoo: Zoo, choice: Choice, explainer: str) -> str:
     """Why no curve can be drawn: these networks have no such map, or nobody measured it yet."""
     cards = [card for row in ("naive", "matched") for card in zoo.known(row, choice.family)]
-    never = {impossible(explainer, card) for card in cards}
-    if never and "" not in never:
-        name = EXPLAINERS[explainer].title
-        return f"There are no maps by {name} of the runs chosen here: {', '.join(sorted(never))}."
-    return f"No stored results for these runs yet: `python -m xkd_core evaluate --dataset {zoo.dataset}` makes them."
+    missing = f"No stored results for these runs yet: `python -m xkd_core evaluate --dataset {zoo.dataset}` makes them."
+    return none_of(explainer, cards) or missing
 
 
 def title_of(results: Results, explainer: str, run_ids: Iterable[str]) -> str:

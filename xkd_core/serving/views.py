@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -81,6 +81,15 @@ def impossible(name: str, card: Card) -> str:
         return "it draws no map of its own"
     rounded = card.compression == "int8" and catalogue.get("explainer", name).differentiates and not light(name)
     return "8 bits have no gradient" if rounded else ""
+
+
+def none_of(name: str, cards: Iterable[Card]) -> str:
+    """The sentence that none of these runs can have a map of an explainer, and why; "" where one can or none is."""
+    reasons = {impossible(name, card) for card in cards}
+    if not reasons or "" in reasons:
+        return ""
+    title = catalogue.get("explainer", name).title
+    return f"There are no maps by {title} of the runs chosen here: {', '.join(sorted(reasons))}."
 
 
 def probabilities(logits: Float, *, multi_label: bool) -> Float64:

@@ -304,11 +304,11 @@ def family_of(card: Card) -> str:
         control = control_of(card)
         return naive_of(control) if card.method in ("kd", "ce") else control
     method = "naive" if card.method in ("kd", "ce") else card.method
-    varied = ", ".join(_differences(card))
+    varied = ", ".join(_variations(card))
     return VARIANT.join([family_name(KIND_OF.get(card.compression, WIDTH), method), *([varied] if varied else [])])
 
 
-def _differences(card: Card) -> list[str]:
+def _variations(card: Card) -> list[str]:
     """'F_R 0.005', or 'norms frozen': each field of `VARIED` that a card has another value of."""
     given = [(words, card.recipe.get(name, usual), usual) for name, (words, usual) in VARIED.items()]
     return [words if value is True else f"{words} {value}" for words, value, usual in given if value != usual]
