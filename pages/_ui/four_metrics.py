@@ -48,7 +48,8 @@ def figure(found: Sequence[Panel]) -> go.Figure:
             _add(plot, panel, method, colour, number)
         places = list(dict.fromkeys(cell.place for cell in panel.cells))
         plot.x_axis(number, tickvals=list(range(len(places))), ticktext=places, range=[-0.6, len(places) - 0.4])
-    return plot.figure(height=330 * rows, top=60, legend_y=1.06, boxmode="group")
+    above = 32 / (330 * rows - 90)  # px, of the height of the panels: the title of a panel stands below the legend
+    return plot.figure(height=330 * rows, top=70, legend_y=1 + above, boxmode="group")
 
 
 def _add(plot: Plot, panel: Panel, method: str, colour: str, number: int) -> None:

@@ -26,7 +26,7 @@ from xkd_core.models.checkpoints import find_card
 from xkd_core.models.fused import parts_of
 from xkd_core.models.restore import CHAINS
 from xkd_core.models.slimmable import SlimVggGap
-from xkd_core.pruning.accounting import size_of, stored_size
+from xkd_core.pruning.accounting import Size, size_of, stored_size
 from xkd_core.types import Float
 
 SURROGATE_IMAGES = 500
@@ -117,7 +117,7 @@ def _channels(recipe: Recipe, model: Student, root: Path | None) -> tuple[int, .
 def _size(recipe: Recipe, model: Student, teacher: Card | None, input_px: int) -> dict[str, Any]:
     """How small the run is: counts, and the ratio with what it counts."""
     if isinstance(model, SlimVggGap):
-        return _stops(model, teacher)
+        return _stops(model, teacher, input_px)
     size = size_of(model, input_px=input_px)
     found: dict[str, Any] = {"params": size.parameters, "nonzeros": size.nonzeros, "flops": size.flops}
     of_zeros = recipe.compress == "unstructured"
@@ -145,11 +145,17 @@ def _maps(model: ExplainedResNet, data: TrainingData) -> Float:
     return maps_on(model, data.validation.pixels[:SURROGATE_IMAGES], data.validation.transform)
 
 
-def _stops(model: SlimVggGap, teacher: Card | None) -> dict[str, Any]:
-    params = {f"{stop:g}": count_parameters(model.extract(stop)) for stop in model.stops}
-    whole = max(params.values()) if teacher is None else teacher.params
-    stops = {stop: Stop(params=count, ratio=whole / count) for stop, count in params.items()}
-    return {"params": count_parameters(model), "ratio": whole / max(params.values()), "stops": stops}
+def _stops(model: SlimVggGap, teacher: Card | None, input_px: int) -> dict[str, Any]:
+    sizes = {f"{stop:g}": size_of(model.extract(stop), input_px=input_px) for stop in model.stops}
+    widest = max(size.parameters for size in sizes.values())
+    whole = widest if teacher is None else teacher.params
+    stops = {stop: _stop(size, whole) for stop, size in sizes.items()}
+    return {"params": count_parameters(model), "ratio": whole / widest, "stops": stops}
+
+
+def _stop(size: Size, whole: int) -> Stop:
+    ratio = whole / size.parameters
+    return Stop(params=size.parameters, ratio=ratio, nonzeros=size.nonzeros, flops=size.flops)
 
 
 def versions() -> dict[str, str]:

@@ -42,6 +42,8 @@ class Stop(Frozen):
 
     params: int
     ratio: float
+    nonzeros: int | None = None
+    flops: int | None = None
     metrics: dict[str, Metric] = {}
 
 
