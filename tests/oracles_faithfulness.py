@@ -7,6 +7,7 @@ with the higher draw of ``default_rng(seed).random(pixels)`` comes first. Same i
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from itertools import product
 
@@ -73,10 +74,11 @@ def monotonicity_correlation(
     size, whole = abs(values), prob(image)
     low, high = image.min(), image.max()
     sums, effects = [], []
-    for place, chunk in enumerate(parts(ranking(size, seed), n)):
+    key = zlib.crc32(image.astype(np.float32).tobytes())
+    for chunk in parts(ranking(size, seed), n):
         changes = []
         for draw in range(n_colours):
-            colour = np.random.default_rng([seed, place * n_colours + draw]).random((len(image),))
+            colour = np.random.default_rng([seed, key, draw]).random((len(image),))
             changes.append((prob(replaced(image, chunk, low + colour * (high - low))) - whole) ** 2)
         sums.append(sum(float(size.ravel()[pixel]) for pixel in chunk))
         effects.append(sum(changes) / n_colours / (whole**2 if whole >= 1e-5 else 1.0))

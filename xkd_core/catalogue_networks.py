@@ -80,7 +80,7 @@ METRICS_OF_NETWORKS: Mapping[str, MetricInfo] = {
         higher_is_better=True,
         low=0.0,
         high=1.0,
-        chance="about 0.5; read it beside the random map",
+        chance="above 0.5 where more pixels of any kind raise the answer; read it beside the random map",
         undefined="the map is constant or not finite",
     ),
     "insertion_auc": MetricInfo(

@@ -27,9 +27,8 @@ def draw(dataset: str, choice: Choice, *, rightly: bool) -> None:
     if not found:
         return
     names = ", ".join(title_of(panel.metric).lower() for panel in found)
-    with st.expander(
-        f"By λ and CAM method, in the form of paper 000's Fig. 2: {names} of {family_words(found[0].family)} students"
-    ):
+    students = f"{family_words(found[0].family)} students, {found[0].ratio:.3g}x smaller"
+    with st.expander(f"By λ and CAM method, in the form of paper 000's Fig. 2: {names} of {students}"):
         counts = ", ".join(f"{title_of(panel.metric)} {panel.images:,}" for panel in found)
         alt = f"Boxes of {len(found)} metrics by λ, for {len(METHODS)} CAM methods; images: {counts}"
         st.plotly_chart(figure(found), key="four", config=charts.CONFIG, alt=alt)

@@ -10,7 +10,7 @@ import pytest
 
 from xkd_core.results.metrics import Metrics
 from xkd_core.serving.four_metrics import METRICS, panels, table
-from xkd_core.serving.zoo import read_zoo
+from xkd_core.serving.zoo import read_zoo, rounded
 
 
 @pytest.fixture
@@ -62,7 +62,17 @@ def test_nothing_is_drawn_of_one_lambda_or_of_nobody(zoo):
     metrics, own = stored(zoo, choice)
     one = {run for run in own if zoo.by_id[run].lam == choice.lam}
     assert panels(replace(metrics, rows=metrics.rows[metrics.rows["run_id"].isin(one)]), zoo, choice) == ()
-    assert panels(metrics, zoo, replace(choice, ratio=1e6)) == ()
+    assert panels(metrics, zoo, replace(choice, beta=1e6)) == ()
+
+
+def test_where_fewer_are_stored_at_the_chosen_size_the_size_with_most_is_drawn_and_named(zoo):
+    choice = zoo.default()
+    metrics, own = stored(zoo, choice)
+    here = panels(metrics, zoo, choice)
+    sizes = {card.ratio for card in zoo.known("matched", choice.family)}
+    assert len(sizes) > 1 and {panel.ratio for panel in here} == {rounded(zoo.by_id[own[0]].ratio)}
+    other = replace(choice, ratio=next(size for size in sizes if size != zoo.by_id[own[0]].ratio))
+    assert panels(metrics, zoo, other) == here
 
 
 def test_a_map_that_stands_in_for_another_has_no_second_box(zoo):

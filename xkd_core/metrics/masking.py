@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -172,9 +173,15 @@ class Pictures:
         low, high = (ends[image, None] for ends in self._ends)
         if fill == "black":
             return low.repeat(channels, axis=1)
-        drawn = np.array([_colour(self.seed, self.swaps[place].draw, channels) for place in swap.tolist()])
+        asked = zip(image.tolist(), swap.tolist(), strict=True)
+        drawn = np.array([_colour(self.seed, self._keys[one], self.swaps[at].draw, channels) for one, at in asked])
         colours = drawn[:, :1].repeat(channels, axis=1) if fill == "unit" else low + drawn * (high - low)
         return colours.astype(self.x.dtype)
+
+    @cached_property
+    def _keys(self) -> list[int]:
+        """A number of each image that hangs on its pixels alone, not on its place in a batch."""
+        return [crc32(np.ascontiguousarray(one, dtype=np.float32).tobytes()) for one in self.x]
 
     @cached_property
     def _kinds(self) -> Int:
@@ -192,9 +199,13 @@ def _pixel_by_pixel(images: Float) -> Float:
 
 
 @lru_cache(maxsize=1024)
-def _colour(seed: int, draw: int, channels: int) -> tuple[float, ...]:
-    """Colour number ``draw``: the same for every image and network."""
-    return tuple(np.random.default_rng([seed, draw]).random(channels).tolist())
+def _colour(seed: int, image: int, draw: int, channels: int) -> tuple[float, ...]:
+    """Colour number ``draw`` of an image (a key): the same for every network, map and chunk.
+
+    A colour of its own for the first chunk, for the second, ... would favour some ranks in all images alike, and a
+    random map would not be at 0; other colours for other images, so that what a colour does averages out.
+    """
+    return tuple(np.random.default_rng([seed, image, draw]).random(channels).tolist())
 
 
 def fitted(x: ArrayLike, maps: ArrayLike) -> tuple[Float, Float]:

@@ -218,8 +218,7 @@ def _chunks(n_pixels: int, settings: Settings, fill: Fill = "mean") -> list[Swap
 @lru_cache(maxsize=32)
 def _colours(n_pixels: int, settings: Settings, fill: Fill = "uniform") -> list[Swap]:
     ends, n = edges(n_pixels, settings.n_colour_chunks), settings.n_colours
-    chunks = enumerate(pairwise(ends))
-    return [Swap(low, high, fill, place * n + draw, "size") for place, (low, high) in chunks for draw in range(n)]
+    return [Swap(low, high, fill, draw, "size") for low, high in pairwise(ends) for draw in range(n)]
 
 
 @lru_cache(maxsize=32)

@@ -34,22 +34,39 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """All boxes of a metric, over the same ``images``. family: the kind of students."""
+    """All boxes of a metric, over the same ``images``. family: the kind of students; ratio: how much smaller."""
 
     metric: str
     family: str
+    ratio: float
     cells: tuple[Cell, ...]
     images: int
 
 
 def panels(metrics: Metrics, zoo: Zoo, choice: Choice) -> tuple[Panel, ...]:
-    """A panel for each of `METRICS` that is stored of several λ of the chosen students at the chosen size."""
+    """A panel for each of `METRICS` that is stored of several λ of the chosen students.
+
+    At the chosen size; where not all of them are stored there, at the size where most are.
+    """
+    found: tuple[Panel, ...] = ()
+    for cards in _by_size(zoo, choice):
+        if len(found) < len(METRICS):
+            found = max(found, _panels(metrics, zoo, cards), key=len)  # the first of two that are as long
+    return found
+
+
+def _by_size(zoo: Zoo, choice: Choice) -> list[list[Card]]:
+    """The students of the chosen kind, size by size, the chosen one first."""
     cards = [card for card in zoo.known("matched", choice.family) or zoo.known("naive", choice.family)
-             if _chosen(card, choice)]  # fmt: skip
-    if not cards:
-        return ()
+             if not card.beta or rounded(card.beta) == choice.beta]  # fmt: skip
+    first = rounded(choice.ratio)
+    sizes = sorted({rounded(card.ratio) for card in cards}, key=lambda size: (size != first, size))
+    return [[card for card in cards if rounded(card.ratio) == size] for size in sizes]
+
+
+def _panels(metrics: Metrics, zoo: Zoo, cards: Sequence[Card]) -> tuple[Panel, ...]:
     groups = _groups(zoo.teacher, cards)
-    found = (_panel(metrics, groups, metric, zoo.family(cards[0])) for metric in METRICS)
+    found = (_panel(metrics, groups, metric, cards[0], zoo.family(cards[0])) for metric in METRICS)
     return tuple(panel for panel in found if len({cell.place for cell in panel.cells} - {TEACHER}) > 1)
 
 
@@ -74,11 +91,9 @@ def _groups(teacher: Card | None, cards: Sequence[Card]) -> Mapping[str, tuple[s
     return found
 
 
-def _chosen(card: Card, choice: Choice) -> bool:
-    return rounded(card.ratio) == rounded(choice.ratio) and (not card.beta or rounded(card.beta) == choice.beta)
-
-
-def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, family: str) -> Panel:
+def _panel(
+    metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, student: Card, family: str
+) -> Panel:
     tables = {
         (place, method): metrics.values(ids, method, metric) for place, ids in groups.items() for method in METHODS
         if not any((run_id, method) in metrics.instead for run_id in ids)  # no second box of one map
@@ -86,7 +101,8 @@ def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str,
     known = {key: values for key, values in tables.items() if values.notna().any().any()}
     images = common(list(known.values()))
     cells = tuple(_cell(key, values.reindex(images).to_numpy(), metric) for key, values in known.items())
-    return Panel(metric=metric, family=family, cells=cells if len(images) else (), images=len(images))
+    cells = cells if len(images) else ()
+    return Panel(metric=metric, family=family, ratio=rounded(student.ratio), cells=cells, images=len(images))
 
 
 def _cell(key: tuple[str, str], values: Float64, metric: str) -> Cell:
