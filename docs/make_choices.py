@@ -20,8 +20,10 @@ after the last epoch of each training; test images chose nothing.
 
 **Epochs.** A run counts when its validation curve is flat over its last {FLAT_EPOCHS} epochs (quality,
 agreement and cosine move by at most {FLAT_WITHIN:g}); the app marks every other run "not trained to the end". These are
-named below. A flat curve says that it rests under this schedule, not that a longer training would add nothing: the
-learning rate falls to 0, and every curve comes to rest there. Only another number of epochs can tell.
+named below. A round of pruning goes on from the weights of the round before, here for two epochs: its curve is that of
+all rounds so far, of a first round its own two epochs. A flat curve says that it rests under this schedule, not that a
+longer training would add nothing: the learning rate falls to 0, and every curve comes to rest there. Only another
+number of epochs can tell.
 
 **β.** 2 is the strength that paper 004's weight of 50 for SWA has as β(1 - cos) (2.04). It was chosen on first
 students, no longer shipped, that saw 3,000 images for 20 epochs, a quarter of the optimiser's steps of the others:

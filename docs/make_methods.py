@@ -46,7 +46,8 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
   "hard labels" KD at λ = 0.
 - Non-zeros count learnable values that are not 0; of an 8-bit run they, and the ratio's bits, are counted in its file.
   FLOPs are the teacher's over the run's, of a dense forward pass: zeros save none by themselves. "not flat" counts
-  runs whose validation curve moved by more than .01 over the last three epochs, or is too short to tell.
+  runs whose validation curve (of a round of pruning that of all rounds so far) moved by more than .01 over the last
+  three epochs, or is too short to tell.
 - Seconds are the clock's, from the card, with the validation after each epoch and without what is prepared before
   (the teacher's answers, XDistillation's autoencoder). {clock}
 - Maps are of the class that the teacher names first, compared with the teacher's. {loss} the map was in the loss;

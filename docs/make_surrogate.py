@@ -41,7 +41,11 @@ HEAD = f"""# The learned map of the attentive student
 
 Written by `python -m docs.make_surrogate` from the cards and stored rows of `checkpoints/{DATASET}`. An attentive
 ResNet-18 (paper 002, at 1/8 width) learned to answer like its teacher and, at the same time, to draw a map H that keeps
-the answer when everything else is hidden. The map costs one forward pass. It is judged here against RISE, LIME and
+the answer when everything else is hidden. **Whose answer** is a choice: here the teacher's (`through: teacher`, as in
+the paper's text; its Fig. 2 shows the student's, `through: student`, which is not trained here). But deletion and
+insertion hide pixels from the **student**, and pointing sets H beside maps that explain the student: a map that keeps
+the teacher's answer need not show what the student looks at, so these numbers judge it by something else than it was
+trained for. The map costs one forward pass. It is judged here against RISE, LIME and
 Grad-CAM **of the same network**, and against two maps that know nothing. All explain the class that the teacher names
 first; H itself explains the whole answer, whatever the class."""
 NONE = f"""No such run is here yet: `python -m xkd_core sweep run checkpoints/{DATASET}/sweep.yaml`, then

@@ -1,7 +1,8 @@
 """A pytest plugin that writes down how far the package is from its oracles: ``pytest -p tests.differences``.
 
 What an oracle returned is looked for in the comparison that follows (assert_allclose, assert_close, approx), and the
-largest difference that the comparison let pass is kept. With XKD_DIFFERENCES=FILE it is written there, as JSON.
+largest difference that the comparison let pass is kept; where a whole test is the second derivation, of all of its
+comparisons. With XKD_DIFFERENCES=FILE it is written there, as JSON.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.oracles import REFERENCE_TESTS
+
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("oracles*.py"))
 pending: set[str] = set()
+standing: set[str] = set()
 called: defaultdict[str, int] = defaultdict(int)
 largest: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -35,8 +39,14 @@ def pytest_configure() -> None:
         kind.__eq__ = _recording_approx(kind.__eq__)  # type: ignore[method-assign,assignment]
 
 
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     pending.clear()
+    standing.clear()
+    tested = {name for name, test in REFERENCE_TESTS.items() if item.nodeid.partition("[")[0] == test}
+    own = getattr(item, "callspec", None)
+    standing.update(tested & {own.params["name"]} if own is not None and "name" in own.params else tested)
+    for name in standing:
+        called[name] += 1
 
 
 def pytest_sessionfinish() -> None:
@@ -75,11 +85,11 @@ def _recording_approx(check: Callable[[Any, Any], Any]) -> Callable[[Any, Any], 
 
 
 def _note(actual: Any, desired: Any) -> None:
-    if not pending:
+    if not pending | standing:
         return
     found, wanted = (np.asarray(side, dtype=np.float64) for side in (actual, desired))
     finite = np.isfinite(found) & np.isfinite(wanted)
     apart = np.abs(found - wanted)[finite] / np.maximum(1.0, np.abs(wanted))[finite]
-    for name in pending:
+    for name in pending | standing:
         largest[name].append(float(apart.max(initial=0.0)))
     pending.clear()

@@ -11,7 +11,6 @@ import pytest
 
 from docs import make_methods, make_metrics, make_networks, make_oracles, make_slimmable, make_surrogate
 from tests.made_zoo import make_zoo
-from tests.oracles import REFERENCE_TESTS
 from tests.test_catalogue import ENTRIES
 from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
 
@@ -95,7 +94,7 @@ def test_the_table_of_oracles_has_every_entry_and_no_restatement_that_nothing_as
     assert [row[0] for row in rows] == [*ENTRIES]
     for name, kind, source, calls, largest in rows:
         assert kind == ENTRIES[name].family
-        assert (calls, largest) == ("-", "see there") if "::" in REFERENCE_TESTS.get(name, "") else int(calls) > 0
+        assert int(calls) > 0 and largest
         assert source.startswith("tests/")
     asked = {row[0]: {"calls": int(row[3]), "largest": 1e-7} for row in rows if row[3] != "-"}
     assert next(make_oracles.table(asked)) == "| cam | cam | tests/oracles.py | 8 | 1e-07 |"

@@ -300,7 +300,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         higher_is_better=False,
         low=0.0,
         high=1.0,
-        chance="1 - 0.193 / log N for uniform noise on N cells: 0.95 on 64, 0.98 on 4,096",
+        chance="0.95 for uniform noise on 64 cells, 0.98 on 4,096: 1 - 0.193 / log N",
         undefined="the map is zero everywhere",
         compat=(("quantus", "in nats, not divided by log N"),),
     ),

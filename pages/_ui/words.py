@@ -28,8 +28,8 @@ WORDS = {
     "them has a chance below 5 %.",
     "d_z": "How large a difference is: its mean over the images, divided by its standard deviation.",
     "Not trained to the end": "The validation curve still moved by more than .01 over the last three epochs, or is too "
-    "short to tell. A flat one says nothing about a longer training: the learning rate falls to 0, where every curve "
-    "comes to rest.",
+    "short to tell. A round of pruning goes on from the one before: its curve is that of all rounds so far. A flat "
+    "one says nothing about a longer training: the learning rate falls to 0, where every curve comes to rest.",
     "Run": "One trained network with its card: how it was made, what it measured, the sha256 of its weights.",
     "Map": "Raw, signed attribution in float32 at its native resolution.",
     "Heatmap": "A map as it is drawn: scaled, coloured, laid over the photo.",

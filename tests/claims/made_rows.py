@@ -6,7 +6,7 @@ Which cards a group means is said here a second time, by hand; nothing is taken 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,13 +52,19 @@ def teacher_of(dataset: str) -> Card:
     return _card(dataset, id=f"{dataset}-teacher", method="ce", role="teacher", seed=0, recipe={})
 
 
-def stored_with(dataset: str, groups: Iterable[Runs], means: Mapping[Cell, float], *, extra: Iterable[Card] = ()):
-    """Cards and rows in which each group has these means, a little spread over images and seeds, all answers right."""
+def stored_with(dataset: str, groups: Iterable[Runs], means: Mapping[Cell, float], *, extra: Iterable[Card] = (),
+                seeds: Mapping[str, Sequence[int]] | None = None):  # fmt: skip
+    """Cards and rows in which each group has these means, a little spread over images and seeds, all answers right.
+
+    seeds: of the groups, by label, that have others than ``SEEDS``.
+    """
+    of = {**{runs.label: SEEDS for runs in groups}, **(seeds or {})}
     by_label = {runs.label: runs for runs in groups}
     ids = {label: ([f"{dataset}-teacher"] if runs.family == "teacher"
-                   else [card_of(runs, dataset, seed).id for seed in SEEDS])
+                   else [card_of(runs, dataset, seed).id for seed in of[label]])
            for label, runs in by_label.items()}  # fmt: skip
-    cards = [card_of(runs, dataset, seed) for runs in by_label.values() if runs.family != "teacher" for seed in SEEDS]
+    cards = [card_of(runs, dataset, seed) for label, runs in by_label.items() if runs.family != "teacher"
+             for seed in of[label]]  # fmt: skip
     rows = [
         _rows(run_id, explainer, metric, mean)
         for (label, explainer, metric), mean in means.items()

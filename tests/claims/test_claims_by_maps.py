@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from tests.claims.made_rows import card_of, groups_of, means_for, stored_with
+from xkd_core.claims.columns import MissingRowsError
 from xkd_core.claims.contrasts import OfRuns, judged
 from xkd_core.claims.maps_used import in_words, was_target
-from xkd_core.claims.measuring import MissingRowsError, between, measure
+from xkd_core.claims.measuring import between, measure
 from xkd_core.claims.stored import TEACHER, Runs
 from xkd_core.claims.table import CLAIMS
 from xkd_core.results.in_loss import was_in_loss
@@ -75,22 +77,34 @@ def half():
     return replace(stored, metrics=replace(stored.metrics, rows=kept))
 
 
-def test_a_seed_without_rows_is_waited_for_unless_the_claim_leaves_it_out(half):
+def test_a_seed_without_rows_is_left_out_and_named(half):
     check = between("SWA - KD", SWA, KD, "lrp", "cosine")
-    with pytest.raises(MissingRowsError, match="cosine of lrp of swa"):
-        measure(half, check)
-    found = judged(half, [replace(check, measured_only=True)], make="")
-    assert (found.verdict, found.numbers[0].seeds) == ("holds", 1)
+    found = judged(half, [check], make="")
+    assert (found.verdict, found.numbers[0].seeds, found.one_seed) == ("holds", 1, True)
+    assert "Seeds not paired: swa has 0; naive has 0, 1." in found.reason
     assert "Trained but not measured, and left out: seed 1." in found.reason
     right = between("right", SWA, KD, "answers", "right", rule="within", margin=1.0)
-    both = judged(half, [right, replace(check, measured_only=True)], make="")
+    both = judged(half, [right, check], make="")
     assert "left out: seed 1 (SWA - KD)." in both.reason and [one.seeds for one in both.numbers] == [2, 1]
 
 
+def test_a_seed_without_rows_beside_the_teacher_is_left_out_and_named(half):
+    rows = half.metrics.rows
+    teachers = rows[rows["run_id"] == card_of(SWA, "scenes", 0).id].assign(run_id="scenes-teacher")
+    stored = replace(half, metrics=replace(half.metrics, rows=pd.concat([rows, teachers])))
+    found = judged(
+        stored, [between("teacher - swa", TEACHER, SWA, "lrp", "cosine", rule="within", margin=0.1)], make=""
+    )
+    assert (found.verdict, found.one_seed) == ("holds", True)
+    assert found.reason.endswith("Trained but not measured, and left out: seed 1.")
+
+
 def test_a_claim_of_which_no_seed_is_measured_is_not_testable(half):
-    check = between("SWA - KD", SWA, KD, "rap", "cosine", measured_only=True)
+    check = between("SWA - KD", SWA, KD, "rap", "cosine")
     found = judged(half, [check], make="evaluate it")
     assert (found.verdict, found.command) == ("not testable here", "evaluate it")
+    with pytest.raises(MissingRowsError, match="cosine of rap of swa"):
+        measure(half, check)
     both = stored_with("scenes", [KD, SWA], {("naive", "lrp", "cosine"): 0.5, ("swa", "lrp", "cosine"): 0.8})
-    whole = measure(both, between("SWA - KD", SWA, KD, "lrp", "cosine", measured_only=True))
+    whole = measure(both, between("SWA - KD", SWA, KD, "lrp", "cosine"))
     assert (whole.seeds, whole.left_out) == (2, ())

@@ -17,6 +17,7 @@ from xkd_core.distillation.recipes import Recipe, again, int8_of, pruning_rounds
 from xkd_core.distillation.runs import distill, training_data
 from xkd_core.distillation.task import Batch, objective
 from xkd_core.distillation.trainer import sandwich, train
+from xkd_core.distillation.validation import is_flat_round
 from xkd_core.errors import BadInputError
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.cards import Card, at_width
@@ -107,6 +108,9 @@ def test_rounds_of_unstructured_pruning_build_on_each_other_and_keep_their_zeros
     living = sum(int((value != 0).sum()) for value in load_run(second.id, zoo).model.parameters())
 
     assert second.nonzeros == living
+    assert [card.undertrained for card in (first, second)] == [
+        not is_flat_round([first.curve]), not is_flat_round([first.curve, second.curve])
+    ]  # fmt: skip
     assert (second.ratio_of, second.ratio) == ("nonzeros", teacher.params / living)
     weights = [load_run(run.id, zoo).model.features[4].weight for run in (first, second)]
     assert ((weights[0] == 0) <= (weights[1] == 0)).all()

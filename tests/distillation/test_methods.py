@@ -244,6 +244,12 @@ def test_a_mask_for_both_needs_networks_of_one_width(teacher: Card, zoo: Path) -
         taught(teacher, zoo, recipe, network())
 
 
+def test_it_is_refused_before_an_image_is_drawn(teacher: Card, zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xkd_core.distillation.runs.pixel_array", lambda *given: pytest.fail("images were drawn"))
+    with pytest.raises(BadInputError, match=r"the teacher has \(64,\), the student \(32,\)"):
+        distill(student(teacher, method="sswa", mask="shared"), root=zoo)
+
+
 def test_a_layer_that_a_network_does_not_have_is_named(teacher: Card, zoo: Path, tmp_path: Path) -> None:
     recipe = student(teacher, method="at", arch="lenet5_32", width=1.0)
     with pytest.raises(UnknownNameError, match="last-2"):

@@ -170,7 +170,7 @@ def test_the_explainer_gives_what_the_explanation_network_draws(made: Card, teac
             hidden = block(torch.cat([large, delta], dim=1))
         large = F.interpolate(hidden, size=(32, 32), mode="bilinear", align_corners=False)
         expected = torch.sigmoid(model.explanation.out(large))[:, 0].numpy()
-    assert np.allclose(found.maps, expected, atol=1e-6)
+    np.testing.assert_allclose(found.maps, expected, atol=1e-6)
     with pytest.raises(BadInputError, match="surrogate"):
         explain({"t": load_run(teacher.id, zoo).model}, x, {"t": torch.arange(5)}, names=["surrogate"])
 

@@ -17,7 +17,7 @@ from xkd_core.distillation.runs import TrainingData, distill, training_data
 from xkd_core.distillation.state import Progress
 from xkd_core.distillation.task import Batch
 from xkd_core.distillation.trainer import _batch, _fresh, _one_epoch
-from xkd_core.distillation.validation import is_flat
+from xkd_core.distillation.validation import is_flat, is_flat_round
 from xkd_core.distillation.views import batches
 from xkd_core.explainers.maps import ewa
 from xkd_core.models.cards import Card
@@ -152,3 +152,21 @@ FLAT = {"quality": 0.9, "cosine": 0.8}
 )  # fmt: skip
 def test_a_curve_rests_when_no_watched_value_moved_by_more_than_a_hundredth(curve: list, flat: bool) -> None:
     assert is_flat(curve) is flat
+
+
+def epochs(*cosines: float) -> list[dict[str, float]]:
+    return [{**FLAT, "cosine": cosine} for cosine in cosines]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "flat"),
+    [([epochs(0.8, 0.801)], True), ([epochs(0.8, 0.82)], False), ([epochs(0.8)], False),
+     ([[{"quality": 0.2}] * 8, epochs(0.8, 0.801)], True),  # a teacher, of which another thing was watched
+     ([epochs(0.78, 0.8), epochs(0.79, 0.79)], False), ([epochs(0.795, 0.8), epochs(0.79, 0.79)], True),
+     ([epochs(0.5, 0.6), epochs(0.8, 0.8), epochs(0.8, 0.801)], True),
+     ([epochs(0.7), epochs(0.8), epochs(0.8), epochs(0.8)], False),
+     ([epochs(0.8, 0.8), [{"quality": 0.2}], epochs(0.8, 0.9)], False),
+     ([epochs(0.5, 0.5), epochs(0.8, 0.8, 0.8, 0.8)], True), ([epochs(0.867), epochs(0.857)], True)],
+)  # fmt: skip
+def test_a_round_of_pruning_is_judged_over_the_last_four_epochs_of_all_rounds(rounds: list, flat: bool) -> None:
+    assert is_flat_round(rounds) is flat

@@ -44,7 +44,7 @@ def teacher(place: Path) -> Card:
 def test_the_highest_pixels_of_each_map_go_and_get_the_mean_colour() -> None:
     maps = np.array([[[4.0, 1.0], [3.0, 2.0]], [[0.0, 9.0], [8.0, 7.0]]], dtype=np.float32)
     gone = removed(maps, 0.5)
-    assert gone.tolist() == [[[True, False], [True, False]], [[False, True], [True, False]]]
+    np.testing.assert_array_equal(gone, [[[True, False], [True, False]], [[False, True], [True, False]]])
     pixels = np.full((2, 2, 2, 3), 200, np.uint8)
     transform = datasets.info("digits").transform
     left = without(pixels, gone, transform)

@@ -89,5 +89,6 @@ def test_the_complexity_of_paper_001_is_the_side_of_the_grid() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_chance_level_that_pages_print_is_that_of_uniform_noise(name: str) -> None:
     printed = re.findall(r"0\.\d+", METRICS[name].chance)
-    noise = np.random.default_rng(0).uniform(size=(2000, 8, 8))
-    assert float(printed[0]) == pytest.approx(float(getattr(complexity, name)(noise).mean()), abs=0.01)
+    for value, cells in zip(printed, (8, 64), strict=False):
+        noise = np.random.default_rng(0).uniform(size=(500, cells, cells))
+        assert float(value) == pytest.approx(float(getattr(complexity, name)(noise).mean()), abs=0.01)

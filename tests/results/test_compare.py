@@ -17,7 +17,7 @@ from xkd_core.metrics.statistics import mean_interval, share_interval
 from xkd_core.results.compare import Question, compare, differences, median_interval, per_image, seed_floor
 from xkd_core.results.metric_store import add_refused, add_rows, add_whole, reasons_text
 from xkd_core.results.metrics import read_metrics
-from xkd_core.results.paired import ANY_SEED, shared_seeds
+from xkd_core.results.paired import ANY_SEED, paired_seeds, shared_seeds
 
 NAN = float("nan")
 N = 30
@@ -164,15 +164,16 @@ def test_what_another_seed_makes_is_the_floor_of_a_difference(root: Path) -> Non
     twins = {**GROUPS, "twin": ["kd-s1"]}
     same = Question(first="naive", second="twin", explainer="cam", metric="cosine")
     (small,) = differences(metrics, twins, [same], seeds=SEEDS, resamples=99)
-    assert small.below_floor and small.seeds == (1,)  # the same run: no difference at all
+    assert small.below_floor and not small.sure  # half the gap of the two seeds
+    assert (small.seeds, small.fewest) == ((), 1)
     store(root, "kd-s5", "cam", {1: "zero map"}, cosine=values(1))
     other = {**GROUPS, "twin": ["kd-s5"]}
     (half,) = differences(read_metrics("digits", root=root), other, [same], seeds={**SEEDS, "kd-s5": 5}, resamples=99)
-    assert half.below_floor and half.seeds == ()  # half the gap of the two seeds
-    assert abs(half.estimate.mean) == pytest.approx(floor / 2, abs=1e-3)
+    assert half.below_floor and half.seeds == ()
+    assert abs(small.estimate.mean) == abs(half.estimate.mean) == pytest.approx(floor / 2, abs=1e-3)
 
 
-def test_a_difference_is_taken_within_the_seeds_that_both_have(root: Path) -> None:
+def test_a_difference_is_taken_within_the_seeds_that_both_have_if_there_are_two(root: Path) -> None:
     """Seed 1 lifts both groups by a half: what it does to both is no part of their difference."""
     shift = {"kd-s0": 0.0, "kd-s1": 0.5, "swa-s0": 0.1, "swa-s1": 0.6, "other-s7": 0.1}
     for place, (run, by) in enumerate(shift.items()):
@@ -186,7 +187,8 @@ def test_a_difference_is_taken_within_the_seeds_that_both_have(root: Path) -> No
     assert both.seeds == (0, 1) and both.estimate.n == N - 1
     assert both.estimate.mean == pytest.approx(within.mean(), abs=1e-3)
     assert 0.05 < both.estimate.low < both.estimate.high < 0.15
-    assert one.seeds == (1,) and one.estimate.mean == pytest.approx(within[1].mean(), abs=1e-3)
+    apart = drawn["swa-s1"] - (drawn["kd-s0"] + drawn["kd-s1"]) / 2  # not seed 1 of kd alone, chosen by its number
+    assert one.seeds == () and one.fewest == 1 and one.estimate.mean == pytest.approx(apart.mean(), abs=1e-3)
     assert none.seeds == () and none.estimate.low < 0 < none.estimate.high - 0.05  # kd's seeds are drawn
     np.testing.assert_allclose(per_image(metrics, groups, asked[0], seeds=SEEDS)[1:], within.mean(axis=0), atol=1e-3)
 
@@ -196,6 +198,12 @@ def test_a_seed_that_a_group_has_twice_pairs_nothing() -> None:
     assert shared_seeds([0, 1, 1], [0, 1]) == shared_seeds([0], [1]) == ()
     assert shared_seeds([ANY_SEED], [3, 2]) == (2, 3)
     assert shared_seeds([ANY_SEED], [ANY_SEED]) == (ANY_SEED,)
+
+
+def test_seeds_are_paired_where_two_are_shared_or_each_side_has_one() -> None:
+    assert paired_seeds([0, 1, 3], [1, 0, 2]) == (0, 1)
+    assert paired_seeds([0], [0]) == (0,) and paired_seeds([0], [0, 1]) == paired_seeds([0, 1], [1, 2]) == ()
+    assert paired_seeds([ANY_SEED], [3, 2]) == (2, 3)
 
 
 @pytest.mark.parametrize("n", [5, 6, 17, 100])

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xkd_core.serving.pareto import candidates, table, undominated
+from xkd_core.serving.names import smaller
+from xkd_core.serving.pareto import _words, candidates, table, undominated
 from xkd_core.serving.results import read_results
 from xkd_core.serving.zoo import read_zoo
 
@@ -47,6 +48,15 @@ def test_candidates_are_the_stored_runs_with_the_stored_numbers(zoo, made) -> No
     students = [one for one in found if one.contends]
     assert any(one.on_front for one in students)
     assert not any(one.on_front for one in found if not one.contends)
+
+
+def test_what_kind_and_description_both_say_is_said_once(zoo, made) -> None:
+    plain = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"method": "xd", "role": "other", "beta": 0.0})
+    other = plain.model_copy(update={"id": "z-cam", "recipe": {**plain.recipe, "explained": "grad_cam"}})
+    wider = replace(zoo, cards=(*zoo.cards, plain, other))
+    assert [_words(wider, card).replace(smaller(card), "small") for card in (plain, other)] == [
+        "XDistillation, small, target GradientSHAP, λ 0.5", "XDistillation, target Grad-CAM, small, λ 0.5"
+    ]  # fmt: skip
 
 
 def test_controls_second_teachers_and_unfinished_runs_do_not_compete(zoo, made) -> None:

@@ -101,6 +101,38 @@ def test_pruned_quantized_and_slimmable_students_are_families_with_a_naive_one_o
     assert wider.of("matched", "swa") == zoo.of("matched", "swa")
 
 
+def test_weights_pruned_in_one_go_are_no_rounds_of_the_iterative_pruning(zoo, made):
+    def taken(amount, number, ratio, name="swa 0.25 0.5"):
+        source = zoo.by_id[made.runs[name]]
+        recipe = {**source.recipe, "compress": "unstructured", "amount": amount, "round": number}
+        own = {"compression": "unstructured", "ratio_of": "nonzeros", "ratio": ratio, "width": 1.0, "recipe": recipe}
+        return source.model_copy(update={"id": f"{source.method}-{ratio}", **own})
+
+    rounds, once = [taken(0.2, 1, 1.25), taken(0.2, 2, 1.56)], [taken(0.6, 1, 2.49), taken(0.9, 1, 9.71)]
+    naive = taken(0.9, 1, 9.71, "kd 0.25 0.5")
+    wider = replace(zoo, cards=(*zoo.cards, *once, naive, *rounds, taken(0.2, 1, 1.25, "kd 0.25 0.5")))
+    assert wider.known("matched", "weights-swa") == tuple(rounds) and wider.axis("ratio", "weights-swa") == (1.25, 1.56)
+    assert [wider.family(card) for card in (*once, naive)] == [
+        "weights-swa~60% at once", "weights-swa~90% at once", "weights-naive~90% at once"
+    ]  # fmt: skip
+    assert family_words(wider.family(once[0])) == "SWA (weights pruned), 60% at once"
+    assert [smaller(card) for card in (rounds[0], once[0])] == [
+        "weights pruned, 1.25x fewer non-zero weights", "weights pruned, 60% at once, 2.49x fewer non-zero weights"
+    ]  # fmt: skip
+    filters = once[0].model_copy(update={"compression": "structured"})
+    assert (family_of(filters), smaller(filters)) == ("filters-swa", "filters pruned, 2.49x fewer non-zero weights")
+
+
+def test_an_xdistillation_student_says_whose_maps_were_its_target(zoo, made):
+    source = zoo.by_id[made.runs["swa 0.25 0.5"]].model_copy(update={"method": "xd", "role": "other", "beta": 0.0})
+    cards = [source.model_copy(update={"recipe": {**source.recipe, "explained": name}})
+             for name in ("", "grad_cam", "none")]  # fmt: skip
+    words = [describe(card).partition("smaller, ")[2] for card in cards]
+    assert words == ["target GradientSHAP, λ 0.5", "target Grad-CAM, λ 0.5", "λ 0.5"]
+    assert family_words(family_of(cards[1])) == "XDistillation, target Grad-CAM"
+    assert describe(cards[2].model_copy(update={"role": "control"})).endswith("with an untrained autoencoder")
+
+
 def test_a_broken_card_is_named_and_the_rest_is_used(made, tmp_path):
     root = tmp_path / "broken"
     shutil.copytree(made.root, root)

@@ -26,7 +26,8 @@ PAPERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """One number of ours. low, high: its 95 % interval; n: images; seeds: trainings, 0 where none enters.
+    """One number of ours. low, high: its 95 % interval; n: images; seeds: trainings (of the side with the
+    fewest), 0 where none enters.
 
     undefined: images that were asked about but have no value, beside n.
     passes: whether it is as the claim says, None where it does not decide.
@@ -70,7 +71,7 @@ class Finding:
     """What came out. command: makes the numbers, or, where they are missing, what they need.
 
     against: how many comparisons are shown to be the other way round; 1 for a proof that the claim is wrong.
-    one_seed: it is decided, and a comparison of one seed enters, of which nobody knows what another would change.
+    one_seed: it is decided, and a comparison enters in which a side has one seed.
     """
 
     verdict: Verdict

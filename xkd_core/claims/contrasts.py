@@ -13,7 +13,8 @@ from typing import Literal
 
 from xkd_core.claims import maps_used
 from xkd_core.claims.base import Finding, Number, Verdict
-from xkd_core.claims.measuring import SIDES, SIGNIFICANT, Check, Measured, MissingRowsError, measure
+from xkd_core.claims.columns import Check, MissingRowsError, Seeds
+from xkd_core.claims.measuring import SIDES, SIGNIFICANT, Measured, measure
 from xkd_core.claims.stored import Stored, read_stored
 from xkd_core.images.datasets import info
 from xkd_core.metrics.paired_tests import holm
@@ -69,11 +70,11 @@ def decided(stored: Stored, checks: Sequence[Check], measured: Sequence[Measured
         Number.of(check.label, one.estimate, seeds=one.seeds, passes=_PASSES[result])
         for check, one, result in zip(checks, measured, outcomes, strict=True)
     )
-    verdict, unknown = _verdict(outcomes), any(_is_unknown(one) for one in measured)
+    verdict, single = _verdict(outcomes), any(one.seeds == 1 for one in measured)
     found = Finding(verdict=verdict, reason="", numbers=numbers, against=outcomes.count("contrary"),
-                    one_seed=unknown and (verdict == "holds" or "contrary" in outcomes))  # fmt: skip
+                    one_seed=single and (verdict == "holds" or "contrary" in outcomes))  # fmt: skip
     said = (_in_short(found, outcomes), *_reasons(checks, measured, outcomes), maps_used.in_words(stored, checks),
-            *_one_seed(checks, measured), _left_out(checks, measured), _unfinished(stored, checks),
+            *_one_seed(checks, measured), _unpaired(measured), _left_out(checks, measured), _unfinished(stored, checks),
             _drew_nothing(stored, checks))  # fmt: skip
     return replace(found, reason=" ".join(filter(None, said)))
 
@@ -82,12 +83,11 @@ def outcome(check: Check, measured: Measured, p: float, *, comparisons: int = 1)
     """Whether a contrast is as the check says; comparisons: of the claim, Holm's largest factor.
 
     "contrary": the other way round, by the same evidence as "passes" needs; "not shown": neither. "open": a margin that
-    lies in the interval, a difference of one seed that another seed makes as well, a side of 0 that no run could
-    reach or not with a p small enough, or values that cannot tell.
+    lies in the interval or that another seed of a side with one may pass, a difference of one seed that another seed
+    makes as well, a side of 0 that no run could reach or not with a p small enough, or values that cannot tell.
     """
     if check.undecided:
         return "open"
-    low, high, margin = measured.estimate.low, measured.estimate.high, check.margin
     if check.rule in SIDES:
         side, large = measured.estimate.side * SIDES[check.rule], not measured.floor.covers(measured.estimate.mean)
         if side > 0 and p < SIGNIFICANT:
@@ -95,6 +95,7 @@ def outcome(check: Check, measured: Measured, p: float, *, comparisons: int = 1)
         if measured.out_of_reach(comparisons):
             return "open"
         return "contrary" if side < 0 and p < SIGNIFICANT and large else "not shown"
+    (low, high), margin = measured.ends, check.margin
     if check.rule == "not below":
         return "passes" if low > -margin else "contrary" if high < -margin else "open"
     inside, outside = -margin < low and high < margin, low > margin or high < -margin
@@ -179,14 +180,25 @@ def _one_seed(checks: Sequence[Check], measured: Sequence[Measured]) -> list[str
                if _is_unknown(one) and not one.floor.covers(one.estimate.mean)}  # fmt: skip
     of_some = any(one.floor.partial and one.floor.value is not None for one in unknown.values())
     borrowed: dict[str, set[str]] = {}
-    for check, one in zip(checks, measured, strict=True):
-        if check.rule in SIDES and one.floor.borrowed:
+    for one in measured:
+        if one.floor.borrowed:
             borrowed.setdefault(one.floor.borrowed, set()).add(f"{one.floor.value:.2g}")
     whose = "" if len(unknown) == len(checks) else f" ({'; '.join(unknown)})"
     known = "known of some of the runs only" if of_some else "not known"
-    said = [f"One seed each{whose}: what another seed would change is {known}."] if unknown else []
-    return said + [f"One seed each here; at {place} two seeds lie {' or '.join(sorted(apart))} apart."
+    each = "One seed on a side" if any(one.seeds == 1 and one.unpaired for one in measured) else "One seed each"
+    said = [f"{each}{whose}: what another seed would change is {known}."] if unknown else []
+    return said + [f"{each} here; at {place} two seeds lie {' or '.join(sorted(apart))} apart."
                    for place, apart in borrowed.items()]  # fmt: skip
+
+
+def _unpaired(measured: Sequence[Measured]) -> str:
+    """Names the seeds on each side where those of all could not be paired."""
+    groups: dict[str, set[Seeds]] = {}
+    for label, seeds in (group for one in measured for group in one.unpaired):
+        groups.setdefault(label, set()).add(seeds)
+    said = [f"{label} has {' or '.join(', '.join(map(str, own)) for own in sorted(every))}"
+            for label, every in groups.items()]  # fmt: skip
+    return f"Seeds not paired: {'; '.join(said)}." if said else ""
 
 
 def _why_open(check: Check, measured: Measured, comparisons: int) -> str:
@@ -201,6 +213,16 @@ def _why_open(check: Check, measured: Measured, comparisons: int) -> str:
     return f"cannot be shown, only {images} left to gain, and even all of them would give p = {p:.2g}"
 
 
+def _why_undecided(check: Check, measured: Measured) -> str:
+    """Why a check with a margin is open: for its interval or, where that is clear, for a side with one seed."""
+    found, margins = measured.estimate, (-check.margin, check.margin)[: 2 if check.rule == "within" else 1]
+    if measured.floor.value is None or any(found.low <= margin <= found.high for margin in margins):
+        return f"undecided, the interval reaches over the margin of {check.margin:g}"
+    place = f" at {measured.floor.borrowed}" if measured.floor.borrowed else ""
+    apart = f"two seeds of one training lie as far apart ({measured.floor.value:.2g}{place})"
+    return f"undecided, one seed only, and {apart} as it is from the margin of {check.margin:g}"
+
+
 def _why_not(check: Check, measured: Measured, result: Outcome, comparisons: int) -> str:
     found = measured.estimate
     if check.undecided:
@@ -208,7 +230,7 @@ def _why_not(check: Check, measured: Measured, result: Outcome, comparisons: int
     if result == "open" and check.rule in SIDES:
         return _why_open(check, measured, comparisons)
     if result == "open":
-        return f"undecided, the interval reaches over the margin of {check.margin:g}"
+        return _why_undecided(check, measured)
     if check.rule in ("not below", "within"):
         return f"beyond the margin of {check.margin:g}"
     if not found.side:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from xkd_core.catalogue import EXPLAINERS, INSTEAD
-from xkd_core.claims.measuring import Check
+from xkd_core.claims.columns import Check
 from xkd_core.claims.stored import TEACHER, Stored
 from xkd_core.models.cards import Card
 from xkd_core.results.in_loss import was_in_loss

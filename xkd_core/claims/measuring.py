@@ -1,4 +1,4 @@
-"""Comparisons of runs over the same images and seeds: what is asked of stored rows, and what they say.
+"""Comparisons of runs over the same images and seeds: what stored rows (`columns`) say of what is asked of them.
 
 A contrast is a weighted sum of runs' values on each image; its mean has a 95 % bootstrap interval over images (one
 seed, scipy) or over images and seeds. Beside it: what another seed changes, and how much could be gained at most.
@@ -9,57 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from xkd_core.catalogue import METRICS
+from xkd_core.claims.columns import Check, Columns, MissingRowsError, Rule, Seeds, Term, column, columns
 from xkd_core.claims.stored import TEACHER, Runs, Stored
 from xkd_core.metrics.paired_tests import paired_test
+from xkd_core.metrics.seeds_and_images import difference_over_seeds
 from xkd_core.metrics.statistics import ROUNDING, Estimate
 from xkd_core.results.compare import SHARES
-from xkd_core.results.metric_store import ANSWERS
-from xkd_core.results.paired import ANY_SEED, over_seeds, seed_floor, shared_seeds, within_floor
+from xkd_core.results.paired import Contrast, over_seeds, seed_floor, within_floor
 
-Rule = Literal["above", "below", "not below", "within"]
 SIGNIFICANT = 0.05
 SIDES: dict[Rule, int] = {"above": 1, "below": -1}
 """Where the interval of a difference must lie."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Term:
-    """One group of runs in a contrast. to_teacher: |value - the teacher's value| of the image instead of the value.
-
-    beyond: the similarity beyond chance, (value - shuffled) / (1 - mean shuffled), where "shuffled" is the likeness to
-    the teacher's map of another image: 0 for maps that are of no image, 1 for the teacher's own.
-    """
-
-    weight: float
-    runs: Runs
-    explainer: str
-    metric: str
-    to_teacher: bool = False
-    beyond: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What the claim says of a contrast. margin: for "not below" (-margin) and "within" (both sides).
-
-    right_only: images that every run of the contrast answers right. undecided: why the stored values cannot tell
-    whether it is so, whatever comes out. measured_only: seeds whose rows are away are left out, as long as one is left;
-    without it a claim waits until every seed is measured.
-    """
-
-    label: str
-    terms: tuple[Term, ...]
-    rule: Rule = "above"
-    margin: float = 0.0
-    right_only: bool = False
-    undecided: str = ""
-    measured_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +55,10 @@ class Best:
 class Measured:
     """A contrast of stored values: its mean with interval, p as of `PairedTest.wilcoxon_p`, and how many seeds.
 
-    room: how far on the check's side of 0 the mean could lie, were all that it adds as good as the metric goes.
-    floor: of one seed; with several the interval knows of it, and the floor is not asked for. best: None where values
-    are not 0 and 1, or there is no side to reach. left_out: seeds without rows (`Check.measured_only`).
+    seeds: of the side with the fewest, the teacher aside. room: how far on the check's side of 0 the mean could lie,
+    were all that it adds as good as the metric goes. floor: where a side has one seed; with several on each the
+    interval knows of them, and the floor is not asked for. best: None where values are not 0 and 1, or there is no side
+    to reach. left_out: seeds without rows. unpaired: label and seeds of each group, where they are not all the same.
     """
 
     estimate: Estimate
@@ -101,19 +67,18 @@ class Measured:
     room: float = math.inf
     floor: Floor = Floor()
     best: Best | None = None
-    left_out: tuple[int, ...] = ()
+    left_out: Seeds = ()
+    unpaired: tuple[tuple[str, Seeds], ...] = ()
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval or, if that is wider, how far another seed of a side with one is known to move the mean."""
+        found, moved = self.estimate, self.floor.value or 0.0
+        return min(found.low, found.mean - moved), max(found.high, found.mean + moved)
 
     def out_of_reach(self, comparisons: int) -> bool:
         """Whether no run could pass: nothing is left to gain, or too little for a p below .05 after Holm."""
         return self.room <= ROUNDING or (self.best is not None and self.best.p * comparisons >= SIGNIFICANT)
-
-
-class MissingRowsError(Exception):
-    """Rows that a check needs are not stored; the message says whose. trained: whether the runs are there."""
-
-    def __init__(self, message: str, *, trained: bool = True) -> None:
-        super().__init__(message)
-        self.trained = trained
 
 
 def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, **more: object) -> Check:
@@ -127,115 +92,88 @@ def between(label: str, first: Runs, second: Runs, explainer: str, metric: str, 
 
 
 def measure(stored: Stored, check: Check) -> Measured:
-    """Mean of the contrast over images and the seeds that all its runs share. Errors: MissingRowsError."""
-    shared = _shared_seeds(stored, check)
-    seeds = _with_rows(stored, check, shared) if check.measured_only else shared
-    found = over_seeds({seed: _contrast(stored, check, seed) for seed in seeds})
+    """Mean of the contrast over images and the seeds that are measured (`columns`). Errors: MissingRowsError."""
+    read = columns(stored, check)
+    found = _contrast(check, read)
     if found.estimate.n == 0:
         raise MissingRowsError(f"{check.label} is defined on no image")
-    p = paired_test(found.values, np.zeros(len(found.values)), n_resamples=1).wilcoxon_p
+    whose = [(term.runs.label, own) for term, own in zip(check.terms, read.seeds, strict=True) if term.runs != TEACHER]
+    fewest = min((len(own) for _, own in whose), default=1)
     return Measured(
         estimate=found.estimate,
-        p=p,
-        seeds=len(seeds),
-        room=_room(stored, check, seeds, found.values.dropna().index),
-        floor=_floor(stored, check) if len(seeds) == 1 else Floor(),
-        best=_best(stored, check, seeds),
-        left_out=tuple(seed for seed in shared if seed not in seeds),
+        p=paired_test(found.values, np.zeros(len(found.values)), n_resamples=1).wilcoxon_p,
+        seeds=fewest,
+        room=_room(check, read.tables, found.values.dropna().index),
+        floor=_floor(stored, check) if fewest == 1 else Floor(),
+        best=_best(check, read.tables),
+        left_out=read.left_out,
+        unpaired=tuple(whose) if len({own for _, own in whose}) > 1 else (),
     )
 
 
-def _shared_seeds(stored: Stored, check: Check) -> tuple[int, ...]:
-    groups = {term.runs.label: set(stored.ids(term.runs)) for term in check.terms}
-    for label, seeds in groups.items():
-        if not seeds:
-            raise MissingRowsError(f"{label} on {stored.dataset}", trained=False)
-    shared = shared_seeds(*groups.values())
-    if not shared:
-        raise MissingRowsError(f"{check.label} on {stored.dataset} with a seed that all share", trained=False)
-    return shared
+def _contrast(check: Check, read: Columns) -> Contrast:
+    """The mean with its interval over images and seeds; seeds of two blocks are drawn apart."""
+    blocks = _blocks(check, read)
+    if len(blocks) == 1:
+        ((seeds, block),) = blocks.items()
+        return over_seeds({seed: block[seed] for seed in seeds})
+    if len(blocks) > 2:
+        raise MissingRowsError(f"{check.label} with two seeds that all share", trained=False)
+    first, second = (block.to_numpy(dtype=np.float64).T for block in blocks.values())  # (seeds, images)
+    values = pd.concat([block.mean(axis=1, skipna=False) for block in blocks.values()], axis=1).sum(
+        axis=1, skipna=False
+    )
+    fewest = min(len(first), len(second))
+    return Contrast(estimate=difference_over_seeds(first, -second), values=values, seeds=(), fewest=fewest)
 
 
-def _with_rows(stored: Stored, check: Check, seeds: Sequence[int]) -> tuple[int, ...]:
-    """Seeds of which every row is stored. Errors: MissingRowsError, of the first seed, where there is none."""
-    missing: list[MissingRowsError] = []
-    kept = []
-    for seed in seeds:
-        try:
-            _columns(stored, check, seed)
-        except MissingRowsError as error:
-            missing.append(error)
+def _blocks(check: Check, read: Columns) -> dict[Seeds, pd.DataFrame]:
+    """Seeds -> weighted sum of the terms that have them, a column for each; images are the same for all.
+
+    A run that stands alone is added to one block: the same for every seed there, so the interval knows nothing of what
+    another seed of it would change.
+    """
+    alone = pd.Series(0.0, index=read.tables[0].index)
+    blocks: dict[Seeds, pd.DataFrame] = {}
+    for term, seeds, table in zip(check.terms, read.seeds, read.tables, strict=True):
+        if len(seeds) == 1:
+            alone = alone + term.weight * table[seeds[0]]
         else:
-            kept.append(seed)
-    if not kept:
-        raise missing[0]
-    return tuple(kept)
+            blocks[seeds] = blocks[seeds] + term.weight * table if seeds in blocks else term.weight * table
+    if not blocks:
+        return {read.seeds[0]: alone.to_frame(read.seeds[0][0])}
+    first = next(iter(blocks))
+    return blocks | {first: blocks[first].add(alone, axis=0)}
 
 
-def _contrast(stored: Stored, check: Check, seed: int) -> pd.Series[float]:
-    """Values by image, NaN where one is undefined, for those that all runs have and, if asked, answer right."""
-    columns = _columns(stored, check, seed)
-    weights = np.array([term.weight for term in check.terms])
-    return pd.Series(columns.to_numpy(dtype=np.float64) @ weights, index=columns.index)
-
-
-def _columns(stored: Stored, check: Check, seed: int) -> pd.DataFrame:
-    """A column for each term, on the images that `_contrast` is about."""
-    found = pd.concat([_column(stored, term, seed) for term in check.terms], axis=1, join="inner").sort_index()
-    if check.right_only:
-        for term in check.terms:
-            right = _values(stored, term.runs, seed, ANSWERS, "right").reindex(found.index)
-            found = found[right == 1.0]
-    return found.set_axis(range(len(check.terms)), axis=1)
-
-
-def _column(stored: Stored, term: Term, seed: int) -> pd.Series[float]:
-    own = _values(stored, term.runs, seed, term.explainer, term.metric)
-    if term.beyond:
-        another = _values(stored, term.runs, seed, term.explainer, f"{term.metric}_shuffled")
-        return (own - another) / (1.0 - float(another.mean()))
-    if not term.to_teacher:
-        return own
-    return (own - _values(stored, TEACHER, seed, term.explainer, term.metric)).abs()
-
-
-def _room(stored: Stored, check: Check, seeds: Sequence[int], images: pd.Index[int]) -> float:
+def _room(check: Check, tables: Sequence[pd.DataFrame], images: pd.Index[int]) -> float:
     """How far the contrast could go on the images that it is of, were what the check adds at its best."""
     if check.rule not in SIDES:
         return math.inf
     side, total = SIDES[check.rule], 0.0
-    tables = [_columns(stored, check, seed).loc[images] for seed in seeds]
-    for at, term in enumerate(check.terms):
-        if term.weight > 0:
-            total += side * term.weight * _end(term, side)
-        else:
-            total += side * term.weight * float(np.mean([table[at].mean() for table in tables]))
+    for term, table in zip(check.terms, tables, strict=True):
+        reached = _end(term, side) if term.weight > 0 else float(table.loc[images].to_numpy().mean())
+        total += side * term.weight * reached
     return total
 
 
-def _best(stored: Stored, check: Check, seeds: Sequence[int]) -> Best | None:
+def _best(check: Check, tables: Sequence[pd.DataFrame]) -> Best | None:
     """As if every image of what the check adds had the best value and the others stayed as they are."""
-    tables = {seed: _columns(stored, check, seed) for seed in seeds}
-    if check.rule not in SIDES or not all(_is_share(term, table[at]) for table in tables.values()
-                                          for at, term in enumerate(check.terms)):  # fmt: skip
+    both = list(zip(check.terms, tables, strict=True))
+    if check.rule not in SIDES or not all(_is_share(term, table) for term, table in both):
         return None
-    values = over_seeds({seed: _at_best(check, table) for seed, table in tables.items()}).values
+    means = [(term, table.mean(axis=1, skipna=False)) for term, table in both]
+    at_best = [term.weight * (mean.where(mean.isna(), _end(term, SIDES[check.rule])) if term.weight > 0 else mean)
+               for term, mean in means]  # fmt: skip
+    values = sum(at_best[1:], start=at_best[0])
     p = paired_test(values, np.zeros(len(values)), n_resamples=0).wilcoxon_p
     return Best(left=int((values.abs() > ROUNDING).sum()), p=p)
 
 
-def _at_best(check: Check, columns: pd.DataFrame) -> pd.Series[float]:
-    side = SIDES[check.rule]
-    ends = [
-        columns[at].where(columns[at].isna(), _end(term, side)) if term.weight > 0 else columns[at]
-        for at, term in enumerate(check.terms)
-    ]
-    return sum((term.weight * end for term, end in zip(check.terms, ends, strict=True)), start=columns[0] * 0)
-
-
-def _is_share(term: Term, values: pd.Series[float]) -> bool:
+def _is_share(term: Term, table: pd.DataFrame) -> bool:
     """Whether it is a metric of 0 and 1, and has no other value here (several classes make a share of an image)."""
-    return term.metric.partition("@")[0] in SHARES and bool(values.dropna().isin((0.0, 1.0)).all())
+    values = table.to_numpy(dtype=np.float64)
+    return term.metric.partition("@")[0] in SHARES and bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
 
 
 def _floor(stored: Stored, check: Check) -> Floor:
@@ -262,7 +200,7 @@ def _of_seeds(stored: Stored, term: Term) -> pd.DataFrame:
     """What a term adds on each image, a column for every seed whose values are stored."""
     ids = stored.ids(term.runs)
     known = [seed for seed in ids if stored.values(ids[seed], term.explainer, term.metric) is not None]
-    return pd.DataFrame({seed: term.weight * _column(stored, term, seed) for seed in known})
+    return pd.DataFrame({seed: term.weight * column(stored, term, seed) for seed in known})
 
 
 def _end(term: Term, side: int) -> float:
@@ -270,15 +208,3 @@ def _end(term: Term, side: int) -> float:
     info = METRICS[term.metric.partition("@")[0]]
     low, high = (0.0, info.high - info.low) if term.to_teacher else (info.low, info.high)
     return high if side > 0 else low
-
-
-def _values(stored: Stored, runs: Runs, seed: int, explainer: str, metric: str) -> pd.Series[float]:
-    values = stored.values(_id(stored, runs, seed), explainer, metric)
-    if values is None:
-        raise MissingRowsError(f"{metric} of {explainer} of {runs.label} on {stored.dataset}")
-    return values
-
-
-def _id(stored: Stored, runs: Runs, seed: int) -> str:
-    ids = stored.ids(runs)
-    return ids[ANY_SEED] if ANY_SEED in ids else ids[seed]

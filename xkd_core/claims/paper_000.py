@@ -8,8 +8,9 @@ from typing import Any
 
 from xkd_core.claims import proofs_losses, proofs_maps, proofs_quirks
 from xkd_core.claims.base import Claim, by_code
+from xkd_core.claims.columns import Check, Term
 from xkd_core.claims.contrasts import of_runs, share_right
-from xkd_core.claims.measuring import Check, Term, between
+from xkd_core.claims.measuring import between
 from xkd_core.claims.stored import TEACHER, Runs
 
 MIXED = (0.25, 0.5, 0.75)

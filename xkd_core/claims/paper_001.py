@@ -6,8 +6,9 @@ from typing import Any
 
 from xkd_core.claims import proofs_counts, proofs_quirks, proofs_tables
 from xkd_core.claims.base import Claim, by_code
+from xkd_core.claims.columns import Check, Rule, Term
 from xkd_core.claims.contrasts import of_runs
-from xkd_core.claims.measuring import Check, Rule, Term, between
+from xkd_core.claims.measuring import between
 from xkd_core.claims.stored import TEACHER, Runs
 
 DATA = {"cifar10": ("CIFAR-10, /2 (about the paper's ratio)", ("/2",)), "scenes": ("scenes, /4 and /8", ("/4", "/8"))}

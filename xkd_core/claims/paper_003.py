@@ -6,8 +6,9 @@ from typing import Any
 
 from xkd_core.claims import proofs_counts, proofs_maps, proofs_tables
 from xkd_core.claims.base import Claim, Finding, Number, by_code
+from xkd_core.claims.columns import Check, Rule
 from xkd_core.claims.contrasts import of_runs, share_right
-from xkd_core.claims.measuring import Check, Rule, between
+from xkd_core.claims.measuring import between
 from xkd_core.claims.stored import Runs
 from xkd_core.metrics.statistics import share_interval
 

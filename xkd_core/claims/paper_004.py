@@ -6,8 +6,9 @@ from typing import Any
 
 from xkd_core.claims import proofs_counts, proofs_losses, proofs_quirks, proofs_tables
 from xkd_core.claims.base import Claim, by_code
+from xkd_core.claims.columns import Check, Term
 from xkd_core.claims.contrasts import of_runs, share_right
-from xkd_core.claims.measuring import Check, Term, between
+from xkd_core.claims.measuring import between
 from xkd_core.claims.stored import TEACHER, Runs
 
 WIDTHS = {"/2": 0.5, "/4": 0.25, "/8": 0.125}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from xkd_core.claims.base import Claim
+from xkd_core.claims.columns import Check
 from xkd_core.claims.contrasts import of_runs
-from xkd_core.claims.measuring import Check, between
+from xkd_core.claims.measuring import between
 from xkd_core.claims.stored import TEACHER, Runs
 
 EXPLAINERS: Mapping[str, str] = {"excitation_backprop": "EBP", "lrp": "LRP", "rap": "RAP"}
@@ -59,7 +60,7 @@ WAYS = (
 def _places(label: str, first: Runs, second: Runs, metrics: Mapping[str, str] = PLACES) -> list[Check]:
     """On images that both answer right, as in the paper."""
     return [
-        between(f"{short} {title}: {label}", first, second, name, metric, right_only=True, measured_only=True)
+        between(f"{short} {title}: {label}", first, second, name, metric, right_only=True)
         for name, short in EXPLAINERS.items()
         for metric, title in metrics.items()
     ]
@@ -72,10 +73,7 @@ def _kept(way: Compressed) -> Mapping[str, str]:
 
 def _near(way: Compressed) -> list[Check]:
     swa, naive = (way.students(method) for method in ("swa", "naive"))
-    return [
-        between(f"{short}: SWA - naive", swa, naive, name, "cosine", measured_only=True)
-        for name, short in EXPLAINERS.items()
-    ]
+    return [between(f"{short}: SWA - naive", swa, naive, name, "cosine") for name, short in EXPLAINERS.items()]
 
 
 def _of(way: Compressed) -> tuple[Claim, ...]:

@@ -19,8 +19,9 @@ from scipy.stats import norm
 
 from xkd_core.catalogue import EXPLAINERS
 from xkd_core.claims.base import Claim, Finding
+from xkd_core.claims.columns import Check, Rule, Term
 from xkd_core.claims.contrasts import decided
-from xkd_core.claims.measuring import Check, Floor, Measured, Rule, Term
+from xkd_core.claims.measuring import Floor, Measured
 from xkd_core.claims.stored import TEACHER, Runs, Stored, read_stored
 from xkd_core.metrics.statistics import Estimate
 from xkd_core.results.metric_store import read_roar

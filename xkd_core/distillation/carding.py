@@ -17,7 +17,8 @@ from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.surrogate import collapse, maps_on, span
 from xkd_core.distillation.trainer import Student, Trained, TrainingData, device
-from xkd_core.distillation.validation import is_flat
+from xkd_core.distillation.validation import Curve, is_flat, is_flat_round
+from xkd_core.errors import XKDError
 from xkd_core.images.datasets import load
 from xkd_core.models.architectures import count_parameters
 from xkd_core.models.attentive import ExplainedResNet
@@ -58,7 +59,7 @@ def card_of(recipe: Recipe, trained: Trained, data: TrainingData, root: Path | N
         recipe={**recipe.values, "label": recipe.label},
         recipe_hash=recipe.hash,
         curve=progress.curve,
-        undertrained=not is_flat(progress.curve),
+        undertrained=not _rests(recipe, progress.curve, root),
         dead_maps=progress.dead / progress.seen if recipe.matches_maps and progress.seen else None,
         train_seconds=round(progress.seconds, 1),
         versions=versions(),
@@ -92,6 +93,24 @@ def _int8_size(stored: Mapping[str, Tensor], teacher: Card) -> dict[str, float]:
     """Ratio and non-zeros, of the file: a teacher's parameters have 32 bits each, an int8 form's what its file has."""
     size = stored_size(stored)
     return {"ratio": 32 * teacher.params / size.bits, "nonzeros": size.nonzeros}
+
+
+def _rests(recipe: Recipe, curve: Curve, root: Path | None) -> bool:
+    """Whether it was trained to the end: by its own curve, or that of all rounds of a pruning up to this one."""
+    return is_flat_round([*_before(recipe.source_id, root), curve]) if recipe.compress else is_flat(curve)
+
+
+def _before(source_id: str | None, root: Path | None) -> list[Curve]:
+    """The curves of a run and of those that it goes on from, the first one first; as far back as they are here."""
+    found: list[Curve] = []
+    while source_id is not None:
+        try:
+            card = find_card(source_id, root)
+        except XKDError:  # only the last one is needed to go on
+            break
+        found.insert(0, card.curve)
+        source_id = card.source_id
+    return found
 
 
 def _compression(recipe: Recipe, teacher: Card | None) -> Compression:

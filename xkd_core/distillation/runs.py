@@ -18,6 +18,7 @@ from xkd_core.distillation.kept import Lessons, keep
 from xkd_core.distillation.named import differences
 from xkd_core.distillation.recipes import Recipe
 from xkd_core.distillation.targets import teacher_outputs
+from xkd_core.distillation.teaching import channels, check_shared
 from xkd_core.distillation.trainer import Report, TrainingData, device, train
 from xkd_core.distillation.validation import Validation
 from xkd_core.distillation.views import Views, draw_views, pixel_array, with_erasing
@@ -121,6 +122,8 @@ def training_data(recipe: Recipe, *, root: Path | None = None) -> TrainingData:
     split = load(recipe.dataset, recipe.split)
     check_input(recipe.arch, split.info.transform.size)
     _check_runs(recipe, split.info.classes, root)  # what does not fit is refused before images are drawn
+    if recipe.mask == "shared":
+        _check_widths(recipe, split.info.transform.size, root)
     chosen = first_images(split, recipe.limit)
     pixels, labels = pixel_array(split, chosen), split.labels()[chosen]
     views = _views(recipe, len(pixels), split.info.transform.size)
@@ -166,6 +169,15 @@ def _check_runs(recipe: Recipe, classes: tuple[str, ...], root: Path | None) -> 
                 f"{run_id} is {card.arch} at width {card.width:g}, so a training that goes on from it is too; got "
                 f"{recipe.arch} at width {recipe.width:g}."
             )
+
+
+def _check_widths(recipe: Recipe, size_px: int, root: Path | None) -> None:
+    """A mask for both networks needs as many channels in one as in the other."""
+    teacher, own = load_run(str(recipe.teacher_id), root), _start(recipe, root)
+    if own is None:
+        own = build(recipe.arch, len(teacher.card.classes), width=recipe.width)
+    theirs, ours = (channels(model, recipe.layer_names, size_px) for model in (teacher.model, own))
+    check_shared(theirs, ours)
 
 
 def _autoencoder(recipe: Recipe, teacher: LoadedRun, pixels: UInt8) -> Autoencoder:

@@ -61,6 +61,15 @@ def channels(model: Network, layers: tuple[str, ...], size_px: int) -> tuple[int
     return tuple(tap.shape[1] for tap in taps)
 
 
+def check_shared(theirs: tuple[int, ...], ours: tuple[int, ...]) -> None:
+    """Refuse a mask for teacher and student together where a layer of one has other channels. Errors: BadInputError."""
+    if ours != theirs:
+        raise BadInputError(
+            f"mask 'shared' hides the same channels in both networks, so they need equal widths; the teacher has "
+            f"{theirs}, the student {ours}. Use mask 'teacher' or 'independent'."
+        )
+
+
 def _for_maps(teacher: Network, x: Tensor, layers: tuple[str, ...]) -> Tapped:
     """One forward pass, recorded only where autograd must find the weights."""
     if layers == SEAM and teacher.has_cam:
@@ -88,11 +97,7 @@ def _masks(
     drawn = tuple(sswa_keep(width, recipe.drop_prob, generator)[None].to(x.device) for width in widths)
     if recipe.mask == "teacher":
         return drawn, ()
-    if own != widths:
-        raise BadInputError(
-            f"mask 'shared' hides the same channels in both networks, so they need equal widths; the teacher has "
-            f"{widths}, the student {own}. Use mask 'teacher' or 'independent'."
-        )
+    check_shared(widths, own)
     return drawn, drawn
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, takewhile
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from xkd_core.types import Transform, UInt8
 
 FLAT_EPOCHS = 3
 FLAT_WITHIN = 0.01
+ROUNDING = 1e-6  # of the watched values, which are means in float32
+Curve = Sequence[Mapping[str, float]]
+"""What was watched after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,27 @@ def average_precision(labels: UInt8, scores: np.ndarray) -> float:
     return float((gained * hits[ends] / (ends + 1)).sum() / max(hits[-1], 1))
 
 
-def is_flat(curve: Sequence[dict[str, float]]) -> bool:
-    """Whether every watched value moved by at most .01 over the last three epochs."""
-    if len(curve) <= FLAT_EPOCHS:
+def is_flat(curve: Curve, *, shortest: int = FLAT_EPOCHS + 1) -> bool:
+    """Whether every watched value moved by at most .01 over the last three epochs.
+
+    shortest: with fewer epochs nothing can be told, so the curve is not flat.
+    """
+    if len(curve) < shortest:
         return False
     last = curve[-FLAT_EPOCHS - 1 :]
     spans = (max(row[name] for row in last) - min(row[name] for row in last) for name in last[0])
-    return all(span <= FLAT_WITHIN for span in spans)
+    return all(span <= FLAT_WITHIN + ROUNDING for span in spans)
+
+
+def is_flat_round(curves: Sequence[Curve]) -> bool:
+    """Whether a round of pruning was trained to the end, judged over the chain of rounds; ``curves``: its own last.
+
+    Each round goes on from the weights of the one before, for two epochs or so: those of the rounds before it count,
+    as far back as the same values were watched. A first round has its own epochs only and is judged over these, if
+    they are two or more.
+    """
+    alike = list(takewhile(lambda curve: len(curve) and curve[0].keys() == curves[-1][0].keys(), reversed(curves)))
+    return is_flat(list(chain.from_iterable(reversed(alike))), shortest=2)
 
 
 def _laid_out(model: SlimVggGap, stop: float) -> Network:

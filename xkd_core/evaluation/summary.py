@@ -25,7 +25,7 @@ from xkd_core.models.cards import Card, equal_teachers
 from xkd_core.models.checkpoints import list_runs
 from xkd_core.results.aggregate import difference, estimate
 from xkd_core.results.in_loss import was_in_loss
-from xkd_core.results.paired import shared_seeds
+from xkd_core.results.paired import paired_seeds
 from xkd_core.results.store import read_rows
 
 CLASS_MAPS = (CAM, GRAD_CAM)
@@ -217,7 +217,7 @@ def _differences(
             else "-"
             for table, name, metric in measured
         ]
-        paired = ", ".join(map(str, shared_seeds(*([seeds[run_id] for run_id in own] for own in (first, second)))))
+        paired = ", ".join(map(str, paired_seeds(*([seeds[run_id] for run_id in own] for own in (first, second)))))
         yield f"| {title} | {paired or 'none, drawn apart'} | " + " | ".join(cells) + " |"
 
 

@@ -86,14 +86,15 @@ class Question:
 class Difference:
     """The answer: mean of first - second with its interval, tests on the images' means over seeds, Holm's p.
 
-    seeds: those that both groups have, over which they are paired; () if none is, and seeds are drawn apart. holm_p:
-    Wilcoxon's p as of `PairedTest`, adjusted for all questions asked together. floor: as of `seed_floor`; below it a
-    difference is what another seed makes too.
+    seeds: those over which the groups are paired; () if none is, and seeds are drawn apart. fewest: seeds of the side
+    that has fewest. holm_p: Wilcoxon's p as of `PairedTest`, adjusted for all questions asked together. floor: as of
+    `seed_floor`; below it a difference is what another seed makes too.
     """
 
     question: Question
     estimate: Estimate
     seeds: tuple[int, ...]
+    fewest: int
     test: PairedTest
     holm_p: float
     floor: float | None
@@ -107,15 +108,16 @@ class Difference:
     def sure(self) -> bool:
         """Whether it says better or worse, as for claims: p after Holm is below .05 and the interval leaves 0 out.
 
-        An interval of one seed knows of images alone: there the difference must also be more than another seed makes.
+        Where a side has one seed, nobody knows what another would change it by: there the difference must also be more
+        than another seed makes.
         """
-        alone = len(self.seeds) == 1 and self.below_floor
+        alone = self.fewest == 1 and self.below_floor
         return self.holm_p < ALPHA and self.estimate.side != 0 and not alone
 
     @property
     def lone(self) -> bool:
         """Whether it is of one seed and nobody knows what another one would change."""
-        return len(self.seeds) == 1 and self.floor is None
+        return self.fewest == 1 and self.floor is None
 
 
 def compare(metrics: Metrics, groups: Groups, explainer: str, metric: str, *, own_intervals: bool = True) -> Comparison:
@@ -172,6 +174,7 @@ def differences(
             question=question,
             estimate=one.estimate,
             seeds=one.seeds,
+            fewest=one.fewest,
             test=test,
             holm_p=adjusted[name],
             floor=seed_floor(metrics, groups, question),

@@ -91,9 +91,7 @@ def _groups(teacher: Card | None, cards: Sequence[Card]) -> Mapping[str, tuple[s
     return found
 
 
-def _panel(
-    metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, student: Card, family: str
-) -> Panel:
+def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, student: Card, family: str) -> Panel:
     tables = {
         (place, method): metrics.values(ids, method, metric) for place, ids in groups.items() for method in METHODS
         if not any((run_id, method) in metrics.instead for run_id in ids)  # no second box of one map

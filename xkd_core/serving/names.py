@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from xkd_core.catalogue import EXPLAINERS
 from xkd_core.models.cards import Card
 
 OTHER_TITLES: Mapping[str, str] = {
@@ -15,6 +16,8 @@ CONTROL_TITLES: Mapping[str, str] = {"shuffled": "Shuffled control", "untrained"
 """Of controls that were trained on what they should not learn from; the others are naive or matched students."""
 LESS: Mapping[str, str] = {"parameters": "smaller", "nonzeros": "fewer non-zero weights", "bits": "fewer bits"}
 """What a ratio counts, as a word behind 'times'."""
+ROUND_AMOUNT = 0.2
+"""Of the living weights, what a round of iterative pruning takes off."""
 CONTROL_WORDS: Mapping[str, str] = {
     "shuffled": "matched to maps of other images",
     "plain": "trained without the shortcut",
@@ -25,10 +28,10 @@ CONTROL_WORDS: Mapping[str, str] = {
 
 
 def describe(card: Card) -> str:
-    """What was trained, in a few words: '1/8 width, 63x smaller, λ 0.5, β 2'."""
+    """What was trained, in a few words: '1/8 width, 63x smaller, λ 0.5, β 2'; of XDistillation its target too."""
     if card.role == "teacher":
         return f"{parameters(card.params)} parameters" + (f", seed {card.seed}" if card.seed else "")
-    words = [smaller(card), f"λ {card.lam:g}" if card.lam is not None else ""]
+    words = [smaller(card), target_of(card), f"λ {card.lam:g}" if card.lam is not None else ""]
     words.append(f"β {card.beta:g}" if card.beta else "")
     words.append(f"seed {card.seed}" if card.seed else "")
     words.append(CONTROL_WORDS.get(control_of(card), "") if card.role == "control" else "")
@@ -36,10 +39,25 @@ def describe(card: Card) -> str:
 
 
 def smaller(card: Card) -> str:
-    """'1/8 width, 63x smaller': how it was made small and by how much, two numbers that must not be mixed up."""
+    """'1/8 width, 63x smaller': how it was made small and by how much, two numbers that must not be mixed up.
+
+    Weights that were not pruned in rounds say so: 'weights pruned, 60% at once, 2.49x fewer non-zero weights'.
+    """
     width = f"{Fraction(card.width).limit_denominator(64)} width" if card.width < 1 else "full width"
     form = {"structured": "filters pruned", "unstructured": "weights pruned", "int8": f"{width}, 8 bits"}
-    return f"{form.get(card.compression, width)}, {how_much(card)}"
+    return ", ".join(filter(None, (form.get(card.compression, width), at_once(card), how_much(card))))
+
+
+def at_once(card: Card) -> str:
+    """'60% at once': weights that were pruned by another share than the rounds' fifth; "" for all other runs."""
+    amount = card.recipe.get("amount") or ROUND_AMOUNT
+    return "" if card.compression != "unstructured" or amount == ROUND_AMOUNT else f"{100 * amount:g}% at once"
+
+
+def target_of(card: Card) -> str:
+    """'target Grad-CAM': whose maps an XDistillation student's autoencoder draws; "" where it draws none."""
+    explainer = card.recipe.get("explained") or "gradient_shap"
+    return f"target {EXPLAINERS[explainer].title}" if card.method == "xd" and explainer in EXPLAINERS else ""
 
 
 def how_much(card: Card) -> str:

@@ -98,7 +98,7 @@ def _candidate(results: Results, zoo: Zoo, card: Card, explainer: str) -> Candid
     group = _group(card)
     return Candidate(
         run_id=card.id,
-        words=f"{_kind(zoo, card)}, {describe(card)}",
+        words=_words(zoo, card),
         group=group,
         quality=quality,
         quality_name=name,
@@ -112,6 +112,12 @@ def _candidate(results: Results, zoo: Zoo, card: Card, explainer: str) -> Candid
         nonzeros=card.nonzeros,
         flops=card.flops,
     )
+
+
+def _words(zoo: Zoo, card: Card) -> str:
+    """Its kind and its description; what both say, such as an XDistillation's target, once."""
+    parts = f"{_kind(zoo, card)}, {describe(card)}".split(", ")
+    return ", ".join(dict.fromkeys(parts))
 
 
 def _kind(zoo: Zoo, card: Card) -> str:

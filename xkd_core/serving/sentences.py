@@ -226,8 +226,8 @@ def drift_apart(name: str, cards: tuple[Card, Card], means: tuple[float, float],
 
 
 def floor_words(gap: Difference) -> str:
-    """What another seed makes beside a gap of one seed; "" for several seeds, whose interval knows."""
-    if len(gap.seeds) != 1:
+    """What another seed makes beside a gap of which a side has one seed; "" for several seeds, whose interval knows."""
+    if gap.fewest != 1:
         return ""
     if gap.floor is None:
         return "One seed each: what another seed would change is not known."

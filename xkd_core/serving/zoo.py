@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xkd_core import settings
+from xkd_core.catalogue import EXPLAINERS
 from xkd_core.models.cards import Card, equal_teachers, first_teacher
-from xkd_core.serving.names import CONTROL_TITLES, LESS, OTHER_TITLES, control_of, how_much, smaller, times
+from xkd_core.serving.names import CONTROL_TITLES, LESS, OTHER_TITLES, at_once, control_of, how_much, smaller, times
 
 if TYPE_CHECKING:
     from xkd_core.models.checkpoints import Scan
@@ -298,7 +299,8 @@ def fingerprint(root: Path | None = None) -> str:
 def family_of(card: Card) -> str:
     """Which kind of student a card is: a key of ``FAMILIES``, or that of a naive one as `naive_of` names it.
 
-    Runs that differ from their method's defaults in one of ``VARIED`` are a variant: no seeds of the others.
+    Runs that differ from their method's defaults in one of ``VARIED`` are a variant: no seeds of the others. So are
+    those whose weights were pruned in one go: no rounds of the iterative pruning.
     """
     if card.role == "control":
         control = control_of(card)
@@ -309,9 +311,18 @@ def family_of(card: Card) -> str:
 
 
 def _variations(card: Card) -> list[str]:
-    """'F_R 0.005', or 'norms frozen': each field of `VARIED` that a card has another value of."""
+    """'F_R 0.005', 'norms frozen': each field of `VARIED` that a card has another value of; and '60% at once'.
+
+    The amount is no field of `VARIED`: its usual value is one for rounds, another for filters and none for the rest.
+    """
     given = [(words, card.recipe.get(name, usual), usual) for name, (words, usual) in VARIED.items()]
-    return [words if value is True else f"{words} {value}" for words, value, usual in given if value != usual]
+    found = [words if value is True else f"{words} {_word(value)}" for words, value, usual in given if value != usual]
+    return [*found, *filter(None, [at_once(card)])]
+
+
+def _word(value: object) -> object:
+    """An explainer by its title, as `target_of` has it; anything else as it is."""
+    return EXPLAINERS[value].title if isinstance(value, str) and value in EXPLAINERS else value
 
 
 def naive_of(family: str) -> str:
