@@ -23,8 +23,9 @@ from xkd_core.metrics.statistics import Estimate
 HERE = Path(__file__).parent
 HEAD = ("what", "size", "method", "paper", "here", "seeds", "paper: gap", "here: gap", "paired", "direction")
 EXPLAINED = """Paper and settings are named. "gap" is to the row that the table names; ours is paired over the same
-images and the seeds that both have ("paired" says how many), so that it need not be the difference of the two values;
-its 95 % interval is over images, and over seeds where there are several. mAP has no value for an image, so no gap.
+images and the seeds that both have, if there are two ("paired" says how many; else all seeds of each side enter), so
+that it need not be the difference of the two values; its 95 % interval is over images, and over seeds where there are
+several. mAP has no value for an image, so no gap.
 "same" and "other": our interval excludes 0, with the printed sign or the other one; "open": it contains 0, or the gap
 of one seed is no larger than what another seed is known to make. No correction for the number of rows. Images count
 whether the network is right or wrong on them; paper 004 leaves out the wrong ones. "n": where a value is of far fewer

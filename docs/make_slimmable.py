@@ -32,7 +32,8 @@ Written by `python -m docs.make_slimmable` from the cards and stored rows of `ch
 student is one set of weights for seven widths (1/8 to 1/2 of the teacher's channels, batch norms of their own); each
 width is a run `ID@width`. Beside it stand students that were trained at one width, with the same data, recipe and
 seeds. λ = .5, β = 2. Differences are slimmable minus separate, paired over the same images and the seeds that both
-have, with 95 % intervals over images, and over seeds where both have several. A difference of one seed that is no
+have, if there are two, else of all seeds of each side, with 95 % intervals over
+images, and over seeds where both have several. A difference of one seed that is no
 larger than what another seed is known to make is said to be so.
 """
 NONE = f"""No slimmable run is here yet: `python -m xkd_core sweep run checkpoints/{DATASET}/sweep.yaml`, then

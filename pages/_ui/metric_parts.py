@@ -258,9 +258,9 @@ def compare(found: Chart, dataset: str, metrics: Metrics) -> None:
         st.caption(
             "Wilcoxon's signed ranks of each image's mean over seeds, or, where all differences have one size as of "
             "metrics of 0 and 1, the exact sign test (McNemar); Holm's correction is over the rows of this table. "
-            "seeds: differences are taken within the seeds that both have. d_z: mean over standard deviation; "
-            "rank biserial: from -1 to 1; another seed: the largest mean difference between two seeds of a group, "
-            "empty where each has one seed: no noise floor is known there."
+            "seeds: differences are taken within the seeds that both have, if there are two. d_z: mean over standard "
+            "deviation; rank biserial: from -1 to 1; another seed: the largest mean difference between two seeds of a "
+            "group, empty where each has one seed: no noise floor is known there."
         )
         _button("Tests (CSV)", lambda: csv(rows), f"{found.ask.metric}-tests.csv", "text/csv")
 

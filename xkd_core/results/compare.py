@@ -2,7 +2,7 @@
 
 Images count where every run of the comparison has a value, and n says how many; what each group has by itself
 stands beside. With several seeds the interval is over images and seeds, and differences pair the seeds that both
-groups have (`paired`). Nothing here is stored.
+groups have, if there are two (`paired`). Nothing here is stored.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def differences(
     seeds: Mapping[str, int],
     resamples: int = 9999,
 ) -> tuple[Difference, ...]:
-    """Answer questions over the same images and the seeds that both groups share, Holm's correction over all of them.
+    """Answer questions over the same images and the seeds that are paired, Holm's correction over all of them.
 
     Args: seeds, run id -> seed; resamples, of the permutation test. Errors: BadInputError for no question or a label
     that no group has.
