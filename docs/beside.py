@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs.lines import measured
+from docs.lines import measured, of_how_many
 from docs.text import interval, scaled, table
 from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored
@@ -156,7 +156,8 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
         ours = [None if value is None else wanted.scale * value for value in values]
         return over_seeds(ours, ".2f") if ours else "not measured", str(len(ids))
     found = _estimate(row, wanted, stored)
-    return "not measured" if found is None else interval(scaled(found, wanted.scale), wanted.digits), str(len(ids))
+    some = of_how_many(stored, ids, wanted.explainer, wanted.metric).strip(" ()") or str(len(ids))
+    return "not measured" if found is None else interval(scaled(found, wanted.scale), wanted.digits), some
 
 
 def _gap(row: Row, base: Row, wanted: Measure, stored: Stored) -> Measured | None:

@@ -127,7 +127,7 @@ def _order(line: Line) -> tuple[object, ...]:
 
 
 def measured(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> Estimate | None:
-    """Mean over images (and seeds) with its interval; None where a run was not measured so."""
+    """Mean over images (and measured seeds, see `of_how_many`) with its interval; None where no run was measured so."""
     found = values(stored, ids, explainer, metric)
     return None if found is None else estimate(found, metric)
 
@@ -139,12 +139,16 @@ def mean_of(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> 
 
 
 def values(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> pd.DataFrame | None:
-    """A column for each run, indexed by image; None where one was not measured so."""
+    """A column for each run that was measured so, indexed by image; None where none was."""
     columns = [stored.values(run_id, explainer, metric) for run_id in ids]
     known = [column for column in columns if column is not None]
-    if not known or len(known) < len(columns):
-        return None
-    return pd.concat(known, axis=1, join="inner")
+    return pd.concat(known, axis=1, join="inner") if known else None
+
+
+def of_how_many(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> str:
+    """' (3 of 5)' where not all of the seeds were measured so, else ""."""
+    found = values(stored, ids, explainer, metric)
+    return "" if found is None or found.shape[1] == len(ids) else f" ({found.shape[1]} of {len(ids)})"
 
 
 def mark(card: Card, explainer: str) -> str:

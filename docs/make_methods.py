@@ -21,6 +21,7 @@ from docs.lines import (
     mark,
     mean_of,
     measured,
+    of_how_many,
 )
 from docs.papers import comparisons
 from docs.text import interval, page, scaled, table
@@ -58,7 +59,8 @@ Written by `python -m docs.make_methods` from the cards and stored rows of `chec
   values are *Maps that know nothing*. CAM's distance grows with the number of cells: compare it within one network.
   CAM (where a network has none, Grad-CAM in its place) is measured on as many test images as rows are stored of, the
   other explainers on 200; every cell is of the images that all its runs have a value for, so that rows with many
-  undefined values are of other images than the rest. "-": not measured, or not defined.
+  undefined values are of other images than the rest. "(3 of 5)": so many of the runs were measured so. "-": none was,
+  or it is not defined.
 - Methods: KD, distillation from the teacher's answers. EWA, SWA, SSWA: matching of the teacher's class activation map
   with equal weights, with the class's weights, with some channels left out at random. AT, NST, AB: attention transfer,
   neuron selectivity transfer, activation boundaries. XD: XDistillation, a student that is given an autoencoder's
@@ -174,11 +176,12 @@ def _map_row(stored: Stored, line: Line) -> list[str]:
 
 def _map_cell(stored: Stored, line: Line, explainer: str, metric: str) -> str:
     """The mean with its interval and whether it was trained; of the control the mean alone."""
+    some = of_how_many(stored, line.ids, explainer, metric)
     if metric == SHUFFLED:
         value = mean_of(stored, line.ids, explainer, metric)
-        return "-" if value is None else f"{value:.3f}"
+        return "-" if value is None else f"{value:.3f}{some}"
     found = measured(stored, line.ids, explainer, metric)
-    return interval(found, 1 if metric == "distance" else 3, mark=mark(line.first, explainer))
+    return interval(found, 1 if metric == "distance" else 3, mark=mark(line.first, explainer)) + some
 
 
 def _autoencoders(found: Sequence[Line]) -> str:

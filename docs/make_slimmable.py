@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from docs.lines import flops, images_seen, measured
+from docs.lines import flops, images_seen, measured, of_how_many
 from docs.text import interval, page, table
 from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored, read_stored
@@ -137,10 +137,12 @@ def _maps(stored: Stored) -> str:
         for title, explainer in MAPS.items():
             trained = "†" if method == "SWA" and explainer == "cam" else ""
             slim, alone = (_cosine(stored, method, stop, explainer, slim=slim) for slim in (True, False))
+            ids = [_ids(stored, method, stop, slim=slim) for slim in (True, False)]
+            some = [of_how_many(stored, own, explainer, "cosine") for own in ids]
             found = gap(stored, method, stop, explainer, "cosine")
             drift = "-" if slim is None else f"{1 - slim.mean:.3f}"
-            rows.append([method, fraction(stop), f"{title}{trained}", interval(slim), drift, interval(alone),
-                         _interval(found)])  # fmt: skip
+            rows.append([method, fraction(stop), f"{title}{trained}", interval(slim) + some[0], drift,
+                         interval(alone) + some[1], _interval(found)])  # fmt: skip
     head = ("method", "width", "map", "slim: cosine", "slim: drift", "separate: cosine", "difference")
     return table(head, rows)
 

@@ -154,7 +154,11 @@ def _answers(groups: Sequence[Group], answers: pd.DataFrame) -> Iterator[str]:
 def _answer_cell(cards: Sequence[Card], name: str, answers: pd.DataFrame) -> str:
     """With its interval where each image has an answer of its own; mAP is of all images at once."""
     ids = [card.id for card in cards]
-    if name in OF_ANSWERS and all(name in card.metrics for card in cards) and _stored(answers, ids, ANSWERS):
+    if (
+        name in OF_ANSWERS
+        and all(name in card.metrics for card in cards)
+        and len(_stored(answers, ids, ANSWERS)) == len(ids)
+    ):
         return str(estimate(answers, ids, ANSWERS, OF_ANSWERS[name]))
     return over_seeds([card.metrics[name].value for card in cards if name in card.metrics])
 
@@ -174,10 +178,11 @@ def _table(rows: pd.DataFrame, groups: Sequence[Group], explainer: str, metrics:
     controls = [("control: random map", ["control:random"]), ("control: centre Gaussian", ["control:centre"])]
     named = [(title, [c.id for c in cards], was_in_loss(cards[0], explainer)) for title, cards in groups if cards]
     for title, ids, trained in [*named, *((title, ids, False) for title, ids in controls)]:
-        if not _stored(rows, ids, explainer):
+        known = _stored(rows, ids, explainer)
+        if not known:
             continue
-        cells = [_cell(estimate(rows, ids, explainer, metric)) for metric in metrics]
-        seeds = "-" if title.startswith("control") else str(len(ids))
+        cells = [_cell(estimate(rows, known, explainer, metric)) for metric in metrics]
+        seeds = "-" if title.startswith("control") else _of(known, ids)
         yield f"| {title} | {seeds} | " + " | ".join(cells) + f" | {'yes' if trained else 'no'} |"
 
 
@@ -186,9 +191,14 @@ def _cell(value: Estimate) -> str:
     return f"{value}{missing}"
 
 
-def _stored(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str) -> bool:
-    chosen = rows[rows["explainer"] == explainer]["run_id"]
-    return all(run_id in set(chosen) for run_id in run_ids)
+def _stored(rows: pd.DataFrame, run_ids: Sequence[str], explainer: str) -> list[str]:
+    """The runs of which there are maps by an explainer."""
+    chosen = set(rows[rows["explainer"] == explainer]["run_id"])
+    return [run_id for run_id in run_ids if run_id in chosen]
+
+
+def _of(known: Sequence[str], run_ids: Sequence[str]) -> str:
+    return str(len(known)) if len(known) == len(run_ids) else f"{len(known)} of {len(run_ids)}"
 
 
 def _habitats(images: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
@@ -211,14 +221,20 @@ def _differences(
     for title, naive, matched in _pairs(groups):
         first, second = ([card.id for card in cards] for cards in (matched, naive))
         seeds = {card.id: card.seed for card in (*matched, *naive)}
-        cells = [
-            str(difference(table, first, second, name, metric, seeds=seeds))
-            if _stored(table, [*first, *second], name)
-            else "-"
-            for table, name, metric in measured
-        ]
+        cells = [_gap(table, first, second, name, metric, seeds) for table, name, metric in measured]
         paired = ", ".join(map(str, paired_seeds(*([seeds[run_id] for run_id in own] for own in (first, second)))))
         yield f"| {title} | {paired or 'none, drawn apart'} | " + " | ".join(cells) + " |"
+
+
+def _gap(
+    rows: pd.DataFrame, first: Sequence[str], second: Sequence[str], explainer: str, metric: str, seeds: dict[str, int]
+) -> str:
+    """The difference over the seeds that were measured, '(3 of 5)' where those are not all; "-" without any."""
+    ours, theirs = (_stored(rows, own, explainer) for own in (first, second))
+    if not ours or not theirs:
+        return "-"
+    some = [_of(known, own) for known, own in ((ours, first), (theirs, second)) if len(known) < len(own)]
+    return f"{difference(rows, ours, theirs, explainer, metric, seeds=seeds)}{f' ({min(some)})' if some else ''}"
 
 
 def _pairs(groups: Sequence[Group]) -> Iterator[tuple[str, list[Card], list[Card]]]:
