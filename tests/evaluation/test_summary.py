@@ -47,3 +47,19 @@ def test_networks_of_two_kinds_are_no_seeds_of_each_other(tmp_path) -> None:
     assert [title for title in titles if title.startswith("/4 naive β 0")] == [
         f"/4 naive β 0, {arch} of {made.runs['teacher']}" for arch in ("vgg_gap_32", cards[one].arch)
     ]
+
+
+def test_a_row_of_some_seeds_says_of_how_many(tmp_path) -> None:
+    made = make_zoo(tmp_path)
+    first, second = made.runs["kd 0.25 0.5"], "scenes-twin"
+    card = next(card for card in list_runs(made.root) if card.id == first)
+    folder = made.root / "scenes" / second
+    folder.mkdir()
+    (folder / "card.json").write_text(card.model_copy(update={"id": second, "seed": 1}).model_dump_json())
+    answers = read_rows("scenes", "answers", root=made.root)
+    merge_rows("scenes", "answers", answers[answers["run_id"] == first].assign(run_id=second), root=made.root)
+    text = summary("scenes", root=made.root)
+    (row,) = (one for one in lines(text, "## Similarity to the teacher: cam") if one.startswith("| /4 naive β 0 |"))
+    assert row.split("|")[2].strip() == "1 of 2"
+    (gap,) = (one for one in lines(text, "## SWA minus naive, paired over the same images") if one.startswith("| /4 |"))
+    assert "(1 of 2)" in gap
