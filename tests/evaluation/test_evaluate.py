@@ -18,7 +18,9 @@ from xkd_core.distillation.runs import distill
 from xkd_core.errors import BadInputError, UnknownNameError, WorkerError, XKDError
 from xkd_core.evaluate_command import evaluate as command
 from xkd_core.evaluation import evaluate as module
-from xkd_core.evaluation.evaluate import evaluate
+from xkd_core.evaluation.controls import control_maps
+from xkd_core.evaluation.evaluate import evaluate, open_bench
+from xkd_core.evaluation.heavy import HEAVY, heavy_maps
 from xkd_core.evaluation.quick import measure_card, measure_cards
 from xkd_core.evaluation.wide import Order, evaluate_metrics
 from xkd_core.explainers.engine import cams
@@ -67,6 +69,18 @@ def test_eight_bits_have_every_map_but_those_of_pixel_gradients(runs: list[Card]
     assert set(rows[rows["run_id"] == runs[2].id]["explainer"]) == {"cam", "occlusion", "kernel_shap"}
 
 
+def test_heavier_maps_have_their_controls_beside_the_teachers_maps(runs: list[Card], place: Path) -> None:
+    rows, bench = read_rows("digits", "maps", root=place), open_bench(runs[0].id, root=place)
+    chosen = bench.split.sample(12)
+    for name in HEAVY:
+        theirs = heavy_maps(bench.teacher, bench.split, chosen, name).maps.astype(float)
+        for control, maps in control_maps(theirs.shape).items():
+            own = rows[(rows["run_id"] == f"control:{control}") & (rows["explainer"] == name)].set_index("index")
+            norms = np.linalg.norm(maps, axis=(1, 2)) * np.linalg.norm(theirs, axis=(1, 2))
+            expected = (maps * theirs).sum(axis=(1, 2)) / np.where(norms > 0, norms, np.nan)
+            np.testing.assert_allclose(own["cosine"][chosen].astype(float), expected, atol=1e-3)
+
+
 def test_what_is_stored_is_not_measured_again(runs: list[Card], place: Path) -> None:
     assert evaluate("digits", root=place) == 0
     assert measure_card(runs[1], root=place) == runs[1]
@@ -107,7 +121,7 @@ def test_a_network_without_cam_is_compared_by_grad_cam_on_the_smaller_grid(
 def test_controls_stand_beside_both_names_and_nothing_is_measured_twice(other: Card, place: Path) -> None:
     rows = read_rows("digits", "maps", root=place)
     controls = rows[rows["run_id"] == "control:centre"].groupby("explainer", observed=True).size()
-    assert controls[controls > 0].to_dict() == {"cam": 300, "grad_cam": 300}
+    assert controls[controls > 0].to_dict() == {"cam": 300, "grad_cam": 300, **dict.fromkeys(HEAVY, 12)}
     assert evaluate("digits", heavy=False, root=place) == 0
 
 

@@ -116,6 +116,8 @@ def evaluate(
                 report(f"{', '.join(wanted)}: {number}/{len(todo)} {run_id}")
             measured.add(run_id)
     _note_again(bench.teacher.card, root)
+    if heavy:
+        _store_heavy_controls(bench, root)
     if failed:
         first = "; ".join(map(str, list(failed.values())[:3]))
         raise XKDError(f"{len(failed)} runs could not be measured, {len(measured - set(failed))} were: {first}")
@@ -328,15 +330,32 @@ def _store_controls(bench: Bench, root: Path | None) -> None:
 
     Those that are there stay: made again by another number of threads they differ in their last digits.
     """
-    dataset, theirs = bench.teacher.card.dataset, bench.theirs.of(GRAD_CAM)
-    every, have = np.arange(len(theirs)), _have(dataset, root)
+    theirs = bench.theirs.of(GRAD_CAM)
+    have = _have(bench.teacher.card.dataset, root)
     for explainer in _class_maps(bench, root):
-        for name, maps in control_maps(theirs.shape).items():
-            run_id = f"{CONTROL}{name}"
-            if (run_id, explainer) not in have:
-                rows = map_rows(maps, theirs, explainer=explainer, masks=bench.split.masks, indices=every)
-                rows.insert(0, "run_id", run_id)
-                merge_rows(dataset, "maps", rows, root=root)
+        _add_controls(bench, explainer, theirs, np.arange(len(theirs)), have, root)
+
+
+def _store_heavy_controls(bench: Bench, root: Path | None) -> None:
+    """The same beside the teacher's heavier maps, where runs are compared with them."""
+    have, chosen = _have(bench.teacher.card.dataset, root), bench.split.sample(SAMPLE)
+    wanted = {name for run_id, name in have if name in HEAVY}
+    for name in sorted(name for name in wanted if (f"{CONTROL}random", name) not in have):
+        theirs = heavy_maps(bench.teacher, bench.split, chosen, name).maps
+        _add_controls(bench, name, theirs, chosen, have, root)
+
+
+def _add_controls(
+    bench: Bench, explainer: str, theirs: Float, indices: Int, have: set[tuple[str, str]], root: Path | None
+) -> None:
+    """Store the control rows that are missing beside the teacher's maps (n, h, w) of the images ``indices`` (n,)."""
+    masks = None if bench.split.masks is None else bench.split.masks[indices]
+    for name, maps in control_maps(theirs.shape).items():
+        run_id = f"{CONTROL}{name}"
+        if (run_id, explainer) not in have:
+            rows = map_rows(maps, theirs, explainer=explainer, masks=masks, indices=indices)
+            rows.insert(0, "run_id", run_id)
+            merge_rows(bench.teacher.card.dataset, "maps", rows, root=root)
 
 
 def _class_maps(bench: Bench, root: Path | None) -> list[str]:
