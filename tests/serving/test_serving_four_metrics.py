@@ -57,6 +57,15 @@ def test_boxes_are_of_the_same_images_and_a_share_has_none(zoo):
     )
 
 
+def test_seeds_that_were_not_measured_take_nothing_from_those_that_were(zoo):
+    choice = zoo.default()
+    metrics, own = stored(zoo, choice)
+    twin = zoo.by_id[own[0]].model_copy(update={"id": "scenes-twin", "seed": 9})
+    both = replace(zoo, cards=(*zoo.cards, twin))
+    assert "scenes-twin" in {card.id for card in both.known("matched", choice.family)}
+    assert panels(metrics, both, choice) == panels(metrics, zoo, choice)
+
+
 def test_nothing_is_drawn_of_one_lambda_or_of_nobody(zoo):
     choice = zoo.default()
     metrics, own = stored(zoo, choice)

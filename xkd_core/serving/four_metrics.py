@@ -93,7 +93,7 @@ def _groups(teacher: Card | None, cards: Sequence[Card]) -> Mapping[str, tuple[s
 
 def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str, student: Card, family: str) -> Panel:
     tables = {
-        (place, method): metrics.values(ids, method, metric) for place, ids in groups.items() for method in METHODS
+        (place, method): _values(metrics, ids, method, metric) for place, ids in groups.items() for method in METHODS
         if not any((run_id, method) in metrics.instead for run_id in ids)  # no second box of one map
     }  # fmt: skip
     known = {key: values for key, values in tables.items() if values.notna().any().any()}
@@ -101,6 +101,12 @@ def _panel(metrics: Metrics, groups: Mapping[str, tuple[str, ...]], metric: str,
     cells = tuple(_cell(key, values.reindex(images).to_numpy(), metric) for key, values in known.items())
     cells = cells if len(images) else ()
     return Panel(metric=metric, family=family, ratio=rounded(student.ratio), cells=cells, images=len(images))
+
+
+def _values(metrics: Metrics, run_ids: Sequence[str], method: str, metric: str) -> pd.DataFrame:
+    """A column for each run that was measured: seeds without rows take nothing from the others."""
+    known = [run_id for run_id in run_ids if not metrics.values([run_id], method, metric).empty]
+    return metrics.values(known, method, metric) if known else pd.DataFrame()
 
 
 def _cell(key: tuple[str, str], values: Float64, metric: str) -> Cell:
