@@ -175,7 +175,7 @@ def explained(dataset: str) -> tuple[Beside, Beside]:
         f"python -m xkd_core evaluate --data {dataset}:test --runs '"
         f"{dataset}-kd-w4-l0.5-s[0-9]-{hexadecimal},{dataset}-at-w4-*,{dataset}-nst-w4-*,{dataset}-ab-w4-*,"
         f"{dataset}-xd-w4-*' --explainers "
-        "gradient_shap,grad_cam,lime --metrics superpixel_mse,sign_agreement --images 200"
+        "gradient_shap,grad_cam,lime --metrics superpixel_mse,sign_agreement,sign_agreement@teacher --images 200"
     )
     common = {"rows": rows, "base": "KD", "there": there, "make": make}
     return (
@@ -186,10 +186,14 @@ def explained(dataset: str) -> tuple[Beside, Beside]:
         ),
         Beside(
             title="Paper 003, Table V: sign agreement of the top superpixels",
-            here=f"{NETWORKS[dataset]}, /4, k = 2, superpixels in both top sets, images that both answer right. "
-            "Random signs would agree on 50 %, but the strongest superpixels are nearly all positive: the control says "
-            "what maps of two images have in common. Grad-CAM is taken before ReLU.",
-            measures=_by_explainer("003.T5", "sign_agreement", 100), **common,  # type: ignore[arg-type]
+            here=f"{NETWORKS[dataset]}, /4, k = 2, superpixels in both top sets (so most agree) or in the "
+            "teacher's, images that both answer right. Random signs would agree on 50 %, but the "
+            "strongest superpixels are nearly all positive: the control says what maps of two images have in common. "
+            "Grad-CAM is taken before ReLU.",
+            measures=(
+                *_by_explainer("003.T5", "sign_agreement", 100),
+                *_by_explainer("003.T5", "sign_agreement@teacher", 100, "in the teacher's top"),
+            ), **common,  # type: ignore[arg-type]
         ),
     )  # fmt: skip
 
@@ -201,9 +205,10 @@ def _target(title: str, name: str) -> Row:
                runs=_narrow("xd", "/4", fields=fields))  # fmt: skip
 
 
-def _by_explainer(name: str, metric: str, scale: float) -> tuple[Measure, ...]:
+def _by_explainer(name: str, metric: str, scale: float, form: str = "") -> tuple[Measure, ...]:
+    ending = f"{f', {form}' if form else ''}{', %' if scale == 100 else ''}"
     return tuple(
-        Measure(title=f"{explainer}{', %' if scale == 100 else ''}", printed=(name, column), explainer=explainer,
+        Measure(title=f"{explainer}{ending}", printed=(name, column), explainer=explainer,
                 metric=metric, scale=scale)
         for column, explainer in EXPLAINERS.items()
     )  # fmt: skip

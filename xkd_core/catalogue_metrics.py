@@ -173,6 +173,7 @@ METRICS_OF_MAPS: Mapping[str, MetricInfo] = {
         high=1.0,
         chance="about 0.5 for balanced signs; nearly 1 for maps that are never negative",
         undefined="no superpixel is in both top sets, or a network's values are all 0",
+        compat=(("teacher", "superpixels in the teacher's top k"), ("either", "superpixels in one of the top sets")),
     ),
     "pointing": MetricInfo(
         attr="xkd_core.metrics.localisation:pointing",

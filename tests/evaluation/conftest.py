@@ -19,7 +19,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="session")
 def stored(zoo: Zoo) -> pd.DataFrame:
-    order = Order(dataset="digits", explainers=EXPLAINERS, metrics=("all",), runs=[zoo.student.id], images=N)
+    asked = ("all", "sign_agreement@teacher")
+    order = Order(dataset="digits", explainers=EXPLAINERS, metrics=asked, runs=[zoo.student.id], images=N)
     report = evaluate_metrics(order, root=zoo.root)
     assert not report.failed and report.pieces
     return read_run("digits", zoo.student.id, root=zoo.root)

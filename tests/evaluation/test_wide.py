@@ -129,6 +129,8 @@ def test_superpixels_are_those_of_the_image_and_shared(zoo: Zoo, stored: pd.Data
         sums = [oracles_maps.of_superpixels(values, labels) for values in signed]
         expected = oracles_maps.sign_agreement(*sums, 2, "both") if all(right) else None
         same(stored, explainer, index, "sign_agreement", expected)
+        expected = oracles_maps.sign_agreement(*sums, 2, "teacher") if all(right) else None
+        same(stored, explainer, index, "sign_agreement@teacher", expected)
 
 
 def test_signs_have_the_teachers_map_of_another_image_as_their_control(zoo: Zoo, stored: pd.DataFrame) -> None:

@@ -48,9 +48,9 @@ def test_superpixels_worked_by_hand() -> None:
     assert superpixel_mse(a, -7 * a, labels) == pytest.approx([(4 + 1) / 2])
 
 
-@pytest.mark.parametrize("among", ["both", "either", "teacher"])
+@pytest.mark.parametrize("compat", [None, "either", "teacher"])
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_overlap_and_signs_equal_their_oracles(k: int, among: str) -> None:
+def test_overlap_and_signs_equal_their_oracles(k: int, compat: str | None) -> None:
     generator = np.random.default_rng(2)
     teacher, student = (np.round(generator.normal(size=(40, 7)), 0) for _ in range(2))  # many ties and zeros
     teacher[:, 5:][::3], student[:, 5:][::3] = NAN, NAN
@@ -58,7 +58,7 @@ def test_overlap_and_signs_equal_their_oracles(k: int, among: str) -> None:
     teacher[6, 3:], student[6, 3:] = NAN, NAN
     for name, found, extra in (
         ("superpixel_overlap", superpixel_overlap(teacher, student, k=k, seed=1), ()),
-        ("sign_agreement", sign_agreement(teacher, student, k=k, among=among, seed=1), (among,)),
+        ("sign_agreement", sign_agreement(teacher, student, k=k, compat=compat, seed=1), (compat or "both",)),
     ):
         wanted = [ORACLES[name](t.tolist(), s.tolist(), k, *extra, 1) for t, s in zip(teacher, student, strict=True)]
         np.testing.assert_allclose(found, [NAN if value is None else value for value in wanted])
@@ -68,8 +68,8 @@ def test_agreement_worked_by_hand() -> None:
     teacher, student = np.array([[3.0, -2.0, 1.0, 0.1]]), np.array([[-4.0, 0.2, 3.0, 1.0]])
     assert superpixel_overlap(teacher, student).tolist() == [0.5]  # {0, 1} and {0, 2}
     assert sign_agreement(teacher, student).tolist() == [0.0]  # superpixel 0: + and -
-    assert sign_agreement(teacher, student, among="either") == pytest.approx([1 / 3])
-    assert sign_agreement(teacher, student, among="teacher").tolist() == [0.0]
+    assert sign_agreement(teacher, student, compat="either") == pytest.approx([1 / 3])
+    assert sign_agreement(teacher, student, compat="teacher").tolist() == [0.0]
     assert np.isnan(sign_agreement([[2.0, 0.0]], [[0.0, 2.0]], k=1)).all()  # nothing in common
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -94,13 +95,14 @@ def _by_superpixel(block: Block, teachers: Float, name: str) -> Measured:
     if name == "superpixel_overlap":
         return _with(superpixel_overlap(theirs, ours), [None] * len(ours), name)
     both = np.minimum(_right(block, block.logits), _right(block, block.teachers_logits)) > 0
-    values = np.where(both, sign_agreement(theirs, ours), np.nan)
+    option: Any = name.partition("@")[2] or None
+    values = np.where(both, sign_agreement(theirs, ours, compat=option), np.nan)
     return _with(values, [None if right else BOTH_WRONG for right in both], name)
 
 
 def _signed(block: Block, teachers: Float, name: str) -> tuple[Float, Float]:
     """Signs are those of the map before ReLU; after it a superpixel can only be positive or zero."""
-    if name == "sign_agreement":
+    if name.startswith("sign_agreement"):
         return teachers, block.maps
     return compared(teachers, block.name), block.shown
 

@@ -63,17 +63,17 @@ def sign_agreement(
     student: ArrayLike,
     *,
     k: int = 2,
-    among: Literal["both", "either", "teacher"] = "both",
+    compat: Literal["teacher", "either"] | None = None,
     seed: int = 0,
 ) -> Float64:
     """Share of the important superpixels to which both networks give the same sign (paper 003, Table V).
 
-    Args: teacher, student (n, superpixels) signed values, of images that both answer right. among: the
-    superpixels in the top k of both (the paper's "overlapping"), of either or of the teacher; 0 is a sign of
-    its own. Returns: (n,) in 0 to 1; NaN where there is no such superpixel, or as for the overlap.
+    Args: teacher, student (n, superpixels) signed values, of images that both answer right. Asked are the
+    superpixels in the top k of both (the paper's "overlapping"), with ``compat`` of the teacher or of either; 0 is a
+    sign of its own. Returns: (n,) in 0 to 1; NaN where there is no such superpixel, or as for the overlap.
     """
     tops, defined = _tops(teacher, student, k, seed)
-    asked = {"both": tops[0] & tops[1], "either": tops[0] | tops[1], "teacher": tops[0]}[among]
+    asked = {None: tops[0] & tops[1], "either": tops[0] | tops[1], "teacher": tops[0]}[compat]
     same = np.sign(np.asarray(teacher, dtype=np.float64)) == np.sign(np.asarray(student, dtype=np.float64))
     count = asked.sum(axis=1)
     return np.where(defined & (count > 0), (same & asked).sum(axis=1) / np.maximum(count, 1), np.nan)
