@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from docs import make_methods, make_metrics, make_networks, make_oracles, make_slimmable, make_surrogate
+from docs import (
+    make_departures,
+    make_methods,
+    make_metrics,
+    make_networks,
+    make_oracles,
+    make_slimmable,
+    make_surrogate,
+)
 from tests.made_zoo import make_zoo
 from tests.test_catalogue import ENTRIES
+from xkd_core.models.checkpoints import list_runs
 from xkd_core.results.metric_store import add_refused, add_rows, reasons_text
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -81,6 +90,17 @@ def test_without_rows_there_is_no_page(tmp_path) -> None:
 
 def test_the_table_of_networks_is_counted_anew() -> None:
     assert (DOCS / "networks.md").read_text() == make_networks.page()
+
+
+def test_departures_are_those_of_the_cards_and_every_trained_run_stands_beside_a_recipe() -> None:
+    cards = [card for card in list_runs() if "@" not in card.id]
+    assert (DOCS / "departures.md").read_text() == make_departures.text(cards)
+    away = {card.id for card in cards if card.compression in ("int8", "slimmable")}
+    away |= {card.id for card in cards if (card.dataset, card.method) == ("tiny-imagenet-50", "ce")}  # of no paper
+    found = make_departures.groups(cards)
+    assert {run for group in found for run in group.runs} == {card.id for card in cards} - away
+    matched = next(group for group in found if any(run.startswith("scenes-swa-w4-l0.5-b2-s0-") for run in group.runs))
+    assert matched.paper == "park-004-swa" and "batch_size: 128 (paper: 64)" in matched.lines
 
 
 def test_a_count_that_differs_from_the_paper_says_by_how_much_and_why() -> None:
