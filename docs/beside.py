@@ -156,7 +156,7 @@ def _here(row: Row, wanted: Measure, stored: Stored) -> tuple[str, str]:
         ours = [None if value is None else wanted.scale * value for value in values]
         return over_seeds(ours, ".2f") if ours else "not measured", str(len(ids))
     found = _estimate(row, wanted, stored)
-    some = of_how_many(stored, ids, wanted.explainer, wanted.metric).strip(" ()") or str(len(ids))
+    some = of_how_many(stored, ids, wanted.explainer, wanted.metric) or str(len(ids))
     return "not measured" if found is None else interval(scaled(found, wanted.scale), wanted.digits), some
 
 

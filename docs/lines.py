@@ -146,9 +146,14 @@ def values(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> p
 
 
 def of_how_many(stored: Stored, ids: Sequence[str], explainer: str, metric: str) -> str:
-    """' (3 of 5)' where not all of the seeds were measured so, else ""."""
+    """'3 of 5' where not all of the seeds were measured so, else ""."""
     found = values(stored, ids, explainer, metric)
-    return "" if found is None or found.shape[1] == len(ids) else f" ({found.shape[1]} of {len(ids)})"
+    return "" if found is None or found.shape[1] == len(ids) else f"{found.shape[1]} of {len(ids)}"
+
+
+def bracketed(some: str) -> str:
+    """' (3 of 5)', to stand behind a value; "" of nothing."""
+    return f" ({some})" if some else ""
 
 
 def mark(card: Card, explainer: str) -> str:

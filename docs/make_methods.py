@@ -15,6 +15,7 @@ from docs.lines import (
     IN_THE_LOSS,
     SECTIONS,
     Line,
+    bracketed,
     flops,
     images_per_second,
     lines,
@@ -176,7 +177,7 @@ def _map_row(stored: Stored, line: Line) -> list[str]:
 
 def _map_cell(stored: Stored, line: Line, explainer: str, metric: str) -> str:
     """The mean with its interval and whether it was trained; of the control the mean alone."""
-    some = of_how_many(stored, line.ids, explainer, metric)
+    some = bracketed(of_how_many(stored, line.ids, explainer, metric))
     if metric == SHUFFLED:
         value = mean_of(stored, line.ids, explainer, metric)
         return "-" if value is None else f"{value:.3f}{some}"

@@ -38,18 +38,8 @@ def differences() -> dict[str, dict[str, Any]]:
     """Run the tests; {name: {"calls", "largest"}}. Errors: CalledProcessError if a test fails."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "differences.json")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "tests.differences",
-            "-p",
-            "no:cacheprovider",
-            *FOLDERS,
-            *ALONE,
-        ]
+        plugins = ["-p", "tests.differences", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *plugins, *FOLDERS, *ALONE]
         subprocess.run(command, check=True, cwd=HERE.parent, env={**os.environ, "XKD_DIFFERENCES": str(path)})
         found: dict[str, dict[str, Any]] = json.loads(path.read_text())
     return found
@@ -61,8 +51,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, entry in ENTRIES.items():
         facts = found[name]
         source = sources.get(name) or REFERENCE_TESTS[name].replace("::", ", ")
-        largest = facts.get("largest")
-        apart = f"{largest:.0e}" if largest else "equal"
+        apart = f"{facts['largest']:.0e}" if facts["largest"] else "equal"
         yield f"| {name} | {entry.family} | {source} | {facts['calls']} | {apart} |"
 
 

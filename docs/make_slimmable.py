@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from docs.lines import flops, images_seen, measured, of_how_many
+from docs.lines import bracketed, flops, images_seen, measured, of_how_many
 from docs.text import interval, page, table
 from xkd_core.claims.measuring import Measured, MissingRowsError, between, measure
 from xkd_core.claims.stored import Runs, Stored, read_stored
@@ -138,7 +138,7 @@ def _maps(stored: Stored) -> str:
             trained = "†" if method == "SWA" and explainer == "cam" else ""
             slim, alone = (_cosine(stored, method, stop, explainer, slim=slim) for slim in (True, False))
             ids = [_ids(stored, method, stop, slim=slim) for slim in (True, False)]
-            some = [of_how_many(stored, own, explainer, "cosine") for own in ids]
+            some = [bracketed(of_how_many(stored, own, explainer, "cosine")) for own in ids]
             found = gap(stored, method, stop, explainer, "cosine")
             drift = "-" if slim is None else f"{1 - slim.mean:.3f}"
             rows.append([method, fraction(stop), f"{title}{trained}", interval(slim) + some[0], drift,

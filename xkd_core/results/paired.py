@@ -1,7 +1,8 @@
-"""Differences of groups of runs over the same images and the seeds that all groups share: one rule for all places.
+"""Differences of groups of runs over the same images, and which of their seeds are paired.
 
 Runs of one seed share the teacher and the order of the data, so what a seed does to both leaves their difference.
-Claims, the Metrics page, the drift curves and the printed summary pair seeds here.
+The Metrics page, the drift curves and the printed summary pair the seeds of two groups here (`paired_seeds`); claims,
+whose contrasts may have more than two, by `claims.columns.choose`: of two groups it takes the same seeds.
 """
 
 from __future__ import annotations
