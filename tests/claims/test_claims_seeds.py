@@ -13,7 +13,7 @@ from xkd_core.claims.contrasts import judged
 from xkd_core.claims.measuring import between, measure
 from xkd_core.claims.stored import Runs
 from xkd_core.metrics.seeds_and_images import difference_over_seeds, mean_over_seeds
-from xkd_core.results.paired import ANY_SEED, within_floor
+from xkd_core.results.paired import ANY_SEED, paired_seeds, within_floor
 
 NST = Runs(family="nst", label="NST", width=0.25)
 BASELINE = Runs(family="naive", label="baseline", width=0.25, lam=0.0)
@@ -147,3 +147,10 @@ def test_a_margin_that_another_seed_may_pass_decides_nothing(rule, mean, apart, 
     assert (found.numbers[0].passes, found.one_seed) == (passes, passes is not None)
     said = f"one seed only, and two seeds of one training lie as far apart ({apart} at λ 0.5) as it is from the margin"
     assert (said in found.reason) == (passes is None)
+
+
+@pytest.mark.parametrize(("first", "second"), [((0,), (0, 1)), ((0, 1, 3), (1, 0, 2)), ((0,), (0,)), ((0, 1), (1, 2))])
+def test_of_two_groups_pages_pair_the_seeds_that_claims_pair(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    ours, theirs = choose([first, second])
+    paired = paired_seeds(first, second)
+    assert (ours, theirs) == ((paired, paired) if paired else (first, second))
